@@ -1,0 +1,89 @@
+"""Every error that edgeseq raises on purpose.
+
+One root, few subclasses, one template: what, where, why, got, wanted, do.
+"""
+
+from __future__ import annotations
+
+
+class EdgeseqError(Exception):
+    """Something edgeseq refuses to do, said so that the reader can act on it.
+
+    The message reads ``WHAT at WHERE: WHY (got G, wanted W). DO``; parts that are not given are left out.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        why: str | None = None,
+        got: object = None,
+        wanted: object = None,
+        do: str | None = None,
+    ) -> None:
+        self.what = what
+        self.where = where
+        self.why = why
+        self.got = got
+        self.wanted = wanted
+        self.do = do
+        super().__init__(self._message())
+
+    def _message(self) -> str:
+        message = self.what
+        if self.where:
+            message += f" at {self.where}"
+        if self.why:
+            message += f": {self.why}"
+        compared = [
+            f"{word} {value}" for word, value in (("got", self.got), ("wanted", self.wanted)) if value is not None
+        ]
+        if compared:
+            message += f" ({', '.join(compared)})"
+        message += "."
+        if self.do:
+            message += f" {self.do[0].upper()}{self.do[1:]}"
+            if not message.endswith((".", "?", "!")):
+                message += "."
+        return message
+
+
+class NotStreamable(EdgeseqError):
+    """The model holds something that cannot be streamed exactly."""
+
+
+class CaptureError(EdgeseqError):
+    """``torch.export`` could not capture the model, or the input spec does not fit it."""
+
+
+class VerificationError(EdgeseqError):
+    """The exported file does not compute what the model computes."""
+
+
+class ContractError(EdgeseqError):
+    """The file carries no contract, a broken one, or one that its graph contradicts."""
+
+
+class ModelFileError(EdgeseqError, OSError):
+    """The model file is missing, empty, truncated or not ONNX."""
+
+
+class ShapeError(EdgeseqError, ValueError):
+    """A frame, conditioning or output array of the wrong kind, rank, shape or dtype."""
+
+
+class ContextFull(EdgeseqError):
+    """The step would go past the longest context the model or the stream has room for."""
+
+
+class StreamEnded(EdgeseqError):
+    """The stream was flushed; it takes no more frames until ``reset``."""
+
+
+class ProviderError(EdgeseqError):
+    """onnxruntime, or the device that was asked for, is missing, doubled or failed."""
+
+
+class UsageError(EdgeseqError, ValueError):
+    """An argument that means nothing here: an unknown mode, a malformed input spec, a negative count."""
