@@ -18,6 +18,9 @@ from edgeseq.errors import ContractError
 METADATA_KEY = "edgeseq.contract"
 VERSION = 1
 
+#: What the control input ``remaining`` holds while the end of the stream is not known.
+END_UNKNOWN = 2**40
+
 Role = Literal["frame", "conditioning", "constant", "control", "output"]
 StateKind = Literal["recurrent", "conv", "kv", "position", "delay", "summary"]
 Axis = int | str
@@ -60,7 +63,8 @@ class Port:
     ``shape`` holds sizes and axis names. ``delay`` and ``length`` count the port's own frames; an output with a time
     axis has both. ``default`` is the value a conditioning input takes when the caller gives none (None: required).
     ``control`` says what the runtime feeds a control input: ``remaining``, int64[batch], is the number of real base
-    frames from the start of this call to the end of the stream, ``2**62`` while the end is not known.
+    frames from the start of this call to the end of the stream, ``END_UNKNOWN`` (2**40) while the end is
+    not known.
     """
 
     name: str
@@ -83,7 +87,8 @@ class Initial:
     """The value of a state before its first real frame.
 
     ``zeros``; ``fill`` with ``value``; ``data``: ``base64`` of the little-endian values in ``shape``, repeated along
-    every axis where ``shape`` is 1 and the state is not; ``conditioning``: the array given for that port.
+    every axis where ``shape`` is 1 and the state is not; ``conditioning``: the array given for ``port``, or its part
+    ``[index : index + 1]`` along the first axis.
     """
 
     kind: Literal["zeros", "fill", "data", "conditioning"] = "zeros"
@@ -91,6 +96,7 @@ class Initial:
     shape: tuple[int, ...] | None = None
     base64: str | None = None
     port: str | None = None
+    index: int | None = None
 
 
 @dataclass(frozen=True)
@@ -414,7 +420,9 @@ def _read_initial(reader: _Reader) -> Initial:
             raise reader.fail("shape", "a list of sizes")
         return Initial(kind="data", shape=sizes, base64=reader.text("base64"))
     if kind == "conditioning":
-        return Initial(kind="conditioning", port=reader.text("port"))
+        return Initial(
+            kind="conditioning", port=reader.text("port"), index=reader.optional_integer("index", 0)
+        )
     return Initial()
 
 

@@ -1,0 +1,44 @@
+# `make test` sets up a virtual environment, once, and runs every check in it.
+
+PYTHON ?= python3
+VENV ?= .venv
+WORKERS ?= 2
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: test lint types unit format docs check-wheel clean
+
+test: lint types unit
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+unit: $(STAMP)
+	$(BIN)/pytest -n $(WORKERS)
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Everything in docs/ that is made from code, and the golden contracts.
+docs: $(STAMP)
+	$(BIN)/python -m edgeseq.cli.document docs/cli.md
+	$(BIN)/python -m tests.golden.make
+
+# The wheel, installed with [cpu] alone into a fresh environment, runs an exported model.
+check-wheel: $(STAMP)
+	$(BIN)/python -m tests.check_wheel
+
+# Made again when what it installs changes; the stamp is written last, so that a broken set-up is not taken for done.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[cpu,export,bench,dev]'
+	touch $@
+
+clean:
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

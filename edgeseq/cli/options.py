@@ -1,0 +1,88 @@
+"""Options and parameter types that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from edgeseq.errors import UsageError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def parsed(parse: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """A click callback that reads an option's text, or each of its texts, with ``parse``."""
+
+    def callback(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+        try:
+            if isinstance(value, tuple):
+                return tuple(parse(text) for text in value)
+            return None if value is None else parse(value)
+        except UsageError as error:
+            raise click.BadParameter(str(error), ctx=ctx, param=param) from None
+
+    return callback
+
+
+def assignment(text: str) -> tuple[str, str]:
+    """The name and the value, still text, of ``hidden=128``; UsageError where either is missing."""
+    name, equals, value = text.partition("=")
+    if not (name.strip() and equals and value):
+        raise UsageError("cannot read an assignment", got=repr(text), wanted="NAME=VALUE")
+    return name.strip(), value
+
+
+COUNT = click.IntRange(min=1)
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+#: The exported file, an argument of every command but ``export``. The library says what is wrong with it.
+onnx_file = click.argument("path", metavar="M.ONNX", type=FILE)
+
+model_source = click.option(
+    "--model",
+    "model_source",
+    metavar="MODEL",
+    required=True,
+    help="The module: package.module:factory or file.py:factory.",
+)
+weights = click.option("--weights", type=FILE, help="Its state_dict: .pt, .pth or .ckpt.")
+model_arguments = click.option(
+    "--arg",
+    "arguments",
+    callback=parsed(assignment),
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="An argument of the factory: a Python literal or a bare word. Repeatable.",
+)
+json_report = click.option(
+    "--json",
+    "json_path",
+    type=click.Path(allow_dash=True, dir_okay=False),
+    metavar="PATH",
+    help="Write the report as JSON; - is stdout, with nothing else on it.",
+)
+device = click.option("--device", metavar="NAME", help="Where to run: cpu (the default) or cuda:0.")
+threads = click.option("--threads", type=COUNT, metavar="N", help="Threads inside one operator; 1 by default.")
+tolerances = (
+    click.option(
+        "--atol", type=click.FloatRange(min=0), metavar="X", help="Absolute difference that the check allows on top."
+    ),
+    click.option(
+        "--rtol", type=click.FloatRange(min=0), metavar="X", help="Relative difference that the check allows on top."
+    ),
+)
+
+
+def with_tolerances(command: Command) -> Command:
+    """Add ``--atol`` and ``--rtol``."""
+    for option in reversed(tolerances):
+        command = option(command)
+    return command
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that the user gave: those that are not None."""
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,170 @@
+"""``edgeseq run``: a file of frames through a stream, frame by frame, as a device would do it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgeseq.cli import libraries, options
+from edgeseq.cli.files import say, write_report
+from edgeseq.cli.terminal import progress
+from edgeseq.contract import Contract
+from edgeseq.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgeseq.cli.arrays import Array
+
+
+@click.command()
+@options.onnx_file
+@click.argument("source", metavar="[INPUT]", required=False, type=options.FILE)
+@click.option(
+    "--input",
+    "named",
+    callback=options.parsed(options.assignment),
+    metavar="NAME=FILE",
+    multiple=True,
+    help="An input by its name, where the file has several; conditioning too. Repeatable.",
+)
+@click.option("-o", "--output", type=options.FILE, required=True, help=".npy, .wav, or .npz for several outputs.")
+@click.option(
+    "--chunk", type=options.COUNT, metavar="N", help="Frames per call; the fewest that the file takes by default."
+)
+@options.device
+@options.threads
+@options.json_report
+def run(
+    path: Path,
+    source: Path | None,
+    named: tuple[tuple[str, str], ...],
+    output: Path,
+    chunk: int | None,
+    device: str | None,
+    threads: int | None,
+    json_path: str | None,
+) -> None:
+    """Run INPUT (.npy, or .wav of 16-bit PCM) through a stream, a few frames at a time, and write what comes out.
+
+    An array may have a batch axis or none; the output then has one or none as well.
+    """
+    from edgeseq.cli import arrays
+
+    model = libraries.runtime().load(path, **options.given(device=device, threads=threads))
+    contract: Contract = model.contract
+    inputs, batched, rate = _read(_sources(contract, source, named), contract)
+    arrays.check_output(output, contract, rate)
+    total = _base_frames(inputs, contract)
+    outputs = _stream(model, inputs, total, chunk or contract.chunk.multiple)
+    arrays.write(output, outputs, contract, rate, batched)
+    shapes = {name: list(array.shape) for name, array in outputs.items()}
+    say(f"{total:,} frames in, {', '.join(f'{name} {shape}' for name, shape in shapes.items())} -> {output}", json_path)
+    document = {"format": "edgeseq.run", "version": 1, "path": str(path), "output": str(output)}
+    write_report({**document, "frames": total, "shapes": shapes}, json_path)
+
+
+def _sources(contract: Contract, source: Path | None, named: tuple[tuple[str, str], ...]) -> dict[str, Path]:
+    """Which file goes into which port."""
+    frame_ports = [port.name for port in contract.with_role("frame")]
+    known = frame_ports + [port.name for port in contract.with_role("conditioning")]
+    files = {name: Path(file) for name, file in named}
+    if len(files) < len(named):
+        raise UsageError("an input stands twice", got=", ".join(name for name, _ in named), wanted="each once")
+    if source is not None:
+        if frame_ports[0] in files:
+            raise UsageError(f"two files for input {frame_ports[0]!r}", got=f"{source} and {files[frame_ports[0]]}")
+        files[frame_ports[0]] = source
+    unknown = sorted(set(files) - set(known))
+    missing = [name for name in frame_ports if name not in files]
+    if unknown:
+        raise UsageError("no such input", got=", ".join(unknown), wanted=", ".join(known))
+    if missing:
+        raise UsageError("an input is missing", got=", ".join(files) or "none", wanted=", ".join(missing))
+    return files
+
+
+def _read(files: dict[str, Path], contract: Contract) -> tuple[dict[str, Array], bool, int | None]:
+    """Arrays by port, whether they came with a batch axis, and the sample rate of sound."""
+    from edgeseq.cli import arrays
+
+    inputs: dict[str, Array] = {}
+    batched, rates = False, set()
+    for name, file in files.items():
+        inputs[name], had_batch, rate = arrays.read(file, contract.port(name))
+        batched |= had_batch
+        if rate is not None:
+            rates.add(rate)
+    if len(rates) > 1:
+        raise UsageError("sounds of different sample rates", got=", ".join(f"{rate} Hz" for rate in sorted(rates)))
+    rate = rates.pop() if rates else None
+    if rate is not None and contract.frame_period is not None and abs(rate * contract.frame_period - 1) > 1e-3:
+        raise UsageError("wrong sample rate", got=f"{rate} Hz", wanted=f"{1 / contract.frame_period:g} Hz")
+    return inputs, batched, rate
+
+
+def _base_frames(inputs: dict[str, Array], contract: Contract) -> int:
+    """How many base frames the inputs hold; UsageError where they disagree or hold none."""
+    counts = {}
+    for port in contract.with_role("frame"):
+        axis, array = port.time_axis, inputs[port.name]
+        if axis is None or array.ndim != len(port.shape):
+            raise UsageError(
+                f"input {port.name!r} has the wrong rank",
+                got=list(array.shape),
+                wanted=f"[{', '.join(map(str, port.shape))}], with or without batch",
+            )
+        counts[port.name] = array.shape[axis] / port.ratio
+    total = next(iter(counts.values()))
+    if set(counts.values()) != {total} or total.denominator != 1:
+        raise UsageError("inputs of different lengths", got=", ".join(f"{name} {n}" for name, n in counts.items()))
+    if total == 0:
+        raise UsageError("the input holds no frames", wanted="at least one")
+    return int(total)
+
+
+def _stream(model: Any, inputs: dict[str, Array], total: int, chunk: int) -> dict[str, Array]:
+    """All outputs of a stream that is given ``chunk`` base frames at a time and flushed."""
+    import numpy as np
+
+    contract: Contract = model.contract
+    outputs = contract.with_role("output")
+    parts: dict[str, list[Array]] = {port.name: [] for port in outputs}
+    stream = _open(model, inputs)
+
+    def keep(answer: Any) -> None:
+        for name, array in (answer if isinstance(answer, dict) else {outputs[0].name: answer}).items():
+            if contract.port(name).time_axis is None:
+                parts[name].clear()  # only the last value counts
+            parts[name].append(array)
+
+    with progress(total, "streaming") as bar:
+        for start in range(0, total, chunk):
+            end = min(start + chunk, total)
+            keep(_step(stream, contract, inputs, start, end))
+            bar.update(end - start)
+        keep(stream.flush())
+    return {
+        port.name: parts[port.name][0] if port.time_axis is None else np.concatenate(parts[port.name], port.time_axis)
+        for port in outputs
+    }
+
+
+def _open(model: Any, inputs: dict[str, Array]) -> Any:
+    from edgeseq.cli import arrays
+
+    contract: Contract = model.contract
+    first = contract.with_role("frame")[0]
+    axis = arrays.batch_axis(first)
+    batch = 1 if axis is None else inputs[first.name].shape[axis]
+    conditioning = {port.name: inputs[port.name] for port in contract.with_role("conditioning") if port.name in inputs}
+    return model.stream(batch=batch, **options.given(conditioning=conditioning or None))
+
+
+def _step(stream: Any, contract: Contract, inputs: dict[str, Array], start: int, end: int) -> Any:
+    chunks = {}
+    for port in contract.with_role("frame"):
+        axis = port.time_axis or 0
+        own = slice(int(start * port.ratio), int(end * port.ratio))
+        chunks[port.name] = inputs[port.name][(slice(None),) * axis + (own,)]
+    return stream.step(**chunks) if len(chunks) > 1 else stream.step(*chunks.values())

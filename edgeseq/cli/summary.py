@@ -1,0 +1,215 @@
+"""A contract told to a person: ports, states, memory, delay, limits, what was verified."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeseq.cli.durations import format_duration
+from edgeseq.cli.tables import format_bytes, shorten, table
+from edgeseq.contract import Axis, Contract, Port, State, axis_parts
+
+_LABEL = 17
+_ROOM = 83
+
+
+def describe(path: Path, contract: Contract) -> str:
+    """The text of ``edgeseq inspect``, from the contract and the size of the file alone."""
+    lines = [f"{path}  {format_bytes(path.stat().st_size)}", ""]
+    lines += _inputs([port for port in contract.ports if port.role != "output"])
+    lines += _outputs(contract.with_role("output"))
+    lines += _states(contract.states)
+    lines += [f"{label:<{_LABEL}}{text}" for label, text in _facts(contract)]
+    return "\n".join(lines)
+
+
+def memory(contract: Contract) -> dict[str, int | None]:
+    """Bytes of state that one stream holds: fixed, per base frame of capacity, and at ``max_context``.
+
+    A state with a dynamic axis of its own makes ``fixed`` unknown: None. ``at_max_context`` is None without a limit.
+    """
+    fixed: int | None = 0
+    per_frame = Fraction(0)
+    for state in contract.states:
+        size = _row_bytes(state)
+        if _grows(state):
+            per_frame += (size or 0) * state.ratio
+        else:
+            fixed = None if fixed is None or size is None else fixed + size
+    growing = math.ceil(per_frame)
+    full = None
+    if contract.max_context is not None and fixed is not None:
+        full = fixed + math.ceil(per_frame * contract.max_context)
+    return {"fixed": fixed, "per_frame_of_capacity": growing, "at_max_context": full}
+
+
+def _inputs(ports: list[Port]) -> list[str]:
+    rows = [[port.name, port.role, port.dtype, _shape(port.shape), _port_note(port)] for port in ports]
+    return [*table(["inputs", "role", "dtype", "shape", ""], rows), ""]
+
+
+def _outputs(ports: tuple[Port, ...]) -> list[str]:
+    rows = [[port.name, port.dtype, _shape(port.shape), _port_note(port)] for port in ports]
+    return [*table(["outputs", "dtype", "shape", ""], rows), ""]
+
+
+def _states(states: tuple[State, ...]) -> list[str]:
+    if not states:
+        return ["no states: every call stands alone", ""]
+    rows = [
+        [
+            state.name,
+            state.kind,
+            state.dtype,
+            _shape(state.shape),
+            _initial(state),
+            str(state.start),
+            _state_bytes(state),
+        ]
+        for state in states
+    ]
+    return [*table(["states", "kind", "dtype", "shape", "initial", "start", "bytes per stream"], rows), ""]
+
+
+def _facts(contract: Contract) -> list[tuple[str, str]]:
+    facts = [
+        ("mode", _pairs(contract.mode)),
+        ("delay", frames(contract.delay, contract)),
+        ("receptive field", _limit(contract.receptive_field, contract)),
+        ("chunk", _chunk(contract)),
+        ("runs for", _runs_for(contract)),
+        ("memory", _memory(contract)),
+        ("opset", _pairs(contract.opset) or "not said"),
+        ("onnxruntime", contract.onnxruntime),
+        ("verified", _verification(contract.verification)),
+    ]
+    if contract.min_frames > 1:
+        facts.insert(4, ("shortest stream", frames(contract.min_frames, contract)))
+    if contract.frame_period is not None:
+        facts.insert(1, ("frame period", format_duration(contract.frame_period)))
+    if contract.quantization is not None:
+        facts.append(("quantization", shorten(_pairs(contract.quantization), _ROOM)))
+    facts.append(("made by", shorten(_pairs(contract.provenance), _ROOM) or "not said"))
+    return facts
+
+
+def frames(count: int, contract: Contract) -> str:
+    """Base frames in words, in seconds too where the contract has a frame period."""
+    text = f"{count:,} frame{'' if count == 1 else 's'}"
+    if contract.frame_period is None or count == 0:
+        return text
+    return f"{text} ({format_duration(count * contract.frame_period)})"
+
+
+def _limit(count: int | None, contract: Contract) -> str:
+    return "unlimited" if count is None else frames(count, contract)
+
+
+def _chunk(contract: Contract) -> str:
+    chunk = contract.chunk
+    text = "any number of frames" if chunk.multiple == 1 else f"a multiple of {frames(chunk.multiple, contract)}"
+    text += " per call"
+    if chunk.max is not None:
+        text += f", at most {chunk.max:,}"
+    if chunk.max_batched is not None and chunk.max_batched != chunk.max:
+        text += f", at most {chunk.max_batched:,} when batched"
+    return text
+
+
+def _runs_for(contract: Contract) -> str:
+    if contract.max_context is None:
+        return "unlimited"
+    return f"{frames(contract.max_context, contract)}, then ContextFull"
+
+
+def _memory(contract: Contract) -> str:
+    sizes = memory(contract)
+    fixed, growing, full = sizes["fixed"], sizes["per_frame_of_capacity"], sizes["at_max_context"]
+    text = "depends on a dynamic axis" if fixed is None else f"{format_bytes(fixed)} of state per stream"
+    if growing:
+        text += f", {format_bytes(growing)} per frame of capacity"
+        if full is not None and contract.max_context is not None:
+            text += f" ({format_bytes(full)} at {contract.max_context:,} frames)"
+    return text
+
+
+def _verification(report: Mapping[str, Any] | None) -> str:
+    if report is None:
+        return "no: the file holds no verification"
+    checks = report.get("checks")
+    if not isinstance(checks, list):
+        return shorten(_pairs(report), _ROOM)
+    names = [str(check.get("name")) for check in checks if isinstance(check, dict)]
+    failed = [str(check.get("name")) for check in checks if isinstance(check, dict) and check.get("passed") is not True]
+    if failed:
+        return shorten(f"FAILED: {', '.join(failed)}", _ROOM)
+    return shorten(f"{len(names)} check{'' if len(names) == 1 else 's'} passed: {', '.join(names)}", _ROOM)
+
+
+def _port_note(port: Port) -> str:
+    notes = []
+    if port.ratio != 1:
+        notes.append(f"{port.ratio} per base frame")
+    if port.delay:
+        notes.append(f"{port.delay} late")
+    if port.overlap:
+        notes.append(f"overlap {port.overlap}")
+    if port.role == "conditioning":
+        notes.append("required" if port.default is None else f"default {port.default:g}")
+    if port.role == "constant" and port.default is not None:
+        notes.append(f"{port.default:g}")
+    if port.role == "control":
+        notes.append(f"{port.control}, given by the runtime")
+    if port.role == "output" and port.time_axis is None:
+        notes.append("value so far")
+    if port.unit:
+        notes.append(port.unit)
+    return ", ".join(notes)
+
+
+def _initial(state: State) -> str:
+    initial = state.initial
+    if initial.kind == "fill":
+        return f"{initial.value:g}"
+    if initial.kind == "conditioning":
+        return f"from {initial.port}" + ("" if initial.index is None else f"[{initial.index}]")
+    return initial.kind
+
+
+def _state_bytes(state: State) -> str:
+    size = _row_bytes(state)
+    if size is None:
+        return "depends on its axes"
+    if not _grows(state):
+        return format_bytes(size)
+    return f"{format_bytes(math.ceil(size * state.ratio))} per frame"
+
+
+def _grows(state: State) -> bool:
+    return any(isinstance(axis, str) and axis_parts(axis)[1] == "capacity" for axis in state.shape)
+
+
+def _row_bytes(state: State) -> int | None:
+    """Bytes at batch 1 and capacity 1; None where another axis is dynamic."""
+    size = np.dtype(state.dtype).itemsize
+    for axis in state.shape:
+        times, name = (axis, "") if isinstance(axis, int) else axis_parts(axis)
+        if name not in ("", "batch", "capacity"):
+            return None
+        size *= times
+    return size
+
+
+def _shape(shape: tuple[Axis, ...]) -> str:
+    return f"[{', '.join(map(str, shape))}]"
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    if set(values) == {"name"}:
+        return str(values["name"])
+    return ", ".join(f"{name or 'ai.onnx'} {value}" for name, value in values.items())

@@ -1,0 +1,363 @@
+"""Capture: an ``nn.Module`` that maps whole sequences becomes an ATen graph with a symbolic time axis."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import math
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sympy
+import torch
+from torch import nn
+from torch.export import Dim, ExportedProgram
+from torch.export.graph_signature import InputKind
+from torch.utils._sympy.functions import FloorDiv
+
+from edgeseq.contract import Length
+from edgeseq.errors import CaptureError, EdgeseqError, UsageError
+from edgeseq.exporters.recurrent_ops import KeepRecurrentCalls
+from edgeseq.exporters.symbols import Shape, affine_length, mentions, simplest, size_of
+from edgeseq.specs import InputSpec, parse_spec
+
+#: Example lengths, tried in order: a prime shows a length that must divide, a short one fits a small table, a long
+#: one a large receptive field, and a highly composite one passes any reshape that divides time.
+_LENGTHS = (37, 11, 5, 1031, 30011)
+_DIVISIBLE = 20160
+_BATCH = 3
+_CAPTURE_ERRORS = (
+    RuntimeError,
+    ValueError,
+    TypeError,
+    AssertionError,
+    NotImplementedError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    torch._dynamo.exc.TorchDynamoException,
+)
+
+
+@dataclass(frozen=True)
+class Input:
+    """One tensor that the user gives: its dotted name, its spec and the captured placeholder's name."""
+
+    name: str
+    spec: InputSpec
+    placeholder: str
+
+
+@dataclass(frozen=True)
+class Captured:
+    """A captured model.
+
+    ``tensors`` are the parameters, buffers and constants by placeholder name, ``names`` their names in the model. ``time`` is the symbol behind the time
+    axes, ``batch`` the one behind the batch axes (None: fixed). ``multiple``: the model takes only whole multiples of
+    this many frames. ``least`` and ``most`` frames bound what the model accepts (``most`` None: no bound).
+    """
+
+    graph: torch.fx.Graph
+    inputs: tuple[Input, ...]
+    tensors: Mapping[str, torch.Tensor]
+    names: Mapping[str, str]
+    outputs: tuple[tuple[str, torch.fx.Node], ...]
+    time: sympy.Symbol
+    batch: sympy.Symbol | None
+    axes: Mapping[sympy.Symbol, str]
+    multiple: int
+    least: int
+    most: int | None
+    rename: Mapping[sympy.Symbol, sympy.Symbol]
+
+    def shape(self, value: torch.Tensor) -> Shape:
+        """The symbolic shape of a captured value, one symbol per named axis."""
+        return tuple(self.size(size) for size in value.shape)
+
+    def size(self, value: Any) -> int | sympy.Expr:
+        """The symbolic size behind an ``int`` or ``SymInt`` of the capture, in frames of the input."""
+        size = size_of(value)
+        return size if isinstance(size, int) else simplest(size.xreplace(dict(self.rename)))
+
+    def length(self, size: int | sympy.Expr) -> Length | None:
+        """The length behind a size; where only multiples are accepted, other lengths are None."""
+        length = affine_length(size, self.time)
+        if length is None or self.multiple == 1:
+            return length
+        at: list[int | None] = [None] * (length.period * self.multiple)
+        at[:: self.multiple] = length.at
+        return Length(period=length.period * self.multiple, frames=length.frames, at=tuple(at))
+
+    def timed_factor(self, size: int | sympy.Expr) -> int | sympy.Expr | None:
+        """The factor of a size that grows with time: ``T`` in ``4*batch*T``. None where time is not one clean factor."""
+        if not mentions(size, self.time) or self.length(size) is not None:
+            return size if mentions(size, self.time) else None
+        factors = sympy.Mul.make_args(sympy.factor(size))
+        timed = [factor for factor in factors if mentions(factor, self.time)]
+        return simplest(timed[0]) if len(timed) == 1 and self.length(simplest(timed[0])) is not None else None
+
+
+def capture(model: nn.Module, inputs: Mapping[str, Any]) -> Captured:
+    """Capture a model in eval mode.
+
+    ``inputs`` maps the arguments of ``forward`` to specs (``"float32[batch,time,64]"``), or to tuples of specs where an
+    argument is a tuple. Raises CaptureError where torch cannot trace the model with a symbolic time axis.
+    """
+    specs = _ordered(model, inputs)
+    leaves = list(_leaves(specs))
+    if not any(spec.time_axis is not None for _, spec in leaves):
+        raise UsageError(
+            "no input has a time axis",
+            got=", ".join(f"{name}={spec}" for name, spec in leaves),
+            wanted="at least one axis named time",
+            do="name it as in x=float32[batch,time,64]",
+        )
+    first_error: Exception | None = None
+    for frames in _LENGTHS:
+        try:
+            captured = _read(_export(model, specs, frames, multiple=1), leaves, multiple=1)
+        except EdgeseqError:
+            raise
+        except _CAPTURE_ERRORS as error:
+            first_error = first_error or error
+            continue
+        if _grows_evenly(captured):
+            return captured
+        break
+    return _capture_multiples(model, specs, leaves, first_error)
+
+
+def _capture_multiples(
+    model: nn.Module, specs: dict[str, Any], leaves: list[tuple[str, InputSpec]], first_error: Exception | None
+) -> Captured:
+    """Capture a model whose reshapes divide time: look for the divisors, then make time a multiple of them."""
+    try:
+        multiple = _divisor(_read(_export(model, specs, _DIVISIBLE, multiple=1), leaves, multiple=1))
+        captured = _read(_export(model, specs, 37, multiple=multiple), leaves, multiple=multiple)
+    except EdgeseqError:
+        raise
+    except _CAPTURE_ERRORS as error:
+        shown = first_error or error
+        raise CaptureError(
+            "cannot capture the model with a symbolic time axis",
+            where=_user_line(shown),
+            why=_first_lines(shown),
+            do="check the input spec against what forward takes; a Python loop or branch over time must go",
+        ) from shown
+    return captured
+
+
+def _grows_evenly(captured: Captured) -> bool:
+    sizes = {size for value in _tensors(captured.graph) for size in captured.shape(value)}
+    return all(captured.timed_factor(size) is not None for size in sizes if _is_clean(size, captured))
+
+
+def _is_clean(size: int | sympy.Expr, captured: Captured) -> bool:
+    """Sizes that a reshape of indivisible time leaves behind hold a nested floor; T x T holds the symbol squared."""
+    return mentions(size, captured.time) and bool(size.atoms(FloorDiv)) if isinstance(size, sympy.Expr) else False
+
+
+def _divisor(captured: Captured) -> int:
+    divisors = [1]
+    for value in _tensors(captured.graph):
+        for size in captured.shape(value):
+            if isinstance(size, sympy.Expr):
+                for part in sympy.preorder_traversal(size):
+                    if len(part.args) == 2 and part.args[1].is_Integer and part.args[1] > 1 and not part.is_Pow:
+                        divisors.append(int(part.args[1]))
+    return math.lcm(*(divisor for divisor in divisors if divisor <= 4096))
+
+
+def _tensors(graph: torch.fx.Graph) -> Iterator[torch.Tensor]:
+    for node in graph.nodes:
+        value = node.meta.get("val")
+        yield from (
+            item for item in (value if isinstance(value, (tuple, list)) else [value]) if isinstance(item, torch.Tensor)
+        )
+
+
+def _ordered(model: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The specs, parsed, in the order of forward's arguments."""
+    names = list(inspect.signature(model.forward).parameters)
+    unknown = [name for name in inputs if name not in names]
+    if unknown:
+        raise UsageError(
+            f"forward of {type(model).__name__} takes no argument named {unknown[0]!r}",
+            got=", ".join(inputs),
+            wanted=f"names among {', '.join(names)}",
+        )
+    return {name: _parsed(inputs[name]) for name in names if name in inputs}
+
+
+def _parsed(spec: Any) -> Any:
+    if isinstance(spec, (tuple, list)):
+        return tuple(_parsed(item) for item in spec)
+    return spec if isinstance(spec, InputSpec) else parse_spec(spec)
+
+
+def _leaves(specs: Any, prefix: str = "") -> Iterator[tuple[str, InputSpec]]:
+    if isinstance(specs, InputSpec):
+        yield prefix, specs
+        return
+    items = specs.items() if isinstance(specs, dict) else enumerate(specs)
+    for key, item in items:
+        yield from _leaves(item, f"{prefix}.{key}" if prefix else str(key))
+
+
+def _map(specs: Any, function: Any) -> Any:
+    if isinstance(specs, InputSpec):
+        return function(specs)
+    if isinstance(specs, dict):
+        return {key: _map(item, function) for key, item in specs.items()}
+    return tuple(_map(item, function) for item in specs)
+
+
+def _export(model: nn.Module, specs: dict[str, Any], frames: int, multiple: int) -> ExportedProgram:
+    time = Dim.DYNAMIC if multiple == 1 else multiple * Dim("_time", min=32)
+    words = sorted(
+        {axis for _, spec in _leaves(specs) for axis in spec.shape if isinstance(axis, str)} - {"batch", "time"}
+    )
+    sizes = {"batch": _BATCH, "time": frames * multiple} | {word: 7 + 2 * i for i, word in enumerate(words)}
+    device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
+
+    def example(spec: InputSpec) -> torch.Tensor:
+        shape = [sizes[axis] if isinstance(axis, str) else axis for axis in spec.shape]
+        return torch.zeros(shape, dtype=getattr(torch, spec.dtype), device=device)
+
+    def dynamic(spec: InputSpec) -> dict[int, Any]:
+        return {
+            i: time if axis == "time" else Dim.DYNAMIC for i, axis in enumerate(spec.shape) if isinstance(axis, str)
+        }
+
+    with quiet(), KeepRecurrentCalls(), torch.no_grad():
+        exported = torch.export.export(
+            model, (), kwargs=_map(specs, example), dynamic_shapes=_map(specs, dynamic), strict=False
+        )
+        return exported.run_decompositions({})
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence the warnings that torch raises about its own insides while it exports."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _read(exported: ExportedProgram, leaves: list[tuple[str, InputSpec]], multiple: int) -> Captured:
+    placeholders = {node.name: node for node in exported.graph.nodes if node.op == "placeholder"}
+    names = [spec.arg.name for spec in exported.graph_signature.input_specs if spec.kind is InputKind.USER_INPUT]
+    inputs = tuple(Input(name, spec, placeholder) for (name, spec), placeholder in zip(leaves, names, strict=True))
+    symbols: dict[str, sympy.Symbol] = {}
+    rename: dict[sympy.Symbol, sympy.Symbol] = {}
+    for item in inputs:
+        value = placeholders[item.placeholder].meta["val"]
+        for axis, size in zip(item.spec.shape, value.shape, strict=True):
+            if isinstance(axis, str):
+                _bind_axis(item, axis, size_of(size), symbols, rename)
+    time = symbols["time"]
+    bounds = [_bounds(exported, symbol) for symbol in (time, *(s for s, t in rename.items() if t == time))]
+    return Captured(
+        graph=exported.graph,
+        inputs=inputs,
+        tensors=_tensors_by_placeholder(exported),
+        names={spec.arg.name: str(spec.target) for spec in exported.graph_signature.input_specs if spec.target},
+        outputs=_outputs(exported),
+        time=time,
+        batch=symbols.get("batch"),
+        axes={symbol: axis for axis, symbol in symbols.items()},
+        multiple=multiple,
+        least=1 if multiple > 1 else max(low for low, _ in bounds),
+        most=min((high * multiple for _, high in bounds if high is not None), default=None),
+        rename=rename,
+    )
+
+
+def _bind_axis(
+    item: Input, axis: str, size: int | sympy.Expr, symbols: dict[str, sympy.Symbol], rename: dict[Any, Any]
+) -> None:
+    free = list(size.free_symbols) if isinstance(size, sympy.Expr) else []
+    if not free:
+        raise CaptureError(
+            f"the model takes only one size of axis {axis} of {item.name}",
+            got=size,
+            wanted=f"any size of {axis}",
+            do=f"write {size} in place of {axis} in the input spec, or make the model take any size",
+        )
+    symbol = symbols.setdefault(axis, free[0])
+    if free[0] != symbol:
+        rename[free[0]] = symbol
+
+
+def _bounds(exported: ExportedProgram, symbol: sympy.Symbol) -> tuple[int, int | None]:
+    interval = exported.range_constraints.get(symbol)
+    if interval is None:
+        return 1, None
+    low = int(interval.lower) if interval.lower.is_Integer else 1
+    high = int(interval.upper) if interval.upper.is_Integer and interval.upper < 2**31 else None
+    return (low if low > 2 else 1), high
+
+
+def _tensors_by_placeholder(exported: ExportedProgram) -> dict[str, torch.Tensor]:
+    tensors = {}
+    for spec in exported.graph_signature.input_specs:
+        if spec.kind is InputKind.USER_INPUT:
+            continue
+        source = exported.state_dict if spec.target in exported.state_dict else exported.constants
+        tensors[spec.arg.name] = source[spec.target].detach()
+    return tensors
+
+
+def _outputs(exported: ExportedProgram) -> tuple[tuple[str, torch.fx.Node], ...]:
+    """The user's outputs in forward's order, named by their keys: a mutated buffer is refused."""
+    mutated = [spec for spec in exported.graph_signature.output_specs if spec.kind.name != "USER_OUTPUT"]
+    if mutated:
+        raise CaptureError(
+            f"forward writes to {mutated[0].target!r}",
+            why="a model that keeps state in itself has no whole-sequence meaning",
+            do="take the state as an argument and return it",
+        )
+    spec = exported.call_spec.out_spec
+    assert spec is not None
+    nodes = exported.graph.output_node().args[0]
+    tree = torch.utils._pytree.tree_unflatten(range(spec.num_leaves), spec)
+    names = {index: name for name, index in _paths(tree)}
+    found = []
+    for index, node in enumerate(nodes):  # type: ignore[arg-type]
+        if isinstance(node, torch.fx.Node) and isinstance(node.meta.get("val"), torch.Tensor):
+            found.append((names[index], node))
+    if not found:
+        raise CaptureError("forward returns no tensor", do="return the tensors that should become outputs")
+    return tuple(found)
+
+
+def _paths(tree: Any, prefix: str = "") -> Iterator[tuple[str, int]]:
+    if isinstance(tree, int):
+        yield prefix or "output", tree
+    elif isinstance(tree, Mapping):
+        for key, item in tree.items():
+            yield from _paths(item, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(tree, (tuple, list)):
+        names = getattr(tree, "_fields", range(len(tree)))
+        for key, item in zip(names, tree, strict=True):
+            yield from _paths(item, f"{prefix or 'output'}.{key}")
+
+
+def _first_lines(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:2])[:400] or type(error).__name__
+
+
+def _user_line(error: BaseException) -> str | None:
+    """The innermost line of the traceback that is not torch's or ours."""
+    found = None
+    trace = error.__traceback__
+    while trace is not None:
+        path = trace.tb_frame.f_code.co_filename
+        if not re.search(r"[/\\](torch|edgeseq|contextlib\.py)[/\\]?", path):
+            found = f"{path}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return found

@@ -1,0 +1,106 @@
+"""The contract of a planned step graph."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from edgeseq.contract import Chunk, Contract, Length, Port
+from edgeseq.exporters.capture import Captured
+from edgeseq.exporters.facts import Fact, Summary, Timed
+from edgeseq.exporters.framewise import flatten
+from edgeseq.exporters.stepgraph import Output, StepGraph
+from edgeseq.exporters.symbols import Size
+
+
+def contract_of(graph: StepGraph, *, max_context: int | None = None, frame_period: float | None = None) -> Contract:
+    """Ports, states, chunk rule, delays and limits; opset, verification and provenance are filled in later."""
+    captured, plan = graph.captured, graph.plan
+    ports = [*_inputs(graph), *(_output(captured, output) for output in graph.outputs)]
+    if plan.uses_remaining:
+        rows = ("batch",) if captured.batch is not None else (1,)
+        ports.append(Port("remaining", "control", "int64", rows, control="remaining"))
+    limits = [limit for limit in (plan.max_context, captured.most, max_context) if limit is not None]
+    outputs = [port for port in ports if port.role == "output"]
+    delays = [math.ceil(port.delay / port.ratio) for port in outputs]
+    return Contract(
+        ports=tuple(ports),
+        states=tuple(plan.states.values()),
+        chunk=Chunk(multiple=plan.multiple, max_batched=plan.max_batched),
+        delay=max(delays),
+        min_frames=_least(captured),
+        receptive_field=_receptive_field(graph),
+        max_context=min(limits, default=None),
+        frame_period=frame_period,
+    )
+
+
+def _inputs(graph: StepGraph) -> list[Port]:
+    given = {state.initial.port for state in graph.plan.states.values() if state.initial.kind == "conditioning"}
+    ports = [
+        Port(item.name, "frame", item.spec.dtype, item.spec.shape, item.spec.time_axis) for item in graph.frames
+    ]
+    for item in graph.captured.inputs:
+        if item.spec.time_axis is None:
+            only_initial = item.name in given and item.name in graph.dropped
+            default = 0.0 if only_initial else None
+            ports.append(Port(item.name, "conditioning", item.spec.dtype, item.spec.shape, default=default))
+    return ports
+
+
+def _output(captured: Captured, output: Output) -> Port:
+    name, fact, dtype = output
+    kind = str(dtype).removeprefix("torch.")
+    axes = tuple(_axis(captured, fact, axis, size) for axis, size in enumerate(fact.shape))  # type: ignore[union-attr]
+    if isinstance(fact, Timed):
+        return Port(
+            name, "output", kind, axes, fact.axis, ratio=fact.ratio, delay=max(fact.delay, 0), length=fact.length
+        )
+    assert isinstance(fact, Summary)
+    return Port(name, "output", kind, axes, delay=fact.delay)
+
+
+def _axis(captured: Captured, fact: Fact, axis: int, size: Size) -> int | str:
+    if isinstance(fact, Timed) and axis == fact.axis:
+        return "time"
+    if isinstance(size, int):
+        return size
+    if size in captured.axes:
+        return captured.axes[size]  # type: ignore[index]
+    times, symbol = size.as_coeff_Mul()
+    return f"{int(times)}*{captured.axes[symbol]}"
+
+
+def _least(captured: Captured) -> int:
+    """The fewest frames for which every value of the model has a frame, none of them a negative number."""
+    lengths: set[Length] = set()
+    for node in captured.graph.nodes:
+        value = node.meta.get("val")
+        for tensor in flatten(list(value) if isinstance(value, tuple) else value):
+            if isinstance(tensor, torch.Tensor):
+                lengths |= {length for size in captured.shape(tensor) if (length := _of(captured, size)) is not None}
+    frames = max(1, captured.least)
+    while any(_too_short(length, frames) for length in lengths):
+        frames += 1
+    return frames
+
+
+def _of(captured: Captured, size: Any) -> Length | None:
+    factor = captured.timed_factor(size)
+    return captured.length(factor) if factor is not None else None
+
+
+def _too_short(length: Length, frames: int) -> bool:
+    made = length(frames)
+    return made is not None and made < 1
+
+
+def _receptive_field(graph: StepGraph) -> int | None:
+    """Base frames that a frame of output depends on; None where a state carries all of the past."""
+    spans = [fact.reads if isinstance(fact, Timed) else None for _, fact, _ in graph.outputs]
+    known = [span for span in spans if span is not None]
+    if len(known) < len(spans):
+        return None
+    return math.floor(max(last - first for first, last in known)) + 1

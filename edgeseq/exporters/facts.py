@@ -1,0 +1,116 @@
+"""What is known of a value: where time is in it, how often its frames come and how late. One fact per value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+import torch
+
+from edgeseq.contract import Length
+from edgeseq.exporters.symbols import Shape, Size
+
+
+@dataclass(frozen=True)
+class Head:
+    """The first frames of a value when they are known at export (padding, and what becomes of padding).
+
+    ``value`` has the value's shape with the batch at 1 and ``frames`` frames; None while a step graph is traced.
+    """
+
+    frames: int
+    value: torch.Tensor | None
+
+
+@dataclass(frozen=True)
+class Static:
+    """Depends on weights, constants, conditioning and the batch size only.
+
+    ``constant``: on weights and constants only, so its value is computed once, at export. ``conditioned``: on an input,
+    so the rows of a batch may differ.
+    """
+
+    shape: Shape
+    constant: bool = False
+    conditioned: bool = False
+
+    def __str__(self) -> str:
+        return f"Static{list(self.shape)}"
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Frames along ``axis``, whose size in a call is ``outer * frames * inner``.
+
+    Frame ``j`` of the whole sequence stands at place ``j + delay`` of the stream of frames this value yields; a
+    negative delay is a lead. Frames before ``len(head)`` are in ``head``; the places before ``delay + len(head)`` hold
+    nothing real. ``length`` counts the whole sequence's frames; its ratio is frames per base frame.
+
+    ``uniform``: every frame is equal, so the value has any delay one likes. ``rowed``: the tensor has one more axis in
+    front, a row per stream (positions). ``position``: the value is ``scale * frame index + offset``.
+    ``reads``: the first and the last base frame that a frame depends on, counted from its own; None: all of the past.
+    """
+
+    shape: Shape
+    axis: int
+    delay: int
+    length: Length
+    outer: Size = 1
+    inner: Size = 1
+    head: Head | None = field(default=None, compare=False)
+    uniform: bool = False
+    rowed: bool = False
+    position: tuple[int, int] | None = None
+    reads: tuple[Fraction, Fraction] | None = field(default=(Fraction(0), Fraction(0)), compare=False)
+
+    @property
+    def ratio(self) -> Fraction:
+        """Frames per base frame."""
+        return self.length.ratio
+
+    @property
+    def head_frames(self) -> int:
+        """Frames that are known at export and not in the stream."""
+        return self.head.frames if self.head is not None else 0
+
+    @property
+    def folded(self) -> bool:
+        """True when the time axis is shared with another axis."""
+        return self.outer != 1 or self.inner != 1
+
+    def shifted(self, frames: int) -> tuple[Fraction, Fraction] | None:
+        """``reads`` when frame ``j`` becomes frame ``j - frames``."""
+        return self.reads and (self.reads[0] + frames / self.ratio, self.reads[1] + frames / self.ratio)
+
+    def with_(self, **changes: object) -> Timed:
+        """This fact with some fields replaced."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        fold = f", outer={self.outer}, inner={self.inner}" if self.folded else ""
+        head = f", head={self.head_frames}" if self.head else ""
+        return f"Timed(axis={self.axis}, ratio={self.ratio}, delay={self.delay}{fold}{head})"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Depends on all frames so far and has no frame axis: a mean, the last step, a final state, the length itself."""
+
+    shape: Shape
+    delay: int = 0
+
+    def __str__(self) -> str:
+        return f"Summary(delay={self.delay})"
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A number that the model computed from sizes. It is looked up where it is used, never replayed."""
+
+    size: Size
+
+    def __str__(self) -> str:
+        return f"Scalar({self.size})"
+
+
+Fact = Static | Timed | Summary | Scalar

@@ -1,0 +1,184 @@
+"""The streaming transform: replay the captured graph on one chunk and replace only the ops that mix frames.
+
+One dispatch order, in :func:`_replay_node`; what each op does stands in ``rules/``.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from edgeseq.exporters.facts import Fact, Scalar, Static, Summary, Timed
+from edgeseq.exporters.framewise import flatten, on_summaries
+from edgeseq.exporters.rules.registry import Registry
+from edgeseq.exporters.step import Step
+from edgeseq.exporters.symbols import mentions
+
+Found = tuple[Any, Any]
+
+
+def replay(step: Step, registry: Registry, given: Mapping[str, torch.Tensor]) -> list[tuple[str, torch.Tensor, Fact]]:
+    """Run one chunk through the captured graph: ``(name, value, fact)`` of every output.
+
+    ``given`` holds the chunk's inputs by placeholder name.
+    """
+    found: dict[torch.fx.Node, Found] = {}
+    for node in step.captured.graph.nodes:
+        step.node = node
+        if node.op == "placeholder":
+            found[node] = _placeholder(step, node, given)
+        elif node.op == "call_function":
+            found[node] = _replay_node(step, registry, node, found)
+            _record(step, node, found[node][1])
+    return [(name, *found[node]) for name, node in step.captured.outputs]
+
+
+def _placeholder(step: Step, node: torch.fx.Node, given: Mapping[str, torch.Tensor]) -> Found:
+    if node.name in step.captured.tensors:
+        tensor = step.captured.tensors[node.name]
+        return tensor, Static(tuple(tensor.shape), constant=True)
+    shape = step.captured.shape(node.meta["val"])
+    item = next(item for item in step.captured.inputs if item.placeholder == node.name)
+    if item.spec.time_axis is None:
+        return given[node.name], Static(shape, conditioned=True)
+    length = step.captured.length(shape[item.spec.time_axis])
+    assert length is not None
+    return given[node.name], Timed(shape, item.spec.time_axis, 0, length)
+
+
+def _replay_node(step: Step, registry: Registry, node: torch.fx.Node, found: Mapping[torch.fx.Node, Found]) -> Found:
+    output = node.meta.get("val")
+    if node.target is operator.getitem:
+        value, fact = found[node.args[0]]  # type: ignore[index]
+        return value[node.args[1]], fact[node.args[1]]
+    if not isinstance(output, (torch.Tensor, tuple, list)):
+        return _scalar(step, output)
+    facts = _facts(step, [*node.args, *node.kwargs.values()], found)
+    leaves = [fact for fact in flatten(facts) if fact is not None]
+    if _has_frames(step, output) or any(isinstance(fact, Timed) for fact in leaves):
+        return _mixed(step, registry, node, found, leaves)
+    if all(isinstance(fact, Static) for fact in leaves):
+        return _static(step, node, found, leaves)
+    args = _values(step, list(node.args), found)
+    kwargs = _values(step, dict(node.kwargs), found)
+    shapes = _shapes(step, output)
+    if isinstance(shapes, list):
+        raise step.refuse("an op with several results meets a summary", "split the summary with single slices")
+    return on_summaries(step, facts[: len(args)], args, shapes, lambda _, *a: node.target(*a, **kwargs))  # type: ignore[operator]
+
+
+def _mixed(
+    step: Step, registry: Registry, node: torch.fx.Node, found: Mapping[torch.fx.Node, Found], leaves: list[Fact]
+) -> Found:
+    """Replay an op that has frames among its operands or makes them: by its rule."""
+    if any(isinstance(fact, Summary) for fact in leaves):
+        raise step.refuse(
+            "it needs the whole sequence before its first frame: a statistic over all time is used before its end",
+            "use a running statistic, or return the summary instead of mixing it back into the frames",
+        )
+    rule = registry.rule(step, node.target)
+    args, kwargs = _values(step, list(node.args), found), _values(step, dict(node.kwargs), found)
+    value, fact = rule(step, _facts(step, list(node.args), found), *args, **kwargs)
+    if step.planning:
+        _check(step, value, fact)
+    return value, fact
+
+
+def _facts(step: Step, tree: Any, found: Mapping[torch.fx.Node, Found]) -> Any:
+    """The facts of an argument tree; None for plain numbers and for sizes that do not depend on time."""
+    if isinstance(tree, (list, tuple)):
+        return [_facts(step, item, found) for item in tree]
+    if not isinstance(tree, torch.fx.Node):
+        return None
+    fact = found[tree][1]
+    return None if _is_plain(step, fact) else fact
+
+
+def _values(step: Step, tree: Any, found: Mapping[torch.fx.Node, Found]) -> Any:
+    """The values of an argument tree, constants as the step graph's own, sizes without time looked up."""
+    if isinstance(tree, dict):
+        return {key: _values(step, item, found) for key, item in tree.items()}
+    if isinstance(tree, (list, tuple)):
+        return [_values(step, item, found) for item in tree]
+    if not isinstance(tree, torch.fx.Node):
+        return tree
+    value, fact = found[tree]
+    if _is_plain(step, fact):
+        return step.size(fact.size)
+    if isinstance(fact, Static) and fact.constant:
+        return step.weight(tree.name, value)
+    return value
+
+
+def _is_plain(step: Step, fact: Any) -> bool:
+    return isinstance(fact, Scalar) and not mentions(fact.size, step.captured.time)
+
+
+def _scalar(step: Step, output: Any) -> Found:
+    if not isinstance(output, (int, torch.SymInt)):
+        raise step.refuse(
+            f"a number of type {type(output).__name__} is computed from the input",
+            "compute with tensors, or with whole numbers of frames",
+        )
+    fact = Scalar(step.captured.size(output))
+    return fact, fact
+
+
+def _shapes(step: Step, output: Any) -> Any:
+    if isinstance(output, (tuple, list)):
+        return [_shapes(step, item) for item in output]
+    return step.captured.shape(output)
+
+
+def _has_frames(step: Step, output: Any) -> bool:
+    tensors = [item for item in flatten(output) if isinstance(item, torch.Tensor)]
+    return any(mentions(size, step.captured.time) for tensor in tensors for size in step.captured.shape(tensor))
+
+
+def _static(step: Step, node: torch.fx.Node, found: Mapping[torch.fx.Node, Found], leaves: list[Any]) -> Found:
+    """Replay an op on values that are known before the stream starts; on constants only: once, at export."""
+    constant = all(fact.constant for fact in leaves) and not any(
+        isinstance(source.meta.get("val"), torch.SymInt) for source in node.all_input_nodes
+    )
+    if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()) and "dropout" not in str(node.target):
+        raise step.refuse("it draws random numbers", "draw them outside the model and pass them in")
+    if constant:
+        value = step.folded(node, lambda: _call(node, _raw(node.args, found), _raw(node.kwargs, found)))
+    else:
+        value = _call(node, _values(step, list(node.args), found), _values(step, dict(node.kwargs), found))
+    shapes = _shapes(step, node.meta["val"])
+    conditioned = any(fact.conditioned for fact in leaves)
+    if isinstance(shapes, list):
+        return value, [Static(shape, constant, conditioned) for shape in shapes]
+    return value, Static(shapes, constant, conditioned)
+
+
+def _raw(tree: Any, found: Mapping[torch.fx.Node, Found]) -> Any:
+    return torch.fx.node.map_arg(tree, lambda node: found[node][0])
+
+
+def _call(node: torch.fx.Node, args: Any, kwargs: Any) -> Any:
+    return node.target(*args, **kwargs)  # type: ignore[operator]
+
+
+def _check(step: Step, value: Any, fact: Any) -> None:
+    """A rule's result must have the shape that was captured, with this call's frames: a check after every rule."""
+    if isinstance(fact, list):
+        for item, item_fact in zip(value, fact, strict=True):
+            _check(step, item, item_fact)
+        return
+    if not isinstance(fact, Timed):
+        return
+    wanted = step.sizes(fact, step.frames_of(fact), step.batch if fact.rowed and step.captured.batch is not None else None)
+    if fact.rowed and step.captured.batch is None:
+        wanted = [1, *wanted]
+    if list(value.shape) != wanted:
+        raise AssertionError(f"{step.node}: a rule returned {list(value.shape)}, its fact {fact} says {wanted}")
+
+
+def _record(step: Step, node: torch.fx.Node, fact: Any) -> None:
+    if step.planning:
+        step.plan.facts[node.name] = fact

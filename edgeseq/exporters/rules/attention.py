@@ -1,0 +1,113 @@
+"""scaled_dot_product_attention: along time a cache of keys and values; along another axis, replayed whole."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from edgeseq.exporters.alignment import align, ready
+from edgeseq.exporters.facts import Timed
+from edgeseq.exporters.framewise import framewise
+from edgeseq.exporters.rules.schema import bound, result_shape, target
+from edgeseq.exporters.step import Step
+from edgeseq.exporters.step_ops import cached_attention
+
+aten = torch.ops.aten
+_NOT_CAUSAL = (
+    "every frame attends to frames that have not come yet: the attention is not causal",
+    "pass is_causal=True, or export with mode=Window(...)",
+)
+
+
+def attention(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    """``softmax(q k^T * scale) v`` over time, or over anything else."""
+    named = bound(step, args, kwargs)
+    q, k, v = facts[:3]
+    mask = facts[3] if len(facts) > 3 else None
+    over_time = any(isinstance(fact, Timed) and fact.axis == len(fact.shape) - 2 for fact in (k, v))
+    if not over_time:
+        return _whole(step, facts, args, kwargs, named, mask)
+    if not all(isinstance(fact, Timed) and fact.axis == len(fact.shape) - 2 for fact in (q, k, v)):
+        raise step.refuse(*_NOT_CAUSAL)
+    if mask is not None or not named["is_causal"]:
+        raise step.refuse(*_NOT_CAUSAL)
+    if any(fact.folded or fact.rowed or fact.length != q.length for fact in (q, k, v)):
+        raise step.refuse("it attends over time folded with another axis", "give time an axis of its own")
+    scale = named["scale"] if named["scale"] is not None else 1 / math.sqrt(int(q.shape[-1]))
+    return _causal(step, [(args[i], facts[i]) for i in range(3)], float(scale))
+
+
+def _whole(step: Step, facts: Any, args: Any, kwargs: Any, named: dict[str, Any], mask: Any) -> tuple[Any, Any]:
+    """Keys without time (conditioning), or time among the batch axes: every frame is attended to alone."""
+    timed = next(fact for fact in facts[:3] if isinstance(fact, Timed))
+    if timed.axis >= len(timed.shape) - 2 and (named["is_causal"] or isinstance(mask, Timed)):
+        raise step.refuse(*_NOT_CAUSAL)
+    if timed.axis == len(timed.shape) - 1:
+        raise step.refuse("time is its feature axis", "transpose it to the last axis but one")
+    op = target(step)
+    rest = args[3:]
+    return framewise(
+        step,
+        facts[:3],
+        args[:3],
+        shape=result_shape(step),
+        axis=timed.axis,
+        outer=timed.outer,
+        inner=timed.inner,
+        op=lambda _, *operands: op(*operands, *rest, **kwargs),
+    )
+
+
+def _causal(step: Step, operands: list[tuple[torch.Tensor, Timed]], scale: float) -> tuple[Any, Any]:
+    operands = align(step, operands)
+    readied = [ready(step, value, fact) for value, fact in operands]
+    fact, start = readied[0][1], readied[0][2]
+    width = max(int(operand.shape[-1]) for _, operand, _ in readied)
+    form = step.attention_form(fact)
+    width = -(-width // 8) * 8 if form == "gqa" else width
+    q, k, v = (_four_axes(value, width) for value, _, _ in readied)
+    kv_fact = readied[1][1]
+    rows = kv_fact.shape[0] if len(kv_fact.shape) > 2 else 1
+    heads = int(kv_fact.shape[1]) if len(kv_fact.shape) > 3 else 1
+    caches = [
+        step.state(
+            name,
+            kind="kv",
+            shape=(rows, heads, "capacity", width),
+            dtype=k.dtype,
+            start=start,
+            in_place=True,
+            ratio=fact.ratio,
+        )
+        for name in ("keys", "values")
+    ]
+    last, total = _places(step, fact, start, rows, q)
+    out, caches[0].next, caches[1].next = cached_attention(
+        q, k, v, caches[0].value, caches[1].value, last, total, scale, form
+    )
+    shape = result_shape(step)
+    size = int(shape[-1])
+    out = out if size == width else out.narrow(-1, 0, size)
+    out = out if len(shape) == 4 else out.squeeze(1)
+    return out, fact.with_(shape=shape, position=None, uniform=False, reads=None)
+
+
+def _four_axes(value: torch.Tensor, width: int) -> torch.Tensor:
+    value = value if value.dim() == 4 else value.unsqueeze(1)
+    missing = width - value.shape[-1]
+    return torch.nn.functional.pad(value, (0, missing)) if missing else value
+
+
+def _places(step: Step, fact: Timed, start: int, rows: Any, q: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The place of each row's newest frame, and the most frames any row holds, both int32; shared between layers."""
+    places = step.places(fact.ratio, q.shape[2], start)
+    own = rows == step.captured.batch
+    key = ("newest", fact.ratio, start, own)
+    last = step.once(key, lambda: places[:, -1].to(torch.int32))
+    total = step.once((*key, "total"), lambda: last.amax() + 1)
+    return (last if own else last[:1].expand(q.shape[0])), total
+
+
+RULES = {aten.scaled_dot_product_attention.default: attention}

@@ -1,0 +1,109 @@
+"""Ops that treat every element alike: arithmetic, activations, comparisons, casts, dropout in eval mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from edgeseq.exporters.facts import Scalar, Timed
+from edgeseq.exporters.framewise import flatten, framewise
+from edgeseq.exporters.rules.schema import result_shape, target
+from edgeseq.exporters.step import Step
+from edgeseq.exporters.symbols import Size
+
+aten = torch.ops.aten
+
+
+def pointwise(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, Timed]:
+    """Replay an elementwise op; operands that come later than others wait for nothing, the others are delayed."""
+    shape = result_shape(step)
+    leaves = flatten(facts)
+    if any(isinstance(fact, Scalar) for fact in leaves):
+        raise step.refuse(
+            "it uses the length of the whole sequence (time) before its end",
+            "use the number of frames so far, or return a value without a time axis",
+        )
+    axis, outer, inner = common_axis(step, leaves, len(shape))
+    op = target(step)
+    return framewise(
+        step,
+        facts,
+        args,
+        shape=shape,
+        axis=axis,
+        outer=outer,
+        inner=inner,
+        op=lambda _, *operands: op(*operands, **kwargs),
+        rows="broadcast",
+    )
+
+
+def common_axis(step: Step, facts: list[Any], rank: int) -> tuple[int, Size, Size]:
+    """Where time stands in the broadcast of some operands, and how it is folded."""
+    timed = [fact for fact in facts if isinstance(fact, Timed)]
+    certain = [fact for fact in timed if not fact.uniform] or timed
+    places = {(fact.axis + rank - len(fact.shape), fact.outer, fact.inner) for fact in certain}
+    places |= {(fact.axis + rank - len(fact.shape), *next(iter(places))[1:]) for fact in timed if fact.uniform}
+    if len(places) > 1:
+        raise step.refuse(
+            "every frame meets every other frame, so it is not causal",
+            "use scaled_dot_product_attention with is_causal=True, or keep time on one axis",
+        )
+    return next(iter(places))
+
+
+def unchanged(step: Step, facts: Any, x: torch.Tensor, *_: Any, **__: Any) -> tuple[torch.Tensor, Any]:
+    """An op that returns its operand: dropout in eval mode, a copy, an alias."""
+    return x, facts[0]
+
+
+POINTWISE = pointwise
+RULES = {
+    **dict.fromkeys(
+        [
+            aten.dropout.default,
+            aten.feature_dropout.default,
+            aten.alpha_dropout.default,
+            aten.feature_alpha_dropout.default,
+            aten.alias.default,
+            aten.detach.default,
+            aten.detach_.default,
+            aten.clone.default,
+            aten.contiguous.default,
+            aten.lift_fresh_copy.default,
+            aten.resolve_conj.default,
+            aten.resolve_neg.default,
+        ],
+        unchanged,
+    ),
+    **dict.fromkeys(
+        [
+            aten._to_copy.default,
+            aten.to.dtype,
+            aten.to.dtype_layout,
+            aten.to.device,
+            aten.type_as.default,
+            aten.where.self,
+            aten.masked_fill.Scalar,
+            aten.masked_fill.Tensor,
+            aten.nan_to_num.default,
+            aten.rsub.Scalar,
+            aten.clamp.default,
+            aten.clamp.Tensor,
+            aten.silu.default,
+            aten.mish.default,
+            aten.gelu.default,
+            aten.relu6.default,
+            aten.hardtanh.default,
+            aten.log_sigmoid.default,
+            aten.softplus.default,
+            aten.selu.default,
+            aten.celu.default,
+            aten.elu.default,
+            aten.rrelu.default,
+            aten.fake_quantize_per_tensor_affine.default,
+        ],
+        pointwise,
+    ),
+}

@@ -1,0 +1,204 @@
+"""nn.RNN, nn.LSTM and nn.GRU: along time a state per layer; along another axis, replayed whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from edgeseq.contract import Initial
+from edgeseq.exporters.alignment import ready, settle, until_end
+from edgeseq.exporters.facts import Static, Summary, Timed
+from edgeseq.exporters.framewise import flatten, framewise
+from edgeseq.exporters.rules.schema import result_shape
+from edgeseq.exporters.step import Step
+from edgeseq.exporters.step_ops import TORCH_TO_ONNX, recurrent_layer, reorder_gates
+
+
+class Layers:
+    """The weights of a recurrent stack in ONNX order, one entry per layer."""
+
+    def __init__(self, step: Step, weights: list[torch.Tensor], mode: str, has_biases: bool, directions: int) -> None:
+        projected = mode == "lstm" and len(weights) % (3 + 2 * has_biases) == 0 and _is_projected(weights, has_biases)
+        self.mode, self.directions = mode, directions
+        per_cell = 2 + 2 * has_biases + projected
+        self.hidden = weights[0].shape[0] // len(TORCH_TO_ONNX[mode])
+        cells = [weights[i : i + per_cell] for i in range(0, len(weights), per_cell)]
+        self.layers = [
+            self._layer(step, cells[i : i + directions], has_biases, projected) for i in range(0, len(cells), directions)
+        ]
+
+    def _layer(self, step: Step, cells: list[Any], has_biases: bool, projected: bool) -> dict[str, torch.Tensor | None]:
+        if not step.planning:
+            names = ["w", "r", "b", "projection", "lift"][: 5 if projected else 3]
+            return {name: step.constant(name, None) for name in names}
+        order = TORCH_TO_ONNX[self.mode]
+        w, r, b, projections = [], [], [], []
+        for cell in cells:
+            recurrent = cell[1] @ cell[-1] if projected else cell[1]
+            bias = cell[2:4] if has_biases else [cell[0].new_zeros(cell[0].shape[0])] * 2
+            w.append(reorder_gates(cell[0], order))
+            r.append(reorder_gates(recurrent, order))
+            b.append(torch.cat([reorder_gates(part, order) for part in bias]))
+            projections += [cell[-1].t()] if projected else []
+        found = {"w": torch.stack(w), "r": torch.stack(r), "b": torch.stack(b)}
+        if projected:
+            found["projection"] = torch.stack(projections)
+            found["lift"] = torch.linalg.pinv(found["projection"].double()).to(w[0].dtype)
+        return {name: step.constant(name, tensor) for name, tensor in found.items()}
+
+
+def _is_projected(weights: list[torch.Tensor], has_biases: bool) -> bool:
+    hidden = weights[0].shape[0] // 4
+    return weights[1].shape[1] != hidden or (
+        len(weights) > 2 + 2 * has_biases and weights[2 + 2 * has_biases].shape[0] != weights[0].shape[0]
+    )
+
+
+def recurrent(
+    step: Step,
+    facts: Any,
+    x: torch.Tensor,
+    hx: list[torch.Tensor],
+    weights: list[torch.Tensor],
+    mode: str,
+    has_biases: bool,
+    num_layers: int,
+    bidirectional: bool,
+    batch_first: bool,
+) -> tuple[Any, Any]:
+    """Stream a recurrent stack along time, or replay it where time is its batch."""
+    fact = facts[0]
+    if not isinstance(fact, Timed):
+        raise step.refuse("only its initial state changes with time", "give time to its input")
+    layers = Layers(step, weights, mode, has_biases, 2 if bidirectional else 1)
+    if fact.axis != (1 if batch_first else 0):
+        return _whole(step, facts, x, hx, layers, batch_first)
+    if bidirectional:
+        raise step.refuse(
+            "a bidirectional layer reads the future: its backward half starts at the end of all time",
+            "make it unidirectional, or export with mode=Lookahead(...) or mode=Window(...)",
+        )
+    if fact.folded:
+        raise step.refuse("it runs over time folded with another axis", "give time an axis of its own")
+    if any(isinstance(item, Timed) and not item.uniform for item in flatten(facts[1])):
+        raise step.refuse("its initial state changes with time", "compute the initial state before the sequence")
+    return _streamed(step, fact, facts[1], x, hx, layers, batch_first)
+
+
+def _whole(
+    step: Step, facts: Any, x: torch.Tensor, hx: list[torch.Tensor], layers: Layers, batch_first: bool
+) -> tuple[Any, Any]:
+    """Time is a batch axis: every frame has a sequence of its own, started from its own state."""
+    fact = facts[0]
+    results: list[Any] = []
+    made: list[Any] = []
+    for index in range(1 + len(hx)):
+        if not any(user.args[1] == index for user in step.node.users):  # type: ignore[union-attr]
+            results.append(None)
+            made.append(None)
+            continue
+        value, value_fact = framewise(
+            step,
+            [fact, facts[1]],
+            [x, hx],
+            shape=result_shape(step, index),
+            axis=fact.axis if index == 0 else 1,
+            outer=fact.outer,
+            inner=fact.inner,
+            op=lambda _, frames, states, index=index: _stack(frames, states, layers, batch_first)[index],
+        )
+        results.append(value)
+        made.append(value_fact)
+    return results, made
+
+
+def _stack(x: torch.Tensor, states: list[torch.Tensor], layers: Layers, batch_first: bool) -> list[torch.Tensor]:
+    x = x.transpose(0, 1) if batch_first else x
+    finals: list[list[torch.Tensor]] = [[] for _ in states]
+    for index, layer in enumerate(layers.layers):
+        rows = slice(index * layers.directions, (index + 1) * layers.directions)
+        x, new = _layer(x, [state[rows] for state in states], layer, layers, None)
+        for collected, state in zip(finals, new, strict=True):
+            collected.append(state)
+    y = x.transpose(0, 1) if batch_first else x
+    return [y, *(torch.cat(parts) if len(parts) > 1 else parts[0] for parts in finals)]
+
+
+def _layer(
+    x: torch.Tensor, states: list[torch.Tensor], layer: dict[str, Any], layers: Layers, lengths: torch.Tensor | None
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """One layer on ``[time, batch, features]``; states as torch has them (an LSTM's h projected, if it projects)."""
+    projection = layer.get("projection")
+    if projection is not None:
+        states = [states[0] @ layer["lift"], states[1]]
+    y, *new = recurrent_layer(x, layer["w"], layer["r"], layer["b"], states, lengths, layers.mode, layers.hidden)
+    if projection is not None:
+        y, new = y @ projection, [new[0] @ projection, new[1]]
+    if layers.directions == 1:
+        return y.squeeze(1), new
+    return y.transpose(1, 2).flatten(2), new
+
+
+def _streamed(
+    step: Step, fact: Timed, hx_facts: list[Any], x: torch.Tensor, hx: list[torch.Tensor], layers: Layers, batch_first: bool
+) -> tuple[Any, Any]:
+    finals_used = any(user.args[1] != 0 for user in step.node.users) or False  # type: ignore[union-attr]
+    if finals_used:
+        x, fact = until_end(step, *settle(step, x, fact))
+    x, fact, start = ready(step, x, fact)
+    if fact.rowed:
+        raise step.refuse("it runs over positions alone", "compute it once, outside the model")
+    real = step.real_frames(fact) if finals_used and step.plan.ends else None
+    frames = x.transpose(0, 1) if batch_first else x
+    count, batch = frames.shape[0], fact.shape[0 if batch_first else 1]
+    lengths = None if real is None else _rows(step, real.clamp(0, count), batch, frames.shape[1])
+    names = ("h", "c") if layers.mode == "lstm" else ("h",)
+    finals: list[list[torch.Tensor]] = [[] for _ in names]
+    for index, layer in enumerate(layers.layers):
+        carried = []
+        for which, name in enumerate(names):
+            initial = _initial(step, hx[which], hx_facts[which], which, index, len(layers.layers))
+            size = hx[which].shape[-1]
+            label = name if len(layers.layers) == 1 else f"layer{index}.{name}"
+            shape = (1, batch, size)
+            carried.append(
+                step.state(label, kind="recurrent", shape=shape, dtype=x.dtype, start=start, initial=initial)
+            )
+        states = [item.value for item in carried]
+        safe = None if lengths is None else lengths.clamp(min=1).to(torch.int32)
+        frames, new = _layer(frames, states, layer, layers, safe)
+        for which, (item, state) in enumerate(zip(carried, new, strict=True)):
+            held = state if lengths is None else torch.where((lengths > 0)[None, :, None], state, item.value)
+            item.next = held
+            finals[which].append(held)
+    y = frames.transpose(0, 1) if batch_first else frames
+    shape = result_shape(step, 0)
+    values: list[Any] = [y, *(torch.cat(parts) if len(parts) > 1 else parts[0] for parts in finals)]
+    facts: list[Any] = [fact.with_(shape=shape, position=None, uniform=False, reads=None)]
+    facts += [Summary(result_shape(step, 1 + which), fact.delay) for which in range(len(names))]
+    return values, facts
+
+
+def _rows(step: Step, counts: torch.Tensor, batch: Any, rows: Any) -> torch.Tensor:
+    """A count per row of the recurrence; where batch shares its axis with another, all rows keep step."""
+    return counts if batch == step.captured.batch else counts[:1].expand(rows)
+
+
+def _initial(
+    step: Step, value: torch.Tensor, fact: Any, which: int, layer: int, layers: int
+) -> torch.Tensor | Initial | None:
+    """The state before the first frame: the same for every row, or an input handed straight to the layer."""
+    if isinstance(fact, Static) and not fact.conditioned or isinstance(fact, Timed):
+        return value[layer : layer + 1, :1] if step.planning else None
+    source = step.node.args[1][which]  # type: ignore[union-attr, index]
+    given = next((item for item in step.captured.inputs if getattr(source, "name", None) == item.placeholder), None)
+    if given is None:
+        raise step.refuse(
+            "its initial state is computed from an input",
+            "pass the initial state itself as the input, as in forward(x, h0)",
+        )
+    return Initial(kind="conditioning", port=given.name, index=layer if layers > 1 else None)
+
+
+RULES = {torch.ops.edgeseq.recurrent.default: recurrent}

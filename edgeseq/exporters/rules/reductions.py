@@ -1,0 +1,133 @@
+"""Reductions: over features they mix no frames; over all time they make a summary (the prefix law)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from edgeseq.exporters.alignment import past_end, ready, settle, until_end
+from edgeseq.exporters.facts import Summary, Timed
+from edgeseq.exporters.framewise import framewise
+from edgeseq.exporters.rules.schema import axes_of, bound, result_shape, target
+from edgeseq.exporters.step import Step
+
+aten = torch.ops.aten
+_RUNNING = {
+    aten.sum.dim_IntList: "sum",
+    aten.sum.default: "sum",
+    aten.mean.dim: "mean",
+    aten.mean.default: "mean",
+    aten.amax.default: "amax",
+    aten.amin.default: "amin",
+    aten.max.dim: "amax",
+    aten.min.dim: "amin",
+    aten.max.default: "amax",
+    aten.min.default: "amin",
+}
+
+
+def reduce(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    """Reduce over some axes; where time is among them, keep what has been seen so far."""
+    fact, op = facts[0], target(step)
+    named = bound(step, (x, *args), kwargs)
+    axes = axes_of(named.get("dim"), len(fact.shape))
+    keepdim = bool(named.get("keepdim", False))
+    several = isinstance(step.node.meta["val"], (tuple, list))  # type: ignore[union-attr]
+    if fact.axis in axes:
+        return _over_time(step, x, fact, axes, keepdim, several)
+    axis = fact.axis if keepdim else fact.axis - sum(axis < fact.axis for axis in axes)
+
+    def run(index: int | None) -> tuple[Any, Any]:
+        return framewise(
+            step,
+            [fact],
+            [x],
+            shape=result_shape(step, index),
+            axis=axis,
+            outer=fact.outer,
+            inner=fact.inner,
+            op=lambda _, v: op(v, *args, **kwargs) if index is None else op(v, *args, **kwargs)[index],
+        )
+
+    if not several:
+        return run(None)
+    pairs = [run(0), run(1)]
+    return [value for value, _ in pairs], [made for _, made in pairs]
+
+
+def _over_time(
+    step: Step, x: torch.Tensor, fact: Timed, axes: list[int], keepdim: bool, several: bool
+) -> tuple[Any, Any]:
+    kind = _RUNNING.get(target(step))
+    if kind is None or (several and any(user.args[1] == 1 for user in step.node.users)):  # type: ignore[union-attr]
+        raise step.refuse(
+            "it takes a statistic over all time that no running form is known for",
+            "use sum, mean, amax, amin or the last step over time",
+        )
+    shape = result_shape(step, 0 if several else None)
+    x, fact = until_end(step, *settle(step, x, fact))
+    x, fact, start = ready(step, x, fact)
+    if fact.folded:
+        raise step.refuse("it takes a statistic over time folded with another axis", "give time an axis of its own")
+    value = _running(step, kind, x, fact, axes, start, result=shape, keepdim=keepdim)
+    summary = Summary(shape, fact.delay)
+    return ([value, None], [summary, None]) if several else (value, summary)
+
+
+def _running(
+    step: Step, kind: str, x: torch.Tensor, fact: Timed, axes: list[int], start: int, *, result: Any, keepdim: bool
+) -> torch.Tensor:
+    """``state = combine(state, reduce(chunk))``; a mean divides the running sum by the count of frames so far."""
+    largest = torch.finfo(x.dtype).max if x.dtype.is_floating_point else torch.iinfo(x.dtype).max
+    empty = {"sum": 0.0, "mean": 0.0, "amax": -float("inf"), "amin": float("inf")}[kind]
+    if not x.dtype.is_floating_point and kind in ("amax", "amin"):
+        empty = -largest - 1 if kind == "amax" else largest
+    if step.plan.ends:
+        x, fact = past_end(step, x, fact, empty)
+    if kind == "mean" and not x.dtype.is_floating_point:
+        raise step.refuse("it takes the mean of integers over time", "convert to a float type first")
+    dtype = step.node.meta["val"].dtype if kind == "sum" else x.dtype  # type: ignore[union-attr]
+    reduced = {"amax": torch.amax, "amin": torch.amin}.get(kind)
+    now = reduced(x, axes, keepdim) if reduced else torch.sum(x, axes, keepdim, dtype=dtype)
+    state = step.state(
+        {"amax": "max", "amin": "min"}.get(kind, "sum"),
+        kind="summary",
+        shape=result,
+        dtype=dtype,
+        start=start,
+        initial=torch.full([1] * len(result), empty, dtype=dtype),
+    )
+    combine = {"amax": torch.maximum, "amin": torch.minimum}.get(kind, torch.add)
+    state.next = combine(state.value, now)
+    if kind != "mean":
+        return state.next
+    others = 1
+    for axis in axes:
+        if axis != fact.axis:
+            others *= step.size(fact.shape[axis])
+    frames = step.over_batch(step.count(fact.length), result).to(dtype)
+    return state.next / (frames * others if others != 1 else frames)
+
+
+RULES = dict.fromkeys(
+    [
+        *_RUNNING,
+        aten.argmax.default,
+        aten.argmin.default,
+        aten.prod.dim_int,
+        aten.var.correction,
+        aten.std.correction,
+        aten.var.dim,
+        aten.std.dim,
+        aten.var_mean.correction,
+        aten.std_mean.correction,
+        aten.logsumexp.default,
+        aten.linalg_vector_norm.default,
+        aten.norm.ScalarOpt_dim,
+        aten.any.dim,
+        aten.all.dim,
+        aten.median.dim,
+    ],
+    reduce,
+)

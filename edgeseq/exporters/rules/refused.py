@@ -1,0 +1,56 @@
+"""Ops that cannot stream along time, a sentence each. Along another axis they mix no frames and are replayed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from edgeseq.exporters.facts import Timed
+from edgeseq.exporters.rules.features import same_axes
+from edgeseq.exporters.rules.registry import Refusal, Rule
+from edgeseq.exporters.rules.schema import axes_of, bound
+from edgeseq.exporters.step import Step
+
+aten = torch.ops.aten
+
+
+def unless(refusal: Refusal, argument: str | None) -> Rule:
+    """A rule that refuses where ``argument`` names the time axis (None: always)."""
+
+    def rule(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        fact = next(fact for fact in facts if isinstance(fact, Timed))
+        axes = axes_of(bound(step, args, kwargs)[argument], len(fact.shape)) if argument else [fact.axis]
+        if fact.axis in axes:
+            raise step.refuse(refusal.why, refusal.do)
+        return same_axes(step, facts, *args, **kwargs)
+
+    return rule
+
+
+REFUSALS: dict[Any, tuple[Refusal, str | None]] = {
+    aten.flip.default: (
+        Refusal(
+            "a flip reads the future: its first frame is the last of all time",
+            "drop the flip, or export with mode=Window(...)",
+        ),
+        "dims",
+    ),
+    aten.roll.default: (
+        Refusal("roll brings frames of the end of time to its start", "shift with a pad and a slice"),
+        "dims",
+    ),
+    aten.index_select.default: (
+        Refusal("it picks frames by their place in all of time", "slice fixed offsets"),
+        "dim",
+    ),
+    aten.gather.default: (
+        Refusal("it picks frames by their place in all of time", "slice fixed offsets"),
+        "dim",
+    ),
+    aten.nonzero.default: (
+        Refusal("the number of its results depends on the data", "use a mask of fixed shape"),
+        None,
+    ),
+}
+RULES = {op: unless(*entry) for op, entry in REFUSALS.items()}

@@ -1,0 +1,223 @@
+"""Views: ops that move axes about, batch and time folds included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import torch
+
+from edgeseq.exporters.alignment import delay, settle
+from edgeseq.exporters.facts import Static, Timed
+from edgeseq.exporters.framewise import framewise
+from edgeseq.exporters.rules.pointwise import common_axis
+from edgeseq.exporters.rules.schema import axes_of, bound, result_shape, target
+from edgeseq.exporters.step import Step
+from edgeseq.exporters.symbols import Shape, Size, mentions, product, quotient, simplest
+
+aten = torch.ops.aten
+Placed = tuple[int, Size, Size]
+
+
+def reshape(step: Step, facts: Any, x: torch.Tensor, *_: Any, **__: Any) -> tuple[Any, Any]:
+    """view, reshape, flatten, unflatten: sizes are looked up, time is followed by the strides of its axis."""
+    fact, shape = facts[0], result_shape(step)
+    axis, outer, inner = _placed(step, fact, shape)
+    x, fact = _whole_groups(step, x, fact, shape, axis, outer, inner)
+    return _view(step, fact, x, shape, (axis, outer, inner), lambda look, v: v.reshape(look))
+
+
+def _placed(step: Step, fact: Timed, shape: Shape) -> Placed:
+    """Where a reshape puts time: sizes after it must divide, sizes before it follow."""
+    axes = [axis for axis, size in enumerate(shape) if mentions(size, step.captured.time)]
+    if len(axes) == 1:
+        after = simplest(fact.inner * product(fact.shape[fact.axis + 1 :]))
+        inner = quotient(after, product(shape[axes[0] + 1 :]))
+        before = simplest(fact.outer * product(fact.shape[: fact.axis]))
+        outer = quotient(before, product(shape[: axes[0]]))
+        if isinstance(inner, Fraction) and inner.numerator == 1 and outer == 1:
+            return axes[0], 1, 1
+        if inner is not None and outer is not None and not isinstance(outer, Fraction) and not isinstance(inner, Fraction):
+            alone = outer == 1 and isinstance(inner, int)
+            return axes[0], outer, 1 if alone else inner
+    raise step.refuse(
+        f"it spreads time over other axes: {list(fact.shape)} becomes {list(shape)}",
+        "keep time whole: in one axis, alone or next to another whole axis",
+    )
+
+
+def _whole_groups(
+    step: Step, x: torch.Tensor, fact: Timed, shape: Shape, axis: int, outer: Size, inner: Size
+) -> tuple[torch.Tensor, Timed]:
+    """Frames that a reshape gathers in groups must start at a group's first frame: a delay line sees to it."""
+    grown = quotient(shape[axis], simplest(outer * inner))
+    length = step.captured.length(grown) if grown is not None and not isinstance(grown, Fraction) else None
+    group = fact.ratio / length.ratio if length is not None else Fraction(1)
+    if group.denominator > 1 or group == 1:
+        return x, fact
+    if fact.head_frames % int(group):
+        x, fact = settle(step, x, fact)
+    return delay(step, x, fact, -fact.delay % int(group))
+
+
+def _view(
+    step: Step, fact: Timed, x: torch.Tensor, shape: Shape, placed: Placed, op: Callable[[Any, torch.Tensor], Any]
+) -> tuple[Any, Any]:
+    axis, outer, inner = placed
+    looked_up = Timed(shape, axis, 0, fact.length, outer, inner)
+    return framewise(
+        step,
+        [fact],
+        [x],
+        shape=shape,
+        axis=axis,
+        outer=outer,
+        inner=inner,
+        position=fact.position,
+        op=lambda sizes, value: op(sizes(looked_up), value),
+    )
+
+
+def permute(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    """permute, transpose, t, movedim: time goes where its axis goes."""
+    fact, op = facts[0], target(step)
+    numbered = torch.empty([axis + 1 for axis in range(len(fact.shape))], device="meta")
+    axis = list(op(numbered, *args, **kwargs).shape).index(fact.axis + 1)
+    return _view(step, fact, x, result_shape(step), (axis, fact.outer, fact.inner), lambda _, v: op(v, *args, **kwargs))
+
+
+def unsqueeze(step: Step, facts: Any, x: torch.Tensor, dim: int) -> tuple[Any, Any]:
+    """A new axis of size one."""
+    fact = facts[0]
+    dim %= len(fact.shape) + 1
+    placed = (fact.axis + (dim <= fact.axis), fact.outer, fact.inner)
+    return _view(step, fact, x, result_shape(step), placed, lambda _, v: v.unsqueeze(dim))
+
+
+def squeeze(step: Step, facts: Any, x: torch.Tensor, dim: Any = None) -> tuple[Any, Any]:
+    """Drop axes of size one: those that were one when captured, not a chunk that happens to be one frame long."""
+    fact = facts[0]
+    gone = tuple(axis for axis in axes_of(dim, len(fact.shape)) if fact.shape[axis] == 1)
+    placed = (fact.axis - sum(axis < fact.axis for axis in gone), fact.outer, fact.inner)
+    return _view(step, fact, x, result_shape(step), placed, lambda _, v: v.squeeze(gone))
+
+
+def expand(step: Step, facts: Any, x: torch.Tensor, *_: Any, **__: Any) -> tuple[Any, Any]:
+    """Repeat along axes of size one. A value without time that is spread over time is equal in every frame."""
+    fact, shape = facts[0], result_shape(step)
+    if isinstance(fact, Timed):
+        axis, outer, inner = fact.axis + len(shape) - len(fact.shape), fact.outer, fact.inner
+        return _view(step, fact, x, shape, (axis, outer, inner), lambda look, v: v.expand(look))
+    spread = uniform_fact(step, shape)
+    return x.expand(step.sizes(spread, step.frames_of(spread))), spread
+
+
+def uniform_fact(step: Step, shape: Shape) -> Timed:
+    """The fact of a value that is equal in every frame."""
+    axes = [axis for axis, size in enumerate(shape) if mentions(size, step.captured.time)]
+    factor = step.captured.timed_factor(shape[axes[0]]) if len(axes) == 1 else None
+    length = step.captured.length(factor) if factor is not None else None
+    if length is None:
+        raise step.refuse(
+            f"it makes a value with time in several axes, {list(shape)}, so every frame meets every other: not causal",
+            "use scaled_dot_product_attention with is_causal=True",
+        )
+    outer = quotient(shape[axes[0]], factor)  # type: ignore[arg-type]
+    return Timed(shape, axes[0], 0, length, outer=outer, uniform=True)  # type: ignore[arg-type]
+
+
+def repeat(step: Step, facts: Any, x: torch.Tensor, repeats: Any) -> tuple[Any, Any]:
+    """Tile along axes that are not time; a value without time may be tiled over time if it has size one there."""
+    fact, shape = facts[0], result_shape(step)
+    if isinstance(fact, Static):
+        spread = uniform_fact(step, shape)
+        missing = len(shape) - len(fact.shape)
+        if spread.axis >= missing and fact.shape[spread.axis - missing] != 1:
+            raise step.refuse("a pattern longer than one frame is repeated over time", "expand a single frame")
+        times = [1 if axis == spread.axis else step.size(size) for axis, size in enumerate(_plain(step, repeats))]
+        sizes = step.sizes(spread, step.frames_of(spread))
+        whole = x.repeat(times)
+        return whole.expand(sizes), spread
+    missing = len(shape) - len(fact.shape)
+    if repeats[fact.axis + missing] != 1:
+        raise step.refuse("it repeats the whole sequence", "repeat along another axis")
+    placed = (fact.axis + missing, fact.outer, fact.inner)
+    return _view(step, fact, x, shape, placed, lambda _, v: v.repeat(repeats))
+
+
+def _plain(step: Step, repeats: Any) -> list[Size]:
+    return [1 if not isinstance(count, (int, torch.SymInt)) else count for count in repeats]  # type: ignore[misc]
+
+
+def concatenate(step: Step, facts: Any, tensors: list[torch.Tensor], dim: int = 0) -> tuple[Any, Any]:
+    """Concatenate or stack along an axis that is not time."""
+    shape, op = result_shape(step), target(step)
+    dim %= len(shape)
+    axis, outer, inner = common_axis(step, facts[0], len(facts[0][0].shape))
+    if op is aten.stack.default:
+        axis += dim <= axis
+    elif dim == axis:
+        raise step.refuse("it joins pieces of time", "pad with torch.nn.functional.pad instead")
+    return framewise(
+        step, facts[:1], [tensors], shape=shape, axis=axis, outer=outer, inner=inner, op=lambda _, parts: op(parts, dim)
+    )
+
+
+def pieces(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    """split, chunk and unbind along an axis that is not time: one slice per result."""
+    fact, op = facts[0], target(step)
+    dim = bound(step, (x, *args), kwargs)["dim"] % len(fact.shape)
+    if dim == fact.axis:
+        raise step.refuse("it cuts time into pieces", "slice fixed offsets, or fold time with reshape")
+    axis = fact.axis - (op is aten.unbind.int and dim < fact.axis)
+    found = [
+        _view(
+            step,
+            fact,
+            x,
+            result_shape(step, index),
+            (axis, fact.outer, fact.inner),
+            lambda _, v, index=index: op(v, *args, **kwargs)[index],
+        )
+        for index in range(len(step.node.meta["val"]))  # type: ignore[union-attr]
+    ]
+    return [value for value, _ in found], [made for _, made in found]
+
+
+RULES = {
+    **dict.fromkeys(
+        [
+            aten.view.default,
+            aten._unsafe_view.default,
+            aten.reshape.default,
+            aten.flatten.using_ints,
+            aten.unflatten.int,
+            aten.view_as.default,
+            aten.reshape_as.default,
+        ],
+        reshape,
+    ),
+    **dict.fromkeys(
+        [
+            aten.permute.default,
+            aten.transpose.int,
+            aten.t.default,
+            aten.movedim.int,
+            aten.movedim.intlist,
+            aten.swapaxes.default,
+            aten.numpy_T.default,
+            aten.mT.default,
+        ],
+        permute,
+    ),
+    aten.unsqueeze.default: unsqueeze,
+    **dict.fromkeys([aten.squeeze.default, aten.squeeze.dim, aten.squeeze.dims], squeeze),
+    **dict.fromkeys([aten.expand.default, aten.expand_as.default, aten.broadcast_to.default], expand),
+    aten.repeat.default: repeat,
+    aten.stack.default: concatenate,
+    **dict.fromkeys(
+        [aten.split.Tensor, aten.split_with_sizes.default, aten.chunk.default, aten.unbind.int, aten.split.sizes],
+        pieces,
+    ),
+}

@@ -1,0 +1,364 @@
+"""What a streaming rule may ask for while a captured graph is replayed on one chunk."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import sympy
+import torch
+
+from edgeseq.contract import Axis, Initial, Length, State, StateKind
+from edgeseq.errors import NotStreamable
+from edgeseq.exporters.alignment import length_of
+from edgeseq.exporters.capture import Captured
+from edgeseq.exporters.facts import Fact, Head, Timed
+from edgeseq.exporters.origin import module_path, source_line
+from edgeseq.exporters.symbols import Shape, Size, evaluate
+
+_PLANNED_CAPACITY = 16
+
+
+@dataclass
+class Carried:
+    """One state in one call: ``value`` comes in, ``next`` goes out."""
+
+    value: torch.Tensor
+    next: torch.Tensor | None = None
+
+
+@dataclass
+class Plan:
+    """What the replay of a graph needs, found by running it once: its states, constants, limits and controls."""
+
+    multiple: int
+    states: dict[str, State] = field(default_factory=dict)
+    constants: dict[str, torch.Tensor] = field(default_factory=dict)
+    keys: dict[tuple[str, str], str] = field(default_factory=dict)
+    ends: bool = False
+    uses_remaining: bool = False
+    max_context: int | None = None
+    max_batched: int | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    folded: dict[str, Any] = field(default_factory=dict)
+
+
+class Step:
+    """One call of the step: hands out states, delay lines, positions, masks and looked-up sizes.
+
+    While ``planning`` it runs on real tensors and writes the plan; while a step graph is traced it reads the plan.
+    """
+
+    def __init__(
+        self,
+        captured: Captured,
+        plan: Plan,
+        *,
+        planning: bool,
+        batch: Any,
+        chunk: Any,
+        values: dict[str, torch.Tensor],
+        constants: Callable[[str], torch.Tensor],
+        axes: dict[sympy.Symbol, Any],
+        device: torch.device,
+        ops: str,
+    ) -> None:
+        self.captured = captured
+        self.plan = plan
+        self.planning = planning
+        self.batch = batch
+        self.chunk = chunk
+        self.device = device
+        self.ops = ops
+        self.node: torch.fx.Node | None = None
+        self.carried: dict[str, Carried] = {}
+        self._values = values
+        self._constants = constants
+        self._axes = axes
+        self._memo: dict[Any, torch.Tensor] = {}
+        self._asked: Counter[tuple[str, str]] = Counter()
+
+    # -- sizes ---------------------------------------------------------------------------------------------------
+
+    def size(self, size: Size, batch: Any = None) -> Any:
+        """A size that does not depend on time, in this call."""
+        if isinstance(size, int):
+            return size
+        values = dict(self._axes)
+        if self.captured.batch is not None:
+            values[self.captured.batch] = self.batch if batch is None else batch
+        return evaluate(size, values)
+
+    def sizes(self, fact: Fact, frames: Any, rows: Any = None, batch: Any = None) -> list[Any]:
+        """The sizes that a value of this fact has with ``frames`` frames; ``rows`` puts a row axis in front."""
+        shape = fact.shape  # type: ignore[union-attr]
+        found = [] if rows is None else [rows]
+        for axis, size in enumerate(shape):
+            if isinstance(fact, Timed) and axis == fact.axis:
+                found.append(self.size(fact.outer, batch) * frames * self.size(fact.inner, batch))
+            else:
+                found.append(self.size(size, batch))
+        return found
+
+    def frames_of(self, fact: Timed) -> Any:
+        """Frames that a value of this fact has in this call."""
+        return self.chunk if fact.ratio == 1 else self.chunk * fact.ratio.numerator // fact.ratio.denominator
+
+    def head_sizes(self, fact: Timed, frames: int) -> list[int]:
+        """As :meth:`sizes` for a head, whose batch is one."""
+        return self.sizes(fact, frames, batch=1)
+
+    def on_head(self, fact: Timed, head: Head | None, run: Callable[[torch.Tensor, int], torch.Tensor], frames: int | None = None) -> Timed:
+        """The fact with the head that ``run`` makes of ``head``; it has ``frames`` frames, by default as many."""
+        if head is None:
+            return fact.with_(head=None)
+        count = head.frames if frames is None else frames
+        if count == 0:
+            return fact.with_(head=None)
+        return fact.with_(head=Head(count, run(head.value, count) if head.value is not None else None))
+
+    def batch_axis(self, shape: Shape) -> int | None:
+        """The axis that is the batch and nothing else."""
+        return shape.index(self.captured.batch) if self.captured.batch in shape else None
+
+    def is_output(self, node: torch.fx.Node | None) -> bool:
+        """True when the model returns this node's value."""
+        return any(output is node for _, output in self.captured.outputs)
+
+    # -- states and constants ------------------------------------------------------------------------------------
+
+    def state(
+        self,
+        suffix: str,
+        *,
+        kind: StateKind,
+        shape: Sequence[Size | str],
+        dtype: torch.dtype,
+        start: int = 0,
+        initial: torch.Tensor | Initial | None = None,
+        in_place: bool = False,
+        ratio: Fraction = Fraction(1),
+    ) -> Carried:
+        """A state of the current node. ``initial`` may have size 1 where the state's size depends on the batch."""
+        assert self.node is not None
+        key = (self.node.name, self._numbered(suffix))
+        if self.planning:
+            name = self._state_name(suffix)
+            self.plan.keys[key] = name
+            axes = tuple(self._axis(size) for size in shape)
+            self.plan.states[name] = State(
+                name=name,
+                input=name,
+                output=f"{name}.next",
+                kind=kind,
+                dtype=str(dtype).removeprefix("torch."),
+                shape=axes,
+                initial=initial if isinstance(initial, Initial) else initial_of(initial),
+                start=start,
+                in_place=in_place,
+                ratio=ratio,
+            )
+            sizes = [_PLANNED_CAPACITY if isinstance(size, str) else self.size(size) for size in shape]
+            self._values[name] = torch.zeros(sizes, dtype=dtype, device=self.device)
+        name = self.plan.keys[key]
+        self.carried[name] = Carried(self._values[name])
+        return self.carried[name]
+
+    def _numbered(self, suffix: str) -> str:
+        assert self.node is not None
+        count = self._asked[self.node.name, suffix] = self._asked[self.node.name, suffix] + 1
+        return f"{suffix}{count}" if count > 1 else suffix
+
+    def _state_name(self, suffix: str) -> str:
+        base = self.label(suffix)
+        name, count = base, 1
+        while name in self.plan.states:
+            count += 1
+            name = f"{base}{count}"
+        return name
+
+    def label(self, suffix: str) -> str:
+        """``encoder.conv1.history``: the module that the current node comes from, and a word."""
+        assert self.node is not None
+        path = module_path(self.node) or self.node.name
+        return f"{path}.{suffix}"
+
+    def _axis(self, size: Size | str) -> Axis:
+        if isinstance(size, (int, str)):
+            return size
+        if isinstance(size, sympy.Symbol) and size in self.captured.axes:
+            return self.captured.axes[size]
+        times, symbol = size.as_coeff_Mul()
+        if times.is_Integer and symbol in self.captured.axes:
+            return f"{int(times)}*{self.captured.axes[symbol]}"
+        raise self.refuse(f"a state would have an axis of size {size}", "keep batch and time in axes of their own")
+
+    def constant(self, suffix: str, value: torch.Tensor | None) -> torch.Tensor:
+        """A tensor known at export; ``value`` is only read while planning."""
+        assert self.node is not None
+        key = f"{self.node.name}.{self._numbered(suffix)}"
+        if self.planning:
+            assert value is not None
+            self.plan.constants[key] = value.detach().contiguous()
+            return self.plan.constants[key]
+        return self._constants(key)
+
+    def weight(self, name: str, value: torch.Tensor) -> torch.Tensor:
+        """A captured parameter, buffer or folded constant as the step graph holds it."""
+        if not isinstance(value, torch.Tensor):
+            return value
+        key = self.captured.names.get(name, name)
+        if self.planning:
+            self.plan.constants[key] = value
+            return value
+        return self._constants(key)
+
+    def folded(self, node: torch.fx.Node, compute: Callable[[], Any]) -> Any:
+        """The value of a node that depends on constants only; computed while planning."""
+        if self.planning and node.name not in self.plan.folded:
+            self.plan.folded[node.name] = compute()
+        return self.plan.folded[node.name]
+
+    def once(self, key: Any, compute: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """A value that several nodes of this call share, computed at its first use."""
+        if key not in self._memo:
+            self._memo[key] = compute()
+        return self._memo[key]
+
+    def attention_form(self, fact: Timed) -> str:
+        """The form a cache over this value takes; the fused one takes one frame a call when several rows are batched."""
+        if self.ops == "ort" and self.plan.multiple * fact.ratio == 1:
+            self.plan.max_batched = self.plan.multiple
+            return "gqa"
+        return "plain"
+
+    # -- both ends of the stream -----------------------------------------------------------------------------------
+
+    def start_of(self, fact: Timed) -> int | None:
+        """Base frames after which the value's first streamed frame is real; None where no call ends just there."""
+        start = Fraction(fact.delay + fact.head_frames) / fact.ratio
+        whole = start.denominator == 1 and start % self.plan.multiple == 0
+        return int(start) if whole else None
+
+    def position(self, start: int = 0) -> torch.Tensor:
+        """Base frames taken since ``start``, before this call: int64[batch], a row per stream."""
+        name = "position" if start == 0 else f"position@{start}"
+        if name not in self.carried:
+            if self.planning:
+                shape: tuple[Axis, ...] = ("batch",) if self.captured.batch is not None else (1,)
+                self.plan.states[name] = State(name, name, f"{name}.next", "position", "int64", shape, start=start)
+                rows = self.batch if self.captured.batch is not None else 1
+                self._values[name] = torch.zeros(rows, dtype=torch.int64, device=self.device)
+            value = self._values[name]
+            self.carried[name] = Carried(value, value + self.chunk)
+        return self.carried[name].value
+
+    def places(self, ratio: Fraction, frames: Any, start: int = 0) -> torch.Tensor:
+        """Places of this call's frames in their stream since ``start``: int64[batch, frames]."""
+        key = ("places", ratio, start)
+        if key not in self._memo:
+            first = self.position(start)
+            if ratio != 1:
+                first = torch.div(first * ratio.numerator, ratio.denominator, rounding_mode="floor")
+            self._memo[key] = first[:, None] + torch.arange(frames, device=self.device)
+        return self._memo[key]
+
+    def remaining(self) -> torch.Tensor:
+        """Real base frames from the start of this call to the end of the stream: int64[batch], may be negative."""
+        self.plan.uses_remaining = True
+        return self._values["remaining"]
+
+    def real_frames(self, fact: Timed) -> torch.Tensor:
+        """How many of this call's places come before the end of the value: int64[batch], may be out of range."""
+        key = ("real", fact.length, fact.delay)
+        if key not in self._memo:
+            real = length_of(fact.length, self.remaining())
+            self._memo[key] = real + fact.delay if fact.delay else real
+        return self._memo[key]
+
+    def before_end(self, fact: Timed, frames: Any) -> torch.Tensor:
+        """True at the places before the end of the value: bool[batch, frames]."""
+        return torch.arange(frames, device=self.device) < self.real_frames(fact)[:, None]
+
+    def count(self, length: Length) -> torch.Tensor:
+        """Frames that ``length`` gives for the base frames so far, at least one: int64[batch]."""
+        seen = self.position() + (torch.clamp(self.remaining(), max=self.chunk) if self.plan.ends else self.chunk)
+        return torch.clamp(length_of(length, seen), min=1)
+
+    # -- rows ------------------------------------------------------------------------------------------------------
+
+    def with_rows(self, fact: Timed, shape: Shape) -> Shape:
+        """The shape with a row axis in front where the value has one."""
+        rows = self.captured.batch if self.captured.batch is not None else 1
+        return (rows, *shape) if fact.rowed else shape
+
+    def over_rows(self, mask: torch.Tensor, fact: Timed) -> torch.Tensor:
+        """``[batch, frames]`` so shaped that it broadcasts against an unfolded value of this fact."""
+        batch = self.batch_axis(fact.shape)
+        shape: list[Any] = [1] * len(fact.shape)
+        if fact.rowed:
+            shape[fact.axis] = mask.shape[1]
+            return mask.reshape([mask.shape[0], *shape])
+        if batch is None:
+            shape[fact.axis] = mask.shape[1]
+            return mask[0].reshape(shape)
+        shape[fact.axis], shape[batch] = mask.shape[1], mask.shape[0]
+        return (mask if batch < fact.axis else mask.t()).reshape(shape)
+
+    def rows_into(self, rows: torch.Tensor, fact: Timed) -> torch.Tensor:
+        """``[batch, frames, ...]``, whose other axes are the value's with the batch at one, in the value's order."""
+        ordered = rows.movedim(1, fact.axis + 1)
+        if fact.rowed:
+            return ordered
+        batch = self.batch_axis(fact.shape)
+        return ordered[0] if batch is None else ordered.squeeze(batch + 1).movedim(0, batch)
+
+    def over_batch(self, rows: torch.Tensor, shape: Shape) -> torch.Tensor:
+        """``[batch]`` so shaped that it broadcasts against a value of this shape that has no time."""
+        batch = self.batch_axis(shape)
+        if batch is None:
+            return rows[0]
+        return rows.reshape([-1 if axis == batch else 1 for axis in range(len(shape))])
+
+    # -- refusing --------------------------------------------------------------------------------------------------
+
+    def limit(self, length: Length, entries: int) -> None:
+        """Bound the context by a table of ``entries`` rows that is read at every frame of ``length``."""
+        most = entries * length.period // length.frames + length.period
+        while most > 0 and not 0 <= (length(most) or 0) <= entries:
+            most -= 1
+        self.plan.max_context = min(most, self.plan.max_context or most)
+
+    def refuse(self, why: str, do: str) -> NotStreamable:
+        """NotStreamable for the current node: op, module path, source line, reason, remedy."""
+        assert self.node is not None
+        name = getattr(self.node.target, "__name__", str(self.node.target)).split(".")[0]
+        path = module_path(self.node)
+        place = ", ".join(part for part in (source_line(self.node), "axis time") if part)
+        return NotStreamable(
+            f"cannot stream {getattr(self.node.target, 'namespace', 'python')}.{name}",
+            where=f"{path or 'the model itself'} ({place})",
+            why=why,
+            do=do,
+        )
+
+
+def initial_of(value: torch.Tensor | None) -> Initial:
+    """The shortest description of a state's first value."""
+    if value is None:
+        return Initial()
+    array = np.ascontiguousarray(value.detach().cpu().numpy())
+    first = array.flat[0] if array.size else 0
+    if array.size == 0 or not array.any():
+        return Initial()
+    if (array == first).all():
+        if np.isfinite(first):
+            return Initial(kind="fill", value=float(first))
+        array = array.flat[:1].reshape([1] * array.ndim)
+    little = array.astype(array.dtype.newbyteorder("<"))
+    return Initial(kind="data", shape=array.shape, base64=base64.b64encode(little.tobytes()).decode("ascii"))

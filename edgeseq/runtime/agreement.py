@@ -1,0 +1,127 @@
+"""Whether a file's contract and its graph speak of the same model, checked in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from edgeseq.contract import Axis, Contract, Port, axis_parts
+from edgeseq.errors import ContractError
+from edgeseq.runtime.inputs import show
+from edgeseq.runtime.states import check_initial
+
+_DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64"}
+
+
+def check_agreement(contract: Contract, session: Any, where: str) -> None:
+    """ContractError where graph and contract disagree, or where the contract asks for what this runtime cannot do."""
+    inputs = {value.name: value for value in session.get_inputs()}
+    outputs = {value.name: value for value in session.get_outputs()}
+    ports_in = [port for port in contract.ports if port.role != "output" and not _only_initial(contract, port, inputs)]
+    ports_out = list(contract.with_role("output"))
+    promised_in = [(port.name, port.dtype, port.shape) for port in ports_in]
+    promised_in += [(state.input, state.dtype, state.shape) for state in contract.states]
+    promised_out = [(port.name, port.dtype, port.shape) for port in ports_out]
+    promised_out += [(state.output, state.dtype, state.shape) for state in contract.states]
+    _check_side("input", promised_in, inputs, where)
+    _check_side("output", promised_out, outputs, where)
+    for port in contract.ports:
+        _check_port(contract, port, where)
+    _check_axes(contract, where)
+    conditioning = {port.name: (port.dtype, port.shape) for port in contract.with_role("conditioning")}
+    for state in contract.states:
+        check_initial(state, conditioning)
+
+
+def _only_initial(contract: Contract, port: Port, inputs: Mapping[str, Any]) -> bool:
+    """Whether a conditioning port need not be in the graph, since it only starts a state."""
+    starts_state = any(state.initial.port == port.name for state in contract.states)
+    return port.role == "conditioning" and starts_state and port.name not in inputs
+
+
+def _check_side(
+    side: str, promised: Iterable[tuple[str, str, tuple[Axis, ...]]], actual: Mapping[str, Any], where: str
+) -> None:
+    promised = list(promised)
+    names = {name for name, _, _ in promised}
+    missing, left_over = sorted(names - set(actual)), sorted(set(actual) - names)
+    if missing:
+        raise _disagree(where, f"the contract names {side}s that the graph lacks: {', '.join(missing)}")
+    if left_over:
+        raise _disagree(where, f"the graph has {side}s that the contract does not name: {', '.join(left_over)}")
+    for name, dtype, shape in promised:
+        got = dtype_of(actual[name].type)
+        if got != dtype:
+            raise _disagree(where, f"{side} {name} has another dtype", got=got, wanted=dtype)
+        _check_shape(side, name, shape, actual[name].shape, where)
+
+
+def _check_shape(side: str, name: str, shape: tuple[Axis, ...], actual: list[int | str | None], where: str) -> None:
+    if not actual and shape:
+        # onnxruntime says [] both for a scalar and for an unknown rank: the first run tells.
+        if side == "output":
+            return
+        raise _disagree(where, f"input {name} has another rank", got=0, wanted=len(shape))
+    if len(actual) != len(shape):
+        raise _disagree(where, f"{side} {name} has another rank", got=len(actual), wanted=len(shape))
+    for got, wanted in zip(actual, shape, strict=True):
+        if isinstance(got, int) and got != wanted:
+            raise _disagree(where, f"{side} {name} has another shape", got=_graph_shape(actual), wanted=show(shape))
+
+
+def _check_axes(contract: Contract, where: str) -> None:
+    """Every named axis must be one whose size will be known."""
+    known = {"batch"}
+    for port in contract.with_role("conditioning"):
+        known |= {axis_parts(axis)[1] for axis in port.shape if isinstance(axis, str)}
+    if known & {"time", "capacity"}:
+        raise _disagree(where, "a conditioning input has an axis called time or capacity")
+    shapes: list[tuple[str, tuple[Axis, ...], set[str]]] = []
+    for state in contract.states:
+        shapes.append((f"state {state.name}", state.shape, known | {"capacity"}))
+    for port in contract.ports:
+        rest = port.shape if port.time_axis is None else _without(port.shape, port.time_axis)
+        shapes.append((port.name, rest, known))
+    for name, shape, allowed in shapes:
+        for axis in shape:
+            if axis == 0:
+                raise _disagree(where, f"{name} has an axis of size 0", got=show(shape))
+            if isinstance(axis, str) and axis_parts(axis)[1] not in allowed:
+                raise _disagree(where, f"{name} has an axis of unknown size: {axis}", got=show(shape))
+
+
+def _check_port(contract: Contract, port: Port, where: str) -> None:
+    if port.time_axis is not None and port.shape[port.time_axis] != "time":
+        raise _disagree(where, f"the time axis of {port.name} is not called time", got=show(port.shape))
+    if (port.ratio * contract.chunk.multiple).denominator != 1:
+        raise _disagree(where, f"{port.name} has no whole number of frames in a chunk", got=f"ratio {port.ratio}")
+    if port.overlap:
+        raise _disagree(where, f"{port.name} overlaps the previous chunk, which this runtime cannot do")
+    if port.role == "constant" and port.default is None:
+        raise _disagree(where, f"{port.name} is constant and has no value")
+    if port.role == "control" and (port.dtype, port.shape) != ("int64", ("batch",)):
+        raise _disagree(where, f"{port.name} must be int64 [batch]", got=f"{port.dtype} {show(port.shape)}")
+
+
+def dtype_of(text: str) -> str:
+    """onnxruntime's ``tensor(float)`` as ``float32``."""
+    return _DTYPES.get(text, text.removeprefix("tensor(").removesuffix(")"))
+
+
+def _without(shape: tuple[Axis, ...], axis: int) -> tuple[Axis, ...]:
+    return shape[:axis] + shape[axis + 1 :]
+
+
+def _graph_shape(shape: list[int | str | None]) -> str:
+    return f"[{', '.join('?' if axis is None else str(axis) for axis in shape)}]"
+
+
+def _disagree(where: str, why: str, got: object = None, wanted: object = None) -> ContractError:
+    return ContractError(
+        "contract and graph disagree",
+        where=where,
+        why=why,
+        got=got,
+        wanted=wanted,
+        do="export the model again; do not edit one without the other",
+    )

@@ -1,0 +1,150 @@
+"""What feeds base frames to the graph: position, states, cut calls, caches that grow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from edgeseq.contract import END_UNKNOWN, Contract
+from edgeseq.errors import ProviderError
+from edgeseq.runtime.answers import Answer, along
+from edgeseq.runtime.calls import Call, Calls
+from edgeseq.runtime.devices import Array, Device
+from edgeseq.runtime.engine import bound_run, engine_errors, first_line, run_options
+from edgeseq.runtime.schedule import frames_of, largest_call, spare, split, unique_starts
+from edgeseq.runtime.states import FIRST_CONTEXT, States
+
+_NEVER = 2**62
+
+
+class Feeder:
+    """The graph with the state of one stream.
+
+    ``fed``: base frames fed so far. ``side``: the set of states that holds the current values. ``last``: the latest
+    call. ``limit``: base frames that a caller may give, None for no limit. ``broken``: onnxruntime failed and left the
+    states half stepped.
+    """
+
+    __slots__ = (
+        "_calls",
+        "_context",
+        "_contract",
+        "_controls",
+        "_largest",
+        "_ports",
+        "_spare",
+        "_starts",
+        "_states",
+        "broken",
+        "fed",
+        "last",
+        "limit",
+        "options",
+        "run",
+        "side",
+    )
+
+    def __init__(
+        self,
+        contract: Contract,
+        device: Device,
+        session: Any,
+        conditioning: Mapping[str, Array],
+        sizes: Mapping[str, int],
+        max_context: int | None,
+    ) -> None:
+        self._contract = contract
+        self._ports = contract.with_role("frame")
+        self._largest = largest_call(contract.chunk, sizes["batch"])
+        self._starts = unique_starts(state.start for state in contract.states)
+        self._spare = spare(contract)
+        self.limit = max_context if max_context is not None else contract.max_context
+        self._context = max_context or min(self.limit or FIRST_CONTEXT, FIRST_CONTEXT)
+        self._states = States(contract.states, device, sizes, conditioning, self._context + self._spare)
+        names = {value.name for value in session.get_inputs()}
+        shared = {name: device.place(array) for name, array in conditioning.items() if name in names}
+        controls = {
+            port.name: device.place(np.zeros(sizes["batch"], dtype=np.int64)) for port in contract.with_role("control")
+        }
+        self._controls = tuple(controls.values())
+        self._calls = Calls(contract, device, session, sizes, {**shared, **controls}, self._states)
+        self.run = bound_run(session)
+        self.options = run_options()
+        self.begin()
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of the state tensors, both sets where a state has two."""
+        return self._states.nbytes
+
+    def begin(self) -> None:
+        """Go to position 0 with initial states; caches keep their size."""
+        self.fed = 0
+        self.side = 0
+        self.last: Call | None = None
+        self.broken = False
+        self._states.begin(0)
+        self._tell_remaining(END_UNKNOWN)
+
+    def reserve(self, fed: int) -> None:
+        """Make room in the caches for ``fed`` base frames in all, filler included."""
+        wanted = fed - self._spare
+        if not self._states.grows or wanted <= self._context:
+            return
+        context = self._context
+        while context < wanted:
+            context *= 2
+        context = min(context, self.limit or context)
+        self._states.grow(self.side, context + self._spare)
+        self._context = context
+        self._calls.forget()
+
+    def feed(self, frames: Mapping[str, Array], base_frames: int, answer: Answer, total: int | None = None) -> None:
+        """Run ``base_frames`` of ``frames`` through the graph, in as many calls as it takes.
+
+        ``total`` is the number of real base frames of the whole stream, once it is known.
+        """
+        offset = 0
+        for size in split(self.fed, base_frames, self._largest, self._starts):
+            call = self._calls.of(size)
+            if self.fed in self._starts:
+                self._states.restart(self.side, self.fed)
+            for port in self._ports:
+                part = along(port.time_axis or 0, frames_of(port, offset), frames_of(port, offset + size))
+                call.inputs[port.name].write(frames[port.name][part])
+            if total is not None:
+                self._tell_remaining(total - self.fed)
+            try:
+                self.run(call.handles[self.side], self.options)
+            except engine_errors() as error:
+                raise self.failed(error, offset > 0) from error
+            answer.take(call, self.fed)
+            self.side ^= 1
+            self.fed += size
+            self.last = call
+            offset += size
+
+    def repeats_until(self) -> int:
+        """The position up to which the latest call may be repeated as it is: no start, no growth, no limit before."""
+        room = self._context + self._spare if self._states.grows else _NEVER
+        return min([self.limit or _NEVER, room, *(start for start in self._starts if start >= self.fed)])
+
+    def failed(self, error: Exception, applied: bool) -> ProviderError:
+        """What to raise when onnxruntime failed; ``applied``: earlier calls of the same step went through.
+
+        A set of states is only read by the call that failed, so that nothing has changed, unless a state other than a
+        cache lives in place. What was written beyond a cache's position is overwritten by the next call.
+        """
+        self.broken = applied or any(state.in_place and state.kind != "kv" for state in self._contract.states)
+        return ProviderError(
+            "onnxruntime failed",
+            where=f"position {self.fed}",
+            why=first_line(error),
+            do="part of the step was applied: call reset()" if self.broken else "the stream is unchanged",
+        )
+
+    def _tell_remaining(self, base_frames: int) -> None:
+        for control in self._controls:
+            control.write(np.array(base_frames, dtype=np.int64))

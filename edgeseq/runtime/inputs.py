@@ -1,0 +1,122 @@
+"""Checks on the arrays that a caller hands over: kind, dtype, rank, shape, range. Nothing is cast or copied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from edgeseq.contract import Axis, Port, axis_parts
+from edgeseq.errors import ShapeError
+from edgeseq.runtime.devices import Array
+from edgeseq.runtime.schedule import frames_of
+
+
+def numpy_name(dtype: str) -> str:
+    """How a dtype is written in numpy code: ``np.float32``."""
+    return "np.bool_" if dtype == "bool" else f"np.{dtype}"
+
+
+def show(shape: tuple[Axis, ...]) -> str:
+    """A shape with sizes and names as text: ``[1, time, 64]``."""
+    return f"[{', '.join(str(axis) for axis in shape)}]"
+
+
+def known_shape(shape: tuple[Axis, ...], sizes: Mapping[str, int]) -> tuple[Axis, ...]:
+    """``shape`` with the axes in ``sizes`` replaced by numbers, the others left as names."""
+    known: list[Axis] = []
+    for axis in shape:
+        times, name = axis_parts(axis) if isinstance(axis, str) else (1, "")
+        known.append(times * sizes[name] if name in sizes else axis)
+    return tuple(known)
+
+
+def check_array(name: str, value: object, dtype: str, shape: tuple[Axis, ...]) -> Array:
+    """``value`` itself; ShapeError unless it is a numpy array of this dtype whose axes fit ``shape``.
+
+    Axes given by name may have any size from one up: onnxruntime aborts the process on an axis of size zero.
+    """
+    if not isinstance(value, np.ndarray):
+        raise ShapeError(
+            f"{name} is not a numpy array",
+            got=type(value).__name__,
+            wanted=f"a {dtype} array of shape {show(shape)}",
+            do=f"build it with np.asarray({name}, dtype={numpy_name(dtype)})",
+        )
+    if value.dtype != np.dtype(dtype):
+        raise ShapeError(
+            f"{name} has the wrong dtype",
+            got=value.dtype,
+            wanted=dtype,
+            do=f"convert it with {name}.astype({numpy_name(dtype)})",
+        )
+    if value.ndim != len(shape):
+        raise ShapeError(
+            f"{name} has the wrong number of axes",
+            got=f"{value.ndim} in shape {show(value.shape)}",
+            wanted=f"{len(shape)} in shape {show(shape)}",
+            do="give every axis, also those of size 1, with reshape",
+        )
+    for got, wanted in zip(value.shape, shape, strict=True):
+        if got == 0 or (isinstance(wanted, int) and got != wanted):
+            raise ShapeError(f"{name} has the wrong shape", got=show(value.shape), wanted=show(shape))
+    return value
+
+
+def check_names(given: Mapping[str, object], wanted: tuple[Port, ...], what: str) -> None:
+    """ShapeError unless ``given`` names exactly the ports in ``wanted``."""
+    names = [port.name for port in wanted]
+    if sorted(given) != sorted(names):
+        raise ShapeError(
+            f"{what} do not match the model's",
+            got=", ".join(sorted(str(name) for name in given)) or "none",
+            wanted=", ".join(names) or "none",
+        )
+
+
+def check_frames(given: Mapping[str, Any], ports: tuple[Port, ...], sizes: Mapping[str, int]) -> int:
+    """How many base frames the arrays in ``given`` hold, the same in all; ShapeError where an array does not fit."""
+    counts = {}
+    for port in ports:
+        value = check_array(port.name, given[port.name], port.dtype, known_shape(port.shape, sizes))
+        check_range(port, value)
+        counts[port.name] = value.shape[port.time_axis or 0]
+    base_frames = int(counts[ports[0].name] / ports[0].ratio)
+    if any(count != port.ratio * base_frames for port, count in zip(ports, counts.values(), strict=True)):
+        raise ShapeError(
+            "the inputs do not hold the same stretch of time",
+            got=", ".join(f"{name}: {count} frames" for name, count in counts.items()),
+            wanted=", ".join(f"{port.name}: {frames_of(port, max(1, base_frames))}" for port in ports),
+        )
+    return base_frames
+
+
+def check_range(port: Port, value: Array) -> None:
+    """ShapeError where an integer input leaves the port's range, both ends included: an index beside its table."""
+    if port.range is None or value.dtype.kind not in "iu":
+        return
+    low, high = port.range
+    least, most = (value.item(), value.item()) if value.size == 1 else (value.min(), value.max())
+    if least < low or most > high:
+        raise ShapeError(
+            f"{port.name} is out of range",
+            got=least if least < low else most,
+            wanted=f"from {low:.0f} to {high:.0f}",
+        )
+
+
+def check_out(name: str, out: object, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    """``out`` itself; ShapeError unless it is a C-contiguous writable array of exactly this dtype and shape."""
+    checked = isinstance(out, np.ndarray) and out.dtype == dtype and out.shape == shape
+    if not checked or not isinstance(out, np.ndarray):
+        got = f"{out.dtype} {show(out.shape)}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise ShapeError(
+            f"out for {name} does not fit",
+            got=got,
+            wanted=f"{dtype} {show(shape)}",
+            do=f"make it with np.empty({shape}, {numpy_name(str(dtype))}); stream.expect(k) counts its frames",
+        )
+    if not (out.flags.c_contiguous and out.flags.writeable):
+        raise ShapeError(f"out for {name} must be C-contiguous and writable", do="make it with np.empty")
+    return out

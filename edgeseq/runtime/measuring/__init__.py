@@ -1,0 +1,9 @@
+"""How long one step takes, at the pace it will really be called, in fresh processes."""
+
+from __future__ import annotations
+
+from edgeseq.runtime.measuring.latency import Latency
+from edgeseq.runtime.measuring.measure import measure
+from edgeseq.runtime.measuring.series import Quantile, Series
+
+__all__ = ["Latency", "Quantile", "Series", "measure"]

@@ -1,0 +1,111 @@
+"""A latency result: an immutable value with a versioned JSON form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from edgeseq.errors import UsageError
+from edgeseq.runtime.measuring.series import Quantile, Series
+
+FORMAT = "edgeseq.latency"
+VERSION = 1
+
+#: Medians of fresh processes that differ by more than this factor make a result doubtful.
+STEADY_WITHIN = 1.25
+
+
+@dataclass(frozen=True)
+class Latency:
+    """What :func:`edgeseq.runtime.measure` found.
+
+    ``file`` has name, sha256 and bytes; ``settings`` the arguments; units stand in the names. ``load_ns`` and
+    ``first_step_ns`` (cold start) and ``peak_rss_bytes`` (of the whole process, None where the system does not tell)
+    hold one value per run; ``state_bytes`` is what each further stream costs in state tensors.
+    """
+
+    file: Mapping[str, Any]
+    machine: Mapping[str, Any]
+    versions: Mapping[str, str]
+    settings: Mapping[str, Any]
+    series: tuple[Series, ...]
+    load_ns: tuple[int, ...]
+    first_step_ns: tuple[int, ...]
+    peak_rss_bytes: tuple[int | None, ...]
+    state_bytes: int
+
+    def of(self, mode: str) -> Series:
+        """The series of one mode; KeyError where it was not measured."""
+        for series in self.series:
+            if series.mode == mode:
+                return series
+        raise KeyError(mode)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Reasons not to trust a figure, in words; empty where there are none."""
+        found = []
+        for series in self.series:
+            p50 = series.quantiles["p50"]
+            if len(p50.runs_ns) == 1:
+                found.append(f"{series.mode}: one process only, nothing is known about other ones")
+            if p50.least_ns and p50.most_ns and p50.most_ns > STEADY_WITHIN * p50.least_ns:
+                ratio = p50.most_ns / p50.least_ns
+                found.append(f"{series.mode}: the median of one process is {ratio:.2f} times that of another")
+        return tuple(found)
+
+    def to_json(self, indent: int | None = 1) -> str:
+        """The result as JSON text, without the single samples."""
+        document = {"format": FORMAT, "version": VERSION, **asdict(self), "doubts": list(self.doubts)}
+        for series in document["series"]:
+            del series["samples_ns"]
+        return json.dumps(document, indent=indent, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Latency:
+        """Read what :meth:`to_json` wrote; UsageError where it is something else."""
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise UsageError("cannot read the latency result", why=f"it is not JSON: {error}") from None
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
+            raise UsageError("this is not a latency result", wanted=f"an object with format {FORMAT!r}")
+        if document.get("version") != VERSION:
+            raise UsageError("unknown version of a latency result", got=document.get("version"), wanted=VERSION)
+        try:
+            return cls(**{item.name: _READ.get(item.name, _same)(document[item.name]) for item in fields(cls)})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UsageError("broken latency result", why=f"{type(error).__name__}: {error}") from None
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _read_series(values: list[dict[str, Any]]) -> tuple[Series, ...]:
+    return tuple(
+        Series(
+            mode=value["mode"],
+            counts=tuple(value["counts"]),
+            quantiles={name: _read_quantile(quantile) for name, quantile in value["quantiles"].items()},
+            max_ns=_read_quantile(value["max_ns"]),
+            histogram_edges_ns=tuple(value["histogram_edges_ns"]),
+            histogram_counts=tuple(value["histogram_counts"]),
+            misses=None if value["misses"] is None else tuple(value["misses"]),
+        )
+        for value in values
+    )
+
+
+def _read_quantile(value: dict[str, Any]) -> Quantile:
+    return Quantile(**{**value, "runs_ns": tuple(value["runs_ns"])})
+
+
+_READ: dict[str, Callable[[Any], Any]] = {
+    "series": _read_series,
+    "load_ns": tuple,
+    "first_step_ns": tuple,
+    "peak_rss_bytes": tuple,
+}

@@ -1,0 +1,147 @@
+"""Measures a file: spawns the runs, gathers what they report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import edgeseq
+from edgeseq.errors import ProviderError, UsageError
+from edgeseq.runtime.loading import load
+from edgeseq.runtime.measuring.latency import Latency
+from edgeseq.runtime.measuring.machine import machine, versions
+from edgeseq.runtime.measuring.series import make_series
+from edgeseq.runtime.measuring.worker import WINDOW, Settings
+from edgeseq.runtime.model import Model
+
+#: Samples wanted around each position of ``at``: enough for a p90.
+SAMPLES_AT = 100
+
+
+def measure(
+    path: str | os.PathLike[str],
+    steps: int = 1000,
+    period: float | None = None,
+    runs: int = 3,
+    warmup: int = 100,
+    batch: int = 1,
+    threads: int = 1,
+    device: str = "cpu",
+    at: Sequence[int] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Latency:
+    """Time every step of the file at ``path`` in ``runs`` fresh processes, one after another.
+
+    Each run makes ``warmup`` untimed steps, ``steps`` back to back and, where ``period`` (seconds) is given, ``steps``
+    paced ones: back to back is what a loop over a file sees, paced is what a live signal sees. A step is the smallest
+    call the contract allows, with random inputs; a stream that is full is reset between two steps. ``at`` lists
+    positions around which steps are timed too, in several passes. ``progress`` is called with the runs done and the
+    runs in all.
+
+    Raises what ``load`` raises, UsageError for counts that mean nothing, ProviderError when a process fails.
+    """
+    _check_counts(steps=steps, runs=runs, batch=batch)
+    if type(warmup) is not int or warmup < 0:
+        raise UsageError("warmup must be a whole number from 0", got=repr(warmup))
+    model = load(path, device=device, threads=threads)
+    settings = Settings(
+        path=os.path.abspath(model.path),
+        steps=steps,
+        period_ns=_period_ns(period),
+        warmup=warmup,
+        batch=batch,
+        threads=threads,
+        device=device,
+        frames=model.contract.chunk.multiple,
+        at=_positions(at, model),
+        passes=math.ceil(SAMPLES_AT / WINDOW),
+        seed=0,
+    )
+    reports = []
+    for number in range(runs):
+        reports.append(run_once(settings))
+        if progress is not None:
+            progress(number + 1, runs)
+    return _gather(settings, reports)
+
+
+def run_once(settings: Settings) -> dict[str, Any]:
+    """What one fresh process reports; for those who alternate several files."""
+    root = str(Path(edgeseq.__file__).resolve().parent.parent)
+    inherited = os.environ.get("PYTHONPATH")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, inherited] if inherited else [root])}
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "run.json"
+        command = [sys.executable, "-m", "edgeseq.runtime.measuring.worker", json.dumps(asdict(settings)), str(out)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode or not out.exists():
+            lines = done.stderr.strip().splitlines()
+            raise ProviderError(
+                "a measuring process failed",
+                where=settings.path,
+                why=lines[-1].rstrip(".") if lines else f"exit code {done.returncode}",
+            )
+        return dict(json.loads(out.read_text()))
+
+
+def _gather(settings: Settings, reports: Sequence[dict[str, Any]]) -> Latency:
+    path = Path(settings.path)
+    modes = list(reports[0]["modes"])
+    period_ns = settings.period_ns
+    return Latency(
+        file={"name": path.name, "sha256": _sha256(path), "bytes": path.stat().st_size},
+        machine=machine(),
+        versions=versions(),
+        settings={
+            **{name: value for name, value in asdict(settings).items() if name not in ("path", "at")},
+            "at": list(settings.at),
+            "runs": len(reports),
+        },
+        series=tuple(
+            make_series(mode, [report["modes"][mode] for report in reports], period_ns if mode == "paced" else None)
+            for mode in modes
+        ),
+        load_ns=tuple(report["load_ns"] for report in reports),
+        first_step_ns=tuple(report["first_step_ns"] for report in reports),
+        peak_rss_bytes=tuple(report["peak_rss_bytes"] for report in reports),
+        state_bytes=reports[0]["state_bytes"],
+    )
+
+
+def _check_counts(**counts: object) -> None:
+    for name, count in counts.items():
+        if type(count) is not int or count < 1:
+            raise UsageError(f"{name} must be a whole number from 1", got=repr(count))
+
+
+def _period_ns(period: object) -> int | None:
+    if period is None:
+        return None
+    if type(period) not in (int, float) or not 0 < float(str(period)) < 3600:
+        raise UsageError("period must be a number of seconds above 0", got=repr(period))
+    return round(float(str(period)) * 1e9)
+
+
+def _positions(at: Sequence[int] | None, model: Model) -> tuple[int, ...]:
+    positions = tuple(at or ())
+    _check_counts(**{f"position {index} of at": position for index, position in enumerate(positions)})
+    limit = model.contract.max_context
+    if limit is not None and any(position > limit for position in positions):
+        raise UsageError(
+            "a position of at lies beyond the model's context", got=max(positions), wanted=f"at most {limit}"
+        )
+    return positions
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,68 @@
+"""A loaded file: one session, its contract, and the streams it opens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edgeseq.contract import Contract, axis_parts
+from edgeseq.errors import ShapeError, UsageError
+from edgeseq.runtime.conditioning import bind_conditioning
+from edgeseq.runtime.devices import Array, Device
+from edgeseq.runtime.stream import Stream
+
+
+@dataclass(frozen=True)
+class Model:
+    """A streaming model, loaded once and shared by any number of streams."""
+
+    path: str
+    contract: Contract
+    device: Device
+    session: Any
+
+    def stream(
+        self,
+        batch: int = 1,
+        conditioning: Mapping[str, Array] | None = None,
+        max_context: int | None = None,
+    ) -> Stream:
+        """One independent stream, ``batch`` of them in lock-step.
+
+        ``conditioning`` maps the model's conditioning inputs to arrays, which are copied; those with a default may be
+        left out. ``max_context`` gives caches room for so many base frames at once, and the stream ends there; without
+        it they grow by doubling up to the contract's own ``max_context``.
+        """
+        self._check_batch(batch)
+        self._check_max_context(max_context)
+        arrays, sizes = bind_conditioning(self.contract, conditioning, batch)
+        return Stream(self.contract, self.device, self.session, arrays, sizes, max_context)
+
+    def __repr__(self) -> str:
+        inputs, outputs = (
+            ", ".join(port.name for port in self.contract.with_role(role)) for role in ("frame", "output")
+        )
+        return f"Model({self.path!r}, {inputs} -> {outputs}, device={str(self.device)!r})"
+
+    def _check_batch(self, batch: object) -> None:
+        if type(batch) is not int or batch < 1:
+            raise ShapeError("batch must be a whole number from 1", got=repr(batch))
+        for port in self.contract.with_role("frame"):
+            batched = any(isinstance(axis, str) and axis_parts(axis)[1] == "batch" for axis in port.shape)
+            if batch > 1 and not batched:
+                raise ShapeError(f"{port.name} has no batch axis", got=f"batch={batch}", wanted="batch=1")
+
+    def _check_max_context(self, max_context: object) -> None:
+        if max_context is None:
+            return
+        if type(max_context) is not int or max_context < 1:
+            raise UsageError("max_context must be a whole number from 1, or None", got=repr(max_context))
+        limit = self.contract.max_context
+        if limit is not None and max_context > limit:
+            raise UsageError(
+                "max_context is more than the model can hold",
+                got=max_context,
+                wanted=f"at most {limit}",
+                do="export the model again with a larger max_context",
+            )

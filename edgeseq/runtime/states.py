@@ -1,0 +1,130 @@
+"""The state tensors of one stream: where they lie, how they start, how caches grow."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from edgeseq.contract import Initial, State, resolve_shape
+from edgeseq.errors import ContractError
+from edgeseq.runtime.devices import Array, Buffer, Device
+
+#: Base frames that a cache has room for when nothing else is asked for; it doubles from there.
+FIRST_CONTEXT = 256
+
+
+class States:
+    """Two sets of buffers that take turns as a call's input and output; a state in place has one buffer in both.
+
+    The caller keeps ``side``, 0 or 1: the set that holds the current values.
+    """
+
+    def __init__(
+        self,
+        states: tuple[State, ...],
+        device: Device,
+        sizes: Mapping[str, int],
+        conditioning: Mapping[str, Array],
+        room: int,
+    ) -> None:
+        """Allocate every state; caches get room for ``room`` base frames. The values are not written yet."""
+        self._states = states
+        self._device = device
+        self._sizes = sizes
+        self._initial = {state.name: initial_array(state, conditioning) for state in states}
+        self._sides: tuple[dict[str, Buffer], dict[str, Buffer]] = ({}, {})
+        self.grows = any("capacity" in state.shape for state in states)
+        for state in states:
+            self._place(state, self._empty(state, room), 0)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all state buffers, both sets."""
+        buffers = {id(buffer): buffer for side in self._sides for buffer in side.values()}
+        return sum(buffer.nbytes for buffer in buffers.values())
+
+    def restart(self, side: int, base_frames: int) -> None:
+        """Write the initial value of every state whose first real frame is number ``base_frames``."""
+        for state in self._states:
+            if state.start == base_frames:
+                self._sides[side][state.name].write(self._initial[state.name])
+
+    def begin(self, side: int) -> None:
+        """Write the initial value of every state."""
+        for state in self._states:
+            self._sides[side][state.name].write(self._initial[state.name])
+
+    def grow(self, side: int, room: int) -> None:
+        """Give caches room for ``room`` base frames; what the current ``side`` holds is kept."""
+        grown = []
+        for state in self._states:
+            if "capacity" in state.shape:
+                larger = self._empty(state, room)
+                if self._initial[state.name].any():
+                    larger[...] = self._initial[state.name]
+                old = self._sides[side][state.name].read()
+                larger[tuple(slice(size) for size in old.shape)] = old
+                grown.append((state, larger))
+        for state, larger in grown:
+            self._place(state, larger, side)
+
+    def bind(self, binding: Any, side: int) -> None:
+        """Bind the set ``side`` as input and the other as output."""
+        for state in self._states:
+            binding.bind_ortvalue_input(state.input, self._sides[side][state.name].value)
+            binding.bind_ortvalue_output(state.output, self._sides[1 - side][state.name].value)
+
+    def _empty(self, state: State, room: int) -> Array:
+        capacity = -(-room * state.ratio.numerator // state.ratio.denominator)
+        return np.zeros(resolve_shape(state.shape, {**self._sizes, "capacity": capacity}), dtype=state.dtype)
+
+    def _place(self, state: State, array: Array, side: int) -> None:
+        buffer = self._device.place(array)
+        self._sides[side][state.name] = buffer
+        self._sides[1 - side][state.name] = buffer if state.in_place else self._device.place(np.zeros_like(array))
+
+
+def initial_array(state: State, conditioning: Mapping[str, Array]) -> Array:
+    """The state's initial value, with size 1 along every axis on which it does not vary."""
+    initial = state.initial
+    if initial.kind == "conditioning" and initial.port is not None:
+        return conditioning[initial.port]
+    if initial.kind == "data":
+        return _decode(initial, state)
+    return np.full((1,) * len(state.shape), initial.value or 0, dtype=state.dtype)
+
+
+def _decode(initial: Initial, state: State) -> Array:
+    dtype = np.dtype(state.dtype)
+    try:
+        raw = base64.b64decode(initial.base64 or "", validate=True)
+        return np.frombuffer(raw, dtype=dtype.newbyteorder("<")).astype(dtype).reshape(initial.shape or ())
+    except (binascii.Error, ValueError) as error:
+        raise ContractError("broken contract", where=f"states, {state.name}.initial", why=str(error)) from None
+
+
+def check_initial(state: State, conditioning: Mapping[str, tuple[str, tuple[int | str, ...]]]) -> None:
+    """ContractError where the initial value cannot fill the state; ``conditioning`` maps names to dtype and shape."""
+    shape: tuple[int | str, ...] | None = None
+    if state.initial.kind == "conditioning" and state.initial.port is not None:
+        dtype, shape = conditioning[state.initial.port]
+        if dtype != state.dtype:
+            raise ContractError(
+                "broken contract", where=f"states, {state.name}.initial", got=dtype, wanted=f"dtype {state.dtype}"
+            )
+    elif state.initial.kind == "data":
+        shape = _decode(state.initial, state).shape
+    if shape is None:
+        return
+    fits = len(shape) == len(state.shape) and all(a == 1 or a == b for a, b in zip(shape, state.shape, strict=True))
+    if not fits:
+        raise ContractError(
+            "broken contract",
+            where=f"states, {state.name}.initial",
+            got=f"shape {list(shape)}",
+            wanted=f"what fills {list(state.shape)}",
+        )

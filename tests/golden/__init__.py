@@ -1,0 +1,1 @@
+"""Golden contracts: their JSON files, and the objects that must give exactly those bytes."""

@@ -1,0 +1,143 @@
+"""Contracts that between them use every field of the format."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from edgeseq.contract import Chunk, Contract, Initial, Length, Port, State
+
+_OPSET = {"ai.onnx": 22}
+_MADE_BY = {"edgeseq": "0.1.0", "torch": "2.13.0"}
+
+#: A GRU over 64 features: no delay, no limit, any number of frames per call.
+RECURRENT = Contract(
+    ports=(
+        Port("x", "frame", "float32", ("batch", "time", 64), time_axis=1),
+        Port("y", "output", "float32", ("batch", "time", 128), time_axis=1, length=Length()),
+        Port("h_n", "output", "float32", (1, "batch", 128)),
+    ),
+    states=(State("gru.h", "gru.h", "gru.h.next", "recurrent", "float32", (1, "batch", 128)),),
+    opset=_OPSET,
+    provenance=_MADE_BY,
+)
+
+#: Sound at 16 kHz through centred convolutions with stride 2, back up by a transposed one, and a pooled class.
+LOOKAHEAD = Contract(
+    ports=(
+        Port("sound", "frame", "float32", ("batch", 1, "time"), time_axis=2, unit="full scale", range=(-1.0, 1.0)),
+        Port("remaining", "control", "int64", ("batch",), control="remaining"),
+        Port(
+            "features",
+            "output",
+            "float32",
+            ("batch", 8, "time"),
+            time_axis=2,
+            ratio=Fraction(1, 2),
+            delay=1,
+            length=Length(period=2, frames=1, at=(0, 1)),
+        ),
+        Port(
+            "clean",
+            "output",
+            "float32",
+            ("batch", "time"),
+            time_axis=1,
+            delay=4,
+            length=Length(period=2, frames=2, at=(0, None)),
+        ),
+        Port("class", "output", "int64", ("batch",), delay=2),
+    ),
+    states=(
+        State("down.history", "down.history", "down.history.next", "conv", "float32", ("batch", 1, 3)),
+        State(
+            "up.history",
+            "up.history",
+            "up.history.next",
+            "conv",
+            "float32",
+            ("batch", 8, 2),
+            initial=Initial("data", shape=(1, 8, 1), base64="AAAAPwAAgD8AAMA/AAAAQAAAIEAAAEBAAABgQAAAgEA="),
+            start=2,
+        ),
+        State("skip.delay", "skip.delay", "skip.delay.next", "delay", "float32", ("batch", 4), start=4),
+        State(
+            "pool.max",
+            "pool.max",
+            "pool.max.next",
+            "summary",
+            "float32",
+            ("batch", 8),
+            initial=Initial("fill", value=-1e30),
+            start=2,
+        ),
+    ),
+    chunk=Chunk(multiple=2),
+    delay=4,
+    min_frames=2,
+    receptive_field=11,
+    frame_period=1 / 16000,
+    opset=_OPSET,
+    provenance=_MADE_BY,
+)
+
+#: A decoder with a cache, positions per row, a starting state given by the caller and a speaker vector.
+ATTENTION = Contract(
+    ports=(
+        Port("token", "frame", "int64", ("batch", "time"), time_axis=1, range=(0.0, 255.0)),
+        Port("speaker", "conditioning", "float32", ("batch", 16)),
+        Port("h0", "conditioning", "float32", (2, "batch", 32), default=0.0),
+        Port("scale", "constant", "float32", (), default=0.125),
+        Port("logits", "output", "float32", ("batch", "time", 256), time_axis=1, length=Length()),
+    ),
+    states=(
+        State(
+            "blocks.0.attention.key",
+            "blocks.0.attention.key",
+            "blocks.0.attention.key.next",
+            "kv",
+            "float16",
+            ("batch", 4, "capacity", 8),
+            in_place=True,
+        ),
+        State(
+            "blocks.0.attention.value",
+            "blocks.0.attention.value",
+            "blocks.0.attention.value.next",
+            "kv",
+            "float16",
+            ("4*batch", "capacity", 8),
+            in_place=True,
+            ratio=Fraction(1, 2),
+        ),
+        State("position", "position", "position.next", "position", "int64", ("batch",)),
+        State(
+            "rnn.0.h",
+            "rnn.0.h",
+            "rnn.0.h.next",
+            "recurrent",
+            "float32",
+            (2, "batch", 32),
+            initial=Initial("conditioning", port="h0"),
+        ),
+        State(
+            "rnn.1.h",
+            "rnn.1.h",
+            "rnn.1.h.next",
+            "recurrent",
+            "float32",
+            (1, "batch", 32),
+            initial=Initial("conditioning", port="h0", index=1),
+        ),
+    ),
+    chunk=Chunk(multiple=2, max=512, max_batched=2),
+    max_context=1024,
+    mode={"name": "exact"},
+    opset={"ai.onnx": 22, "com.microsoft": 1},
+    onnxruntime=">=1.22",
+    quantization={"kind": "float16", "nodes": ["blocks.0.attention"]},
+    verification={"passed": True, "checks": [{"name": "concatenation", "passed": True, "detail": "2.4e-07"}]},
+    digest="sha256:" + 64 * "0",
+    provenance=_MADE_BY,
+)
+
+GOLDEN = {"recurrent": RECURRENT, "lookahead": LOOKAHEAD, "attention": ATTENTION}

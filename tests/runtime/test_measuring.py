@@ -1,0 +1,144 @@
+"""The form of a measurement: counts, refused quantiles, JSON. No figure is judged here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgeseq import runtime
+from edgeseq.errors import ModelFileError, ProviderError, UsageError
+from edgeseq.runtime.measuring.measure import run_once
+from edgeseq.runtime.measuring.series import histogram, make_series, nearest_rank, samples_needed
+from edgeseq.runtime.measuring.worker import Settings
+from tests import handmade
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return handmade.attention(64).save(tmp_path_factory.mktemp("measuring") / "attention.onnx")
+
+
+@pytest.fixture(scope="module")
+def latency(path: str) -> runtime.Latency:
+    return runtime.measure(path, steps=120, period=0.0005, runs=2, warmup=5, at=[3, 60])
+
+
+def test_every_step_is_kept(latency: runtime.Latency) -> None:
+    assert [series.mode for series in latency.series] == ["back_to_back", "paced", "paced_step", "at_3", "at_60"]
+    for series in latency.series:
+        assert len(series.counts) == 2
+        assert series.samples_ns is not None
+        assert tuple(len(run) for run in series.samples_ns) == series.counts
+        assert sum(series.histogram_counts) == sum(series.counts)
+        assert series.p50_ns is not None
+        assert series.max_ns.median_ns is not None
+        assert 0 < series.p50_ns <= series.max_ns.median_ns
+    assert latency.of("back_to_back").counts == (120, 120)
+    assert latency.of("paced").misses is not None
+    assert latency.of("paced_step").misses is None
+
+
+def test_no_quantile_without_the_samples(latency: runtime.Latency) -> None:
+    p99 = latency.of("back_to_back").quantiles["p99"]
+    assert p99.median_ns is None
+    assert p99.refused == "p99 needs 1000 samples in every run, a run has 120"
+    assert latency.of("back_to_back").quantiles["p90"].refused is None
+
+
+def test_a_result_says_what_made_it(latency: runtime.Latency, path: str) -> None:
+    assert latency.file["name"] == "attention.onnx"
+    assert latency.file["bytes"] == Path(path).stat().st_size
+    assert len(latency.file["sha256"]) == 64
+    assert latency.versions.keys() == {"edgeseq", "onnxruntime", "numpy", "python"}
+    assert latency.machine["cpu"]
+    assert latency.settings["period_ns"] == 500_000
+    assert latency.state_bytes > 0
+    assert str(Path(path).parent) not in latency.to_json()
+
+
+def test_json_round_trip(latency: runtime.Latency) -> None:
+    document = json.loads(latency.to_json())
+    assert (document["format"], document["version"]) == ("edgeseq.latency", 1)
+    assert runtime.Latency.from_json(latency.to_json()) == latency
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "cannot read the latency result: it is not JSON"),
+        ("[]", "this is not a latency result"),
+        ('{"format": "edgeseq.latency", "version": 2}', "unknown version of a latency result (got 2, wanted 1)."),
+        ('{"format": "edgeseq.latency", "version": 1}', "broken latency result: KeyError: 'file'."),
+    ],
+)
+def test_other_json_is_refused(text: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        runtime.Latency.from_json(text)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"steps": 0}, "steps must be a whole number from 1 (got 0)."),
+        ({"runs": 1.5}, "runs must be a whole number from 1 (got 1.5)."),
+        ({"warmup": -1}, "warmup must be a whole number from 0 (got -1)."),
+        ({"period": 0}, "period must be a number of seconds above 0 (got 0)."),
+        ({"period": "10ms"}, "period must be a number of seconds above 0 (got '10ms')."),
+        ({"at": [65]}, "a position of at lies beyond the model's context (got 65, wanted at most 64)."),
+        ({"at": [0]}, "position 0 of at must be a whole number from 1 (got 0)."),
+    ],
+)
+def test_wrong_arguments(path: str, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        runtime.measure(path, **arguments)
+    assert str(caught.value) == message
+
+
+def test_a_bad_file_is_refused_before_any_process(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError):
+        runtime.measure(tmp_path / "no.onnx")
+
+
+def test_a_failing_process_is_reported(tmp_path: Path) -> None:
+    settings = Settings(str(tmp_path / "no.onnx"), 1, None, 0, 1, 1, "cpu", 1, (), 1, 0)
+    with pytest.raises(ProviderError, match=r"^a measuring process failed at .*there is no file"):
+        run_once(settings)
+
+
+@pytest.mark.parametrize("made", [handmade.scaled_sum(), handmade.embedding(), handmade.strided_conv()])
+def test_any_contract_can_be_measured(tmp_path: Path, made: handmade.Handmade) -> None:
+    seen: list[tuple[int, int]] = []
+    path = made.save(tmp_path / "m.onnx")
+    latency = runtime.measure(
+        path, steps=20, runs=1, warmup=0, batch=2, progress=lambda done, runs: seen.append((done, runs))
+    )
+    assert seen == [(1, 1)]
+    assert latency.doubts[0] == "back_to_back: one process only, nothing is known about other ones"
+
+
+def test_doubt_about_processes_that_differ(latency: runtime.Latency) -> None:
+    unsteady = replace(latency, series=(make_series("back_to_back", [[100] * 30, [150] * 30]),))
+    assert unsteady.doubts == ("back_to_back: the median of one process is 1.50 times that of another",)
+
+
+@pytest.mark.parametrize(("share", "needed"), [(0.5, 20), (0.9, 100), (0.99, 1000)])
+def test_samples_needed(share: float, needed: int) -> None:
+    assert samples_needed(share) == needed
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.5, 50), (0.9, 90), (0.99, 99), (1.0, 100)])
+def test_nearest_rank_is_a_sample(share: float, value: int) -> None:
+    assert nearest_rank(list(range(100, 0, -1)), share) == value
+
+
+def test_histogram_bins_hold_their_samples() -> None:
+    samples = [1, 2, 3, 1000, 1023, 1024, 1_000_000]
+    edges, counts = histogram(samples)
+    assert sum(counts) == len(samples)
+    for low, high, count in zip(edges, edges[1:], counts, strict=False):
+        assert sum(low <= sample < high for sample in samples) == count
