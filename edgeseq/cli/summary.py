@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgeseq.cli.durations import format_duration
-from edgeseq.cli.tables import format_bytes, shorten, table
+from edgeseq.cli.tables import format_bytes, table
 from edgeseq.contract import Axis, Contract, Port, State, axis_parts
 
 _LABEL = 17
@@ -24,7 +25,9 @@ def describe(path: Path, contract: Contract) -> str:
     lines += _inputs([port for port in contract.ports if port.role != "output"])
     lines += _outputs(contract.with_role("output"))
     lines += _states(contract.states)
-    lines += [f"{label:<{_LABEL}}{text}" for label, text in _facts(contract)]
+    for label, text in _facts(contract):
+        first, *rest = textwrap.wrap(text, _ROOM)
+        lines += [f"{label:<{_LABEL}}{first}", *(f"{'':<{_LABEL}}{line}" for line in rest)]
     return "\n".join(lines)
 
 
@@ -93,8 +96,8 @@ def _facts(contract: Contract) -> list[tuple[str, str]]:
     if contract.frame_period is not None:
         facts.insert(1, ("frame period", format_duration(contract.frame_period)))
     if contract.quantization is not None:
-        facts.append(("quantization", shorten(_pairs(contract.quantization), _ROOM)))
-    facts.append(("made by", shorten(_pairs(contract.provenance), _ROOM) or "not said"))
+        facts.append(("quantization", _pairs(contract.quantization)))
+    facts.append(("made by", _pairs(contract.provenance) or "not said"))
     return facts
 
 
@@ -143,12 +146,12 @@ def _verification(report: Mapping[str, Any] | None) -> str:
         return "no: the file holds no verification"
     checks = report.get("checks")
     if not isinstance(checks, list):
-        return shorten(_pairs(report), _ROOM)
+        return _pairs(report) or "yes, without saying what"
     names = [str(check.get("name")) for check in checks if isinstance(check, dict)]
     failed = [str(check.get("name")) for check in checks if isinstance(check, dict) and check.get("passed") is not True]
     if failed:
-        return shorten(f"FAILED: {', '.join(failed)}", _ROOM)
-    return shorten(f"{len(names)} check{'' if len(names) == 1 else 's'} passed: {', '.join(names)}", _ROOM)
+        return f"FAILED: {', '.join(failed)}"
+    return f"{len(names)} check{'' if len(names) == 1 else 's'} passed: {', '.join(names)}"
 
 
 def _port_note(port: Port) -> str:

@@ -167,8 +167,10 @@ def _row_axis(step: Step, leaf: Any, fact: Fact | None) -> int | None:
     if isinstance(fact, Timed) and fact.rowed:
         return 0
     axis = step.batch_axis(fact.shape)
-    if axis is None and step.captured.batch is not None and any(
-        not isinstance(size, int) and step.captured.batch in size.free_symbols for size in fact.shape
+    if (
+        axis is None
+        and step.captured.batch is not None
+        and any(not isinstance(size, int) and step.captured.batch in size.free_symbols for size in fact.shape)
     ):
         raise step.refuse("positions meet a value whose batch shares an axis", "keep batch in an axis of its own")
     return axis
@@ -182,7 +184,9 @@ def _head(
     count = _rescaled(first.head.frames, first, fact)
 
     def run(_: torch.Tensor, frames: int) -> Any:
-        heads = [f.head.value if isinstance(f, Timed) and f.head else leaf for leaf, f in zip(leaves, facts, strict=True)]
+        heads = [
+            f.head.value if isinstance(f, Timed) and f.head else leaf for leaf, f in zip(leaves, facts, strict=True)
+        ]
         return op(lambda f: step.sizes(f, frames, batch=1), *rebuild(list(args), heads))
 
     return step.on_head(fact, first.head, run, count)

@@ -172,7 +172,9 @@ def _check(step: Step, value: Any, fact: Any) -> None:
         return
     if not isinstance(fact, Timed):
         return
-    wanted = step.sizes(fact, step.frames_of(fact), step.batch if fact.rowed and step.captured.batch is not None else None)
+    wanted = step.sizes(
+        fact, step.frames_of(fact), step.batch if fact.rowed and step.captured.batch is not None else None
+    )
     if fact.rowed and step.captured.batch is None:
         wanted = [1, *wanted]
     if list(value.shape) != wanted:

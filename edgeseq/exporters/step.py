@@ -113,7 +113,13 @@ class Step:
         """As :meth:`sizes` for a head, whose batch is one."""
         return self.sizes(fact, frames, batch=1)
 
-    def on_head(self, fact: Timed, head: Head | None, run: Callable[[torch.Tensor, int], torch.Tensor], frames: int | None = None) -> Timed:
+    def on_head(
+        self,
+        fact: Timed,
+        head: Head | None,
+        run: Callable[[torch.Tensor, int], torch.Tensor],
+        frames: int | None = None,
+    ) -> Timed:
         """The fact with the head that ``run`` makes of ``head``; it has ``frames`` frames, by default as many."""
         if head is None:
             return fact.with_(head=None)
@@ -285,9 +291,14 @@ class Step:
         """True at the places before the end of the value: bool[batch, frames]."""
         return torch.arange(frames, device=self.device) < self.real_frames(fact)[:, None]
 
+    def at_most(self, counts: torch.Tensor, most: Any) -> torch.Tensor:
+        """``counts`` bounded by a size of this call, which a plain ``clamp`` would freeze in the traced graph."""
+        return torch.minimum(counts, torch.scalar_tensor(most, dtype=counts.dtype, device=self.device))
+
     def count(self, length: Length) -> torch.Tensor:
         """Frames that ``length`` gives for the base frames so far, at least one: int64[batch]."""
-        seen = self.position() + (torch.clamp(self.remaining(), max=self.chunk) if self.plan.ends else self.chunk)
+        now = self.at_most(self.remaining(), self.chunk) if self.plan.ends else self.chunk
+        seen = self.position() + now
         return torch.clamp(length_of(length, seen), min=1)
 
     # -- rows ------------------------------------------------------------------------------------------------------

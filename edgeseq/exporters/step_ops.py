@@ -46,7 +46,13 @@ def recurrent_layer(
 
 
 def _run(
-    x: torch.Tensor, w: torch.Tensor, r: torch.Tensor, b: torch.Tensor, state: list[torch.Tensor], mode: str, hidden: int
+    x: torch.Tensor,
+    w: torch.Tensor,
+    r: torch.Tensor,
+    b: torch.Tensor,
+    state: list[torch.Tensor],
+    mode: str,
+    hidden: int,
 ) -> list[torch.Tensor]:
     order = _ONNX_TO_TORCH[mode]
     directions, gates = w.shape[0], len(order) * hidden

@@ -108,7 +108,10 @@ def _own(value: torch.Tensor | None) -> torch.Tensor:
 
 
 def _parts(name: str) -> list[str]:
-    return ["constants", *(f"_{part}" if part.isdigit() or hasattr(nn.Module, part) else part for part in name.split("."))]
+    return [
+        "constants",
+        *(f"_{part}" if part.isdigit() or hasattr(nn.Module, part) else part for part in name.split(".")),
+    ]
 
 
 def _hold(root: nn.Module, name: str, tensor: torch.Tensor) -> None:
@@ -197,7 +200,9 @@ def _ratio(captured: Captured, size: Any) -> Fraction:
     return length.ratio if length is not None else Fraction(1)
 
 
-def example_inputs(graph: StepGraph, batch: int, chunk: int, capacity: int) -> tuple[list[torch.Tensor], list[Sequence[Any]]]:
+def example_inputs(
+    graph: StepGraph, batch: int, chunk: int, capacity: int
+) -> tuple[list[torch.Tensor], list[Sequence[Any]]]:
     """Tensors for one call of the step, and their shapes in axis names."""
     sizes: Mapping[str, int] = {"batch": batch, "time": chunk, "capacity": capacity}
     shapes: list[Sequence[Any]] = [item.spec.shape for item in [*graph.frames, *graph.conditioning]]

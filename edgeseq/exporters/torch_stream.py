@@ -70,7 +70,9 @@ class TorchStream:
                     self.states[state.name] = self._initial(state)
             ahead = [start - self.count for start in starts if start > self.count]
             size = min([count - done, *ahead])
-            self._call({name: self._cut(name, value, done, done + size) for name, value in frames.items()}, size, total, pieces)
+            self._call(
+                {name: self._cut(name, value, done, done + size) for name, value in frames.items()}, size, total, pieces
+            )
             done += size
         return {name: self._result(name, parts) for name, parts in pieces.items()}
 
@@ -92,7 +94,11 @@ class TorchStream:
                 pieces[port.name] = [value]
                 continue
             place = self.count * port.ratio - port.delay
-            ready = value.narrow(port.time_axis, n := min(max(0, -int(place)), value.shape[port.time_axis]), value.shape[port.time_axis] - n)
+            ready = value.narrow(
+                port.time_axis,
+                n := min(max(0, -int(place)), value.shape[port.time_axis]),
+                value.shape[port.time_axis] - n,
+            )
             if total is not None:
                 owed = max(0, (port.length(total) or 0) - self.given.get(port.name, 0))
                 ready = ready.narrow(port.time_axis, 0, min(owed, ready.shape[port.time_axis]))

@@ -12,14 +12,9 @@ from edgeseq.errors import ShapeError
 from edgeseq.runtime.calls import Call
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.inputs import check_names, check_out
-from edgeseq.runtime.schedule import frames_of
+from edgeseq.runtime.schedule import along, frames_of
 
 Answers = Array | dict[str, Array]
-
-
-def along(axis: int, begin: int, end: int) -> tuple[slice, ...]:
-    """The index of frames ``begin`` to ``end`` along ``axis``."""
-    return (*(slice(None),) * axis, slice(begin, end))
 
 
 class Answer:

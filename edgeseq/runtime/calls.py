@@ -41,22 +41,33 @@ class Call:
 
 
 class Repeat:
-    """A call with one input on the CPU, laid out flat for the fast path of ``Stream.step``.
+    """A call on the CPU laid out flat for the fast path of ``Stream.step``: every attribute saved there is some 20 ns.
 
-    Every attribute looked up there costs some 20 ns. ``result`` is the array of the only output, None where there are
-    several; all are in ``results``.
+    ``target``, ``shape`` and ``dtype`` are those of the first input. ``result`` is the array of the only output, None
+    where there are several; all are in ``results``.
     """
 
-    __slots__ = ("base_frames", "dtype", "handles", "result", "results", "shape", "target")
+    __slots__ = ("base_frames", "dtype", "handles", "result", "results", "shape", "target", "targets")
 
-    def __init__(self, call: Call, target: Array, results: list[tuple[str, Array]]) -> None:
+    def __init__(self, call: Call, targets: dict[str, Array], results: dict[str, Array]) -> None:
         self.base_frames = call.base_frames
         self.handles = call.handles
-        self.target = target
-        self.shape = target.shape
-        self.dtype = target.dtype
-        self.results = results
-        self.result = results[0][1] if len(results) == 1 else None
+        self.targets = tuple(targets.items())
+        self.target = self.targets[0][1]
+        self.shape = self.target.shape
+        self.dtype = self.target.dtype
+        self.results = tuple(results.items())
+        self.result = self.results[0][1] if len(results) == 1 else None
+
+    def take(self, given: Mapping[str, Any]) -> bool:
+        """Copy the inputs in where all fit; False where the general step must look at them."""
+        for name, target in self.targets:
+            value = given.get(name)
+            if type(value) is not np.ndarray or value.shape != target.shape or value.dtype is not target.dtype:
+                return False
+        for name, target in self.targets:
+            target[...] = given[name]
+        return len(given) == len(self.targets)
 
     def check_out(self, out: object) -> None:
         """ShapeError where ``out`` is no place for the only output."""
@@ -65,12 +76,12 @@ class Repeat:
 
 
 def _repeat(call: Call) -> Repeat | None:
-    """The flat form of ``call``; None where there are several inputs or the buffers lie on another device."""
-    targets = [buffer.array for buffer in call.inputs.values()]
-    results = [(name, buffer.array) for name, buffer in call.outputs.items() if buffer.array is not None]
-    if len(targets) != 1 or targets[0] is None or len(results) != len(call.outputs):
+    """The flat form of ``call``; None where its buffers lie on another device."""
+    targets = {name: buffer.array for name, buffer in call.inputs.items() if buffer.array is not None}
+    results = {name: buffer.array for name, buffer in call.outputs.items() if buffer.array is not None}
+    if len(targets) < len(call.inputs) or len(results) < len(call.outputs):
         return None
-    return Repeat(call, targets[0], results)
+    return Repeat(call, targets, results)
 
 
 class Calls:

@@ -9,11 +9,11 @@ import numpy as np
 
 from edgeseq.contract import END_UNKNOWN, Contract
 from edgeseq.errors import ProviderError
-from edgeseq.runtime.answers import Answer, along
+from edgeseq.runtime.answers import Answer
 from edgeseq.runtime.calls import Call, Calls
 from edgeseq.runtime.devices import Array, Device
 from edgeseq.runtime.engine import bound_run, engine_errors, first_line, run_options
-from edgeseq.runtime.schedule import frames_of, largest_call, spare, split, unique_starts
+from edgeseq.runtime.schedule import along, frames_of, largest_call, spare, split, unique_starts
 from edgeseq.runtime.states import FIRST_CONTEXT, States
 
 _NEVER = 2**62
@@ -34,6 +34,7 @@ class Feeder:
         "_controls",
         "_largest",
         "_ports",
+        "_reached",
         "_spare",
         "_starts",
         "_states",
@@ -72,6 +73,9 @@ class Feeder:
         self._calls = Calls(contract, device, session, sizes, {**shared, **controls}, self._states)
         self.run = bound_run(session)
         self.options = run_options()
+        self.fed = 0
+        self.last: Call | None = None
+        self._reached = self._context + self._spare
         self.begin()
 
     @property
@@ -81,11 +85,12 @@ class Feeder:
 
     def begin(self) -> None:
         """Go to position 0 with initial states; caches keep their size."""
+        self._states.begin(0, self._used())
         self.fed = 0
         self.side = 0
-        self.last: Call | None = None
+        self.last = None
         self.broken = False
-        self._states.begin(0)
+        self._reached = 0
         self._tell_remaining(END_UNKNOWN)
 
     def reserve(self, fed: int) -> None:
@@ -110,7 +115,8 @@ class Feeder:
         for size in split(self.fed, base_frames, self._largest, self._starts):
             call = self._calls.of(size)
             if self.fed in self._starts:
-                self._states.restart(self.side, self.fed)
+                self._states.restart(self.side, self.fed, self._used())
+            self._reached = max(self._reached, self.fed + size)
             for port in self._ports:
                 part = along(port.time_axis or 0, frames_of(port, offset), frames_of(port, offset + size))
                 call.inputs[port.name].write(frames[port.name][part])
@@ -119,6 +125,7 @@ class Feeder:
             try:
                 self.run(call.handles[self.side], self.options)
             except engine_errors() as error:
+                self._tell_remaining(END_UNKNOWN)
                 raise self.failed(error, offset > 0) from error
             answer.take(call, self.fed)
             self.side ^= 1
@@ -144,6 +151,10 @@ class Feeder:
             why=first_line(error),
             do="part of the step was applied: call reset()" if self.broken else "the stream is unchanged",
         )
+
+    def _used(self) -> int:
+        """Base frames for which a cache may hold entries, those of a call that failed included."""
+        return max(self._reached, self.fed + (self.last.base_frames if self.last else 0))
 
     def _tell_remaining(self, base_frames: int) -> None:
         for control in self._controls:

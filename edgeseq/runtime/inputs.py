@@ -10,7 +10,6 @@ import numpy as np
 from edgeseq.contract import Axis, Port, axis_parts
 from edgeseq.errors import ShapeError
 from edgeseq.runtime.devices import Array
-from edgeseq.runtime.schedule import frames_of
 
 
 def numpy_name(dtype: str) -> str:
@@ -67,7 +66,7 @@ def check_array(name: str, value: object, dtype: str, shape: tuple[Axis, ...]) -
 def check_names(given: Mapping[str, object], wanted: tuple[Port, ...], what: str) -> None:
     """ShapeError unless ``given`` names exactly the ports in ``wanted``."""
     names = [port.name for port in wanted]
-    if sorted(given) != sorted(names):
+    if set(given) != set(names):
         raise ShapeError(
             f"{what} do not match the model's",
             got=", ".join(sorted(str(name) for name in given)) or "none",
@@ -75,21 +74,25 @@ def check_names(given: Mapping[str, object], wanted: tuple[Port, ...], what: str
         )
 
 
-def check_frames(given: Mapping[str, Any], ports: tuple[Port, ...], sizes: Mapping[str, int]) -> int:
-    """How many base frames the arrays in ``given`` hold, the same in all; ShapeError where an array does not fit."""
-    counts = {}
+def check_frames(given: Mapping[str, Any], ports: tuple[Port, ...], shapes: Mapping[str, tuple[Axis, ...]]) -> int:
+    """How many base frames the arrays in ``given`` hold, the same in all; ShapeError where an array does not fit.
+
+    ``shapes`` are the ports' shapes with everything known but the time.
+    """
+    base_frames = set()
     for port in ports:
-        value = check_array(port.name, given[port.name], port.dtype, known_shape(port.shape, sizes))
+        value = check_array(port.name, given[port.name], port.dtype, shapes[port.name])
         check_range(port, value)
-        counts[port.name] = value.shape[port.time_axis or 0]
-    base_frames = int(counts[ports[0].name] / ports[0].ratio)
-    if any(count != port.ratio * base_frames for port, count in zip(ports, counts.values(), strict=True)):
+        ratio = port.ratio
+        whole, rest = divmod(value.shape[port.time_axis or 0] * ratio.denominator, ratio.numerator)
+        base_frames.add(-1 if rest else whole)
+    if len(base_frames) > 1 or -1 in base_frames:
         raise ShapeError(
             "the inputs do not hold the same stretch of time",
-            got=", ".join(f"{name}: {count} frames" for name, count in counts.items()),
-            wanted=", ".join(f"{port.name}: {frames_of(port, max(1, base_frames))}" for port in ports),
+            got=", ".join(f"{port.name}: {given[port.name].shape[port.time_axis or 0]} frames" for port in ports),
+            wanted=", ".join(f"{port.ratio} of {port.name}" for port in ports) + " per base frame",
         )
-    return base_frames
+    return base_frames.pop()
 
 
 def check_range(port: Port, value: Array) -> None:

@@ -16,7 +16,8 @@ from edgeseq.contract import Chunk, Contract, Port
 
 def frames_of(port: Port, base_frames: int) -> int:
     """Frames of ``port`` that belong to ``base_frames``, a multiple of the chunk's multiple."""
-    return base_frames * port.ratio.numerator // port.ratio.denominator
+    ratio = port.ratio
+    return base_frames * ratio.numerator // ratio.denominator
 
 
 def base_frames_for(port: Port, frames: int) -> int:
@@ -93,3 +94,8 @@ def accepted_lengths(contract: Contract) -> str:
 def unique_starts(starts: Iterable[int]) -> tuple[int, ...]:
     """The counts beyond 0 at which initial values are written back, in order."""
     return tuple(sorted({start for start in starts if start > 0}))
+
+
+def along(axis: int, begin: int, end: int) -> tuple[slice, ...]:
+    """The index of frames ``begin`` to ``end`` along ``axis``."""
+    return (*(slice(None),) * axis, slice(begin, end))

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from edgeseq.contract import Initial, State, resolve_shape
+from edgeseq.contract import Axis, Initial, State, resolve_shape
 from edgeseq.errors import ContractError
 from edgeseq.runtime.devices import Array, Buffer, Device
+from edgeseq.runtime.inputs import show
+from edgeseq.runtime.schedule import along
 
 #: Base frames that a cache has room for when nothing else is asked for; it doubles from there.
 FIRST_CONTEXT = 256
@@ -47,16 +49,19 @@ class States:
         buffers = {id(buffer): buffer for side in self._sides for buffer in side.values()}
         return sum(buffer.nbytes for buffer in buffers.values())
 
-    def restart(self, side: int, base_frames: int) -> None:
-        """Write the initial value of every state whose first real frame is number ``base_frames``."""
+    def restart(self, side: int, base_frames: int, used: int) -> None:
+        """Write the initial value of every state whose first real frame is number ``base_frames``.
+
+        ``used``: the base frames for which caches may hold entries. What lies beyond holds the initial value anyway.
+        """
         for state in self._states:
             if state.start == base_frames:
-                self._sides[side][state.name].write(self._initial[state.name])
+                self._write_initial(state, side, used)
 
-    def begin(self, side: int) -> None:
-        """Write the initial value of every state."""
+    def begin(self, side: int, used: int) -> None:
+        """Write the initial value of every state; ``used`` as for :meth:`restart`."""
         for state in self._states:
-            self._sides[side][state.name].write(self._initial[state.name])
+            self._write_initial(state, side, used)
 
     def grow(self, side: int, room: int) -> None:
         """Give caches room for ``room`` base frames; what the current ``side`` holds is kept."""
@@ -78,9 +83,17 @@ class States:
             binding.bind_ortvalue_input(state.input, self._sides[side][state.name].value)
             binding.bind_ortvalue_output(state.output, self._sides[1 - side][state.name].value)
 
+    def _write_initial(self, state: State, side: int, used: int) -> None:
+        buffer, initial = self._sides[side][state.name], self._initial[state.name]
+        if buffer.array is not None and state.in_place and "capacity" in state.shape:
+            axis = state.shape.index("capacity")
+            buffer.array[along(axis, 0, _entries(state, used))] = initial
+        else:
+            buffer.write(initial)
+
     def _empty(self, state: State, room: int) -> Array:
-        capacity = -(-room * state.ratio.numerator // state.ratio.denominator)
-        return np.zeros(resolve_shape(state.shape, {**self._sizes, "capacity": capacity}), dtype=state.dtype)
+        sizes = {**self._sizes, "capacity": _entries(state, room)}
+        return np.zeros(resolve_shape(state.shape, sizes), dtype=state.dtype)
 
     def _place(self, state: State, array: Array, side: int) -> None:
         buffer = self._device.place(array)
@@ -88,11 +101,17 @@ class States:
         self._sides[1 - side][state.name] = buffer if state.in_place else self._device.place(np.zeros_like(array))
 
 
+def _entries(state: State, base_frames: int) -> int:
+    """Entries of a cache that hold ``base_frames``."""
+    return -(-base_frames * state.ratio.numerator // state.ratio.denominator)
+
+
 def initial_array(state: State, conditioning: Mapping[str, Array]) -> Array:
     """The state's initial value, with size 1 along every axis on which it does not vary."""
     initial = state.initial
     if initial.kind == "conditioning" and initial.port is not None:
-        return conditioning[initial.port]
+        given = conditioning[initial.port]
+        return given if initial.index is None else given[initial.index : initial.index + 1]
     if initial.kind == "data":
         return _decode(initial, state)
     return np.full((1,) * len(state.shape), initial.value or 0, dtype=state.dtype)
@@ -107,11 +126,25 @@ def _decode(initial: Initial, state: State) -> Array:
         raise ContractError("broken contract", where=f"states, {state.name}.initial", why=str(error)) from None
 
 
-def check_initial(state: State, conditioning: Mapping[str, tuple[str, tuple[int | str, ...]]]) -> None:
+def _indexed(state: State, shape: tuple[Axis, ...], index: int) -> tuple[Axis, ...]:
+    """The shape of one part along the first axis."""
+    if not shape or not isinstance(shape[0], int) or index >= shape[0]:
+        raise ContractError(
+            "broken contract",
+            where=f"states, {state.name}.initial.index",
+            got=index,
+            wanted=f"an index into the first axis of {show(shape)}",
+        )
+    return (1, *shape[1:])
+
+
+def check_initial(state: State, conditioning: Mapping[str, tuple[str, tuple[Axis, ...]]]) -> None:
     """ContractError where the initial value cannot fill the state; ``conditioning`` maps names to dtype and shape."""
-    shape: tuple[int | str, ...] | None = None
+    shape: tuple[Axis, ...] | None = None
     if state.initial.kind == "conditioning" and state.initial.port is not None:
         dtype, shape = conditioning[state.initial.port]
+        if state.initial.index is not None:
+            shape = _indexed(state, shape, state.initial.index)
         if dtype != state.dtype:
             raise ContractError(
                 "broken contract", where=f"states, {state.name}.initial", got=dtype, wanted=f"dtype {state.dtype}"
@@ -125,6 +158,6 @@ def check_initial(state: State, conditioning: Mapping[str, tuple[str, tuple[int 
         raise ContractError(
             "broken contract",
             where=f"states, {state.name}.initial",
-            got=f"shape {list(shape)}",
-            wanted=f"what fills {list(state.shape)}",
+            got=f"shape {show(shape)}",
+            wanted=f"what fills {show(state.shape)}",
         )

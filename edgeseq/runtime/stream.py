@@ -9,13 +9,13 @@ import numpy as np
 
 from edgeseq.contract import Contract, Port, resolve_shape
 from edgeseq.errors import ContextFull, ProviderError, ShapeError, StreamEnded
-from edgeseq.runtime.answers import Answer, Answers, along
+from edgeseq.runtime.answers import Answer, Answers
 from edgeseq.runtime.calls import Repeat
 from edgeseq.runtime.devices import Array, Device
 from edgeseq.runtime.engine import engine_errors
 from edgeseq.runtime.feeder import Feeder
-from edgeseq.runtime.inputs import check_frames, check_names, check_range
-from edgeseq.runtime.schedule import accepted_lengths, fed_at_end, frames_of, given
+from edgeseq.runtime.inputs import check_frames, check_names, check_range, known_shape
+from edgeseq.runtime.schedule import accepted_lengths, along, fed_at_end, frames_of, given
 
 
 class Stream:
@@ -34,6 +34,7 @@ class Stream:
         "_out_ports",
         "_ports",
         "_ranged",
+        "_shapes",
         "_sizes",
         "_timed",
         "_total",
@@ -58,6 +59,7 @@ class Stream:
         self._out_ports = contract.with_role("output")
         self._timed = tuple(port for port in self._out_ports if port.time_axis is not None)
         self._ranged = any(port.range is not None and "int" in port.dtype for port in self._ports)
+        self._shapes = {port.name: known_shape(port.shape, sizes) for port in self._ports}
         self._feeder = Feeder(contract, device, session, conditioning, sizes, max_context)
         self._rewind()
 
@@ -84,37 +86,44 @@ class Stream:
         Raises ShapeError, ContextFull, StreamEnded, or ProviderError when onnxruntime fails.
         """
         fast = self._fast
-        # The same call as last time with nothing in the way: the checks, a copy in, a run, a copy out.
-        if (
-            fast is not None
-            and type(frames) is np.ndarray
-            and frames.shape == fast.shape
-            and frames.dtype is fast.dtype
-            and not named
-            and (out is None or (type(out) is np.ndarray and fast.result is not None))
-        ):
-            feeder = self._feeder
-            fed = feeder.fed + fast.base_frames
-            if fed <= self._until:
-                if self._ranged:
-                    check_range(self._ports[0], frames)
-                if out is not None:
-                    fast.check_out(out)
+        if fast is not None and self._feeder.fed + fast.base_frames <= self._until:
+            # The same call as last time with nothing in the way: the checks, a copy in, a run, a copy out.
+            if (
+                type(frames) is np.ndarray
+                and frames.shape == fast.shape
+                and frames.dtype is fast.dtype
+                and not named
+                and len(fast.targets) == 1
+            ):
                 fast.target[...] = frames
-                try:
-                    feeder.run(fast.handles[feeder.side], feeder.options)
-                except engine_errors() as error:
-                    self._fast = None
-                    raise feeder.failed(error, False) from error
-                feeder.side ^= 1
-                feeder.fed = fed
-                if out is not None:
-                    out[...] = fast.result
-                    return out
-                if fast.result is not None:
-                    return fast.result.copy()
-                return {name: result.copy() for name, result in fast.results}
+                return self._repeat(fast, out)
+            if named and frames is None and fast.take(named):
+                return self._repeat(fast, out)
         return self._step(self._named(frames, named), out)
+
+    def _repeat(self, fast: Repeat, out: Any) -> Answers:
+        """Run a call whose inputs are written, and copy its outputs out."""
+        feeder = self._feeder
+        if self._ranged:
+            for port, (_, target) in zip(self._ports, fast.targets, strict=True):
+                check_range(port, target)
+        if out is not None:
+            if fast.result is None or isinstance(out, Mapping):
+                return self._step(dict(fast.targets), out)
+            fast.check_out(out)
+        try:
+            feeder.run(fast.handles[feeder.side], feeder.options)
+        except engine_errors() as error:
+            self._fast = None
+            raise feeder.failed(error, False) from error
+        feeder.side ^= 1
+        feeder.fed += fast.base_frames
+        if out is not None:
+            out[...] = fast.result
+            return out  # type: ignore[no-any-return]
+        if fast.result is not None:
+            return fast.result.copy()
+        return {name: result.copy() for name, result in fast.results}
 
     def flush(self) -> Answers:
         """Return what is still owed, and the final value of outputs without a time axis; ends the stream.
@@ -127,6 +136,7 @@ class Stream:
         end = fed_at_end(self._contract, total, feeder.fed) if total else 0
         filler = {port.name: self._filler(port, max(0, end - total)) for port in self._ports}
         answer = Answer(self._out_ports, self._sizes, self._given(feeder.fed), lengths)
+        self._fast = None
         feeder.reserve(end)
         feeder.feed(self._join(filler), end - feeder.fed, answer, total)
         answer.settle(feeder.last)
@@ -188,7 +198,7 @@ class Stream:
         """The general step: any inputs, frames that wait, delays, several calls."""
         self._check_open()
         check_names(frames, self._ports, "the inputs")
-        taken = check_frames(frames, self._ports, self._sizes)
+        taken = check_frames(frames, self._ports, self._shapes)
         self._check_room(taken)
         feeder, before, ready = self._feeder, self._feeder.fed, self._ready(taken)
         answer = Answer(self._out_ports, self._sizes, self._given(before), self._given(before + ready), out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import subprocess
 import sys
@@ -20,7 +21,7 @@ def loaded_by(code: str) -> list[str]:
     """Which heavy modules a fresh process has loaded after ``code``."""
     probe = f"{code}\nimport sys\nprint([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
-    return list(eval(done.stdout.strip().splitlines()[-1]))
+    return list(ast.literal_eval(done.stdout.strip().splitlines()[-1]))
 
 
 def test_the_import_is_lean() -> None:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pytest
 
 from edgeseq import runtime
-from edgeseq.contract import Chunk, Length
-from edgeseq.errors import ContextFull, ShapeError, StreamEnded
+from edgeseq.contract import Chunk, Length, Port
+from edgeseq.errors import ContextFull, ProviderError, ShapeError, StreamEnded
 from tests import handmade
 from tests.handmade import Handmade
 
@@ -158,6 +158,36 @@ def test_conditioning_starts_a_state_and_has_defaults(load: Load) -> None:
         stream.reset()
 
 
+def test_a_state_may_start_at_one_part_of_the_conditioning(load: Load) -> None:
+    made = handmade.scaled_sum()
+    seeds = Port("seed", "conditioning", "float32", (2, 2))
+    (total,) = made.contract.states
+    initial = replace(total.initial, index=1)
+    ports = tuple(seeds if port.name == "seed" else port for port in made.contract.ports)
+    model = load(made.with_contract(ports=ports, states=(replace(total, initial=initial),)))
+    given = {"scale": np.ones((3, 2), np.float32), "seed": np.array([[1, 2], [30, 40]], np.float32)}
+    answer = model.stream(batch=3, conditioning=given).step(a=frames(2, 1, 3) * 0, b=frames(2, 1, 3) * 0)
+    assert isinstance(answer, dict)
+    np.testing.assert_array_equal(answer["sum"], [[32, 42]] * 3)
+
+
+def test_a_failed_flush_leaves_the_stream_as_it_was(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = handmade.centred_conv()
+    stream = load(made).stream()
+    x = frames(2, 5)
+    parts = [array(stream.step(x[:, :3]))]
+    with monkeypatch.context() as patch:
+        patch.setattr(stream._feeder, "run", _fail)
+        with pytest.raises(ProviderError, match=r"^onnxruntime failed at position 3: out of luck\. The stream is unch"):
+            stream.flush()
+    parts += [array(stream.step(x[:, 3:])), array(stream.flush())]
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), made.whole(x)[0], atol=1e-6)
+
+
+def _fail(*_: object) -> None:
+    raise RuntimeError("out of luck.")
+
+
 def test_a_summary_is_zeros_before_the_first_call(load: Load) -> None:
     made = handmade.scaled_sum().with_contract(chunk=Chunk(multiple=2))
     stream = load(made).stream(conditioning={"scale": np.ones((1, 2), np.float32)})
@@ -177,6 +207,23 @@ def test_caches_grow_up_to_the_context(load: Load, max_context: int | None) -> N
     np.testing.assert_allclose(np.concatenate(parts, axis=1), made.whole(x)[0], rtol=1e-4, atol=1e-5)
 
 
+def test_reset_clears_a_cache_even_of_nan(load: Load) -> None:
+    """A masked entry is weighed by zero, and zero times NaN is NaN."""
+    made = handmade.attention(64)
+    x = frames(2, 6)
+    for sizes in ([6], [2, 4], [1] * 6):
+        stream = load(made).stream(max_context=64)
+        position = 0
+        for size in sizes:
+            stream.step(np.full((1, size, 2), np.nan, np.float32))
+        stream.reset()
+        parts = []
+        for size in sizes:
+            parts.append(array(stream.step(x[:, position : position + size])))
+            position += size
+        np.testing.assert_allclose(np.concatenate(parts, axis=1), made.whole(x)[0], rtol=1e-4, atol=1e-5)
+
+
 def test_a_full_context_is_refused_and_nothing_is_lost(load: Load) -> None:
     made = handmade.attention(64)
     stream = load(made).stream(max_context=5)
@@ -193,6 +240,37 @@ def test_a_full_context_is_refused_and_nothing_is_lost(load: Load) -> None:
         stream.step(x[:, :1])
     np.testing.assert_allclose(np.concatenate(parts, axis=1), made.whole(x)[0], rtol=1e-4, atol=1e-5)
     stream.flush()
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_context_may_end_without_any_cache(load: Load, size: int) -> None:
+    stream = load(handmade.gru().with_contract(max_context=6)).stream()
+    for _ in range(0, 6, size):
+        stream.step(frames(4, size))
+    with pytest.raises(ContextFull, match=r"^the context is full at position 6 "):
+        stream.step(frames(4, size))
+
+
+def test_a_long_delay_is_kept_by_equal_steps(load: Load) -> None:
+    made = handmade.causal_conv()
+    x_port, y_port = made.contract.ports
+    stream = load(made.with_contract(ports=(x_port, replace(y_port, delay=3)), delay=3)).stream()
+    x = frames(2, 6)
+    parts = [array(stream.step(x[:, i : i + 1])) for i in range(6)]
+    assert [part.shape[1] for part in parts] == [0, 0, 0, 1, 1, 1]
+    wanted = made.whole(np.pad(x, ((0, 0), (0, 3), (0, 0))))[0][:, 3:]
+    np.testing.assert_allclose(np.concatenate([*parts, array(stream.flush())], axis=1), wanted, atol=1e-6)
+
+
+def test_the_caller_may_reuse_the_array_it_gave(load: Load) -> None:
+    made = handmade.strided_conv()
+    stream = load(made).stream()
+    x, frame, parts = frames(2, 6), np.empty((1, 1, 2), np.float32), []
+    for time in range(6):
+        frame[...] = x[:, time : time + 1]
+        parts.append(array(stream.step(frame)))
+        frame[...] = np.nan
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), made.whole(x)[0], atol=1e-6)
 
 
 def test_filler_may_go_beyond_the_context(load: Load) -> None:

@@ -106,7 +106,7 @@ def _places(step: Step, fact: Timed, start: int, rows: Any, q: torch.Tensor) -> 
     own = rows == step.captured.batch
     key = ("newest", fact.ratio, start, own)
     last = step.once(key, lambda: places[:, -1].to(torch.int32))
-    total = step.once((*key, "total"), lambda: last.amax() + 1)
+    total = step.once((*key, "total"), lambda: last.amax(0) + 1)
     return (last if own else last[:1].expand(q.shape[0])), total
 
 

@@ -63,7 +63,9 @@ class Windows:
         return FloorDiv(size + self.left - self.span - 1, self.stride) + 1
 
 
-def convolution(step: Step, facts: Any, x: torch.Tensor, weight: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+def convolution(
+    step: Step, facts: Any, x: torch.Tensor, weight: torch.Tensor, *args: Any, **kwargs: Any
+) -> tuple[Any, Any]:
     """conv1d, conv2d, conv3d, with time as one of their spatial axes or as the batch axis."""
     fact = facts[0]
     if not isinstance(fact, Timed):

@@ -34,7 +34,9 @@ def batch_norm(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, 
     """Batch norm in eval mode scales channels by stored statistics and mixes nothing."""
     named = bound(step, args, kwargs)
     if named.get("training") or named.get("running_mean") is None:
-        raise step.refuse("batch norm without stored statistics takes them over all time", "train with running statistics")
+        raise step.refuse(
+            "batch norm without stored statistics takes them over all time", "train with running statistics"
+        )
     return same_axes(step, facts, *args, **kwargs)
 
 
@@ -116,5 +118,7 @@ RULES = {
         [aten.batch_norm.default, aten._native_batch_norm_legit_no_training.default, aten.native_batch_norm.default],
         batch_norm,
     ),
-    **dict.fromkeys([aten.group_norm.default, aten.native_group_norm.default, aten.instance_norm.default], spatial_norm),
+    **dict.fromkeys(
+        [aten.group_norm.default, aten.native_group_norm.default, aten.instance_norm.default], spatial_norm
+    ),
 }

@@ -22,7 +22,9 @@ def filled(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]
     fact = _like(shape, like) if like is not None else uniform_fact(step, shape)
     value = _fill_value(target(step), named)
     if isinstance(value, (Scalar, torch.Tensor)):
-        raise step.refuse("the length of the whole sequence (time) is used as a number before its end", "use a constant")
+        raise step.refuse(
+            "the length of the whole sequence (time) is used as a number before its end", "use a constant"
+        )
     assert step.node is not None
     dtype = step.node.meta["val"].dtype
     sizes = step.sizes(fact, step.frames_of(fact))

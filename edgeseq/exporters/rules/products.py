@@ -41,7 +41,9 @@ def matmul(step: Step, facts: Any, a: torch.Tensor, b: torch.Tensor) -> tuple[An
     return _product(step, facts, [a, b], lambda _, x, y: target(step)(x, y))
 
 
-def added(step: Step, facts: Any, bias: torch.Tensor, a: torch.Tensor, b: torch.Tensor, **kwargs: Any) -> tuple[Any, Any]:
+def added(
+    step: Step, facts: Any, bias: torch.Tensor, a: torch.Tensor, b: torch.Tensor, **kwargs: Any
+) -> tuple[Any, Any]:
     """addmm and baddbmm: a product plus a term that broadcasts."""
     if isinstance(facts[0], Timed):
         raise step.refuse("the added term of a matrix product changes with time", "add it in a line of its own")
@@ -108,7 +110,9 @@ def einsum(step: Step, facts: Any, equation: str, operands: list[torch.Tensor], 
     )
 
 
-def embedding(step: Step, facts: Any, weight: torch.Tensor, indices: torch.Tensor, *args: Any, **_: Any) -> tuple[Any, Any]:
+def embedding(
+    step: Step, facts: Any, weight: torch.Tensor, indices: torch.Tensor, *args: Any, **_: Any
+) -> tuple[Any, Any]:
     """Rows of a table. Where positions choose the rows, the table's size bounds the context."""
     fact = facts[1]
     if not isinstance(facts[0], Static) or not isinstance(fact, Timed):

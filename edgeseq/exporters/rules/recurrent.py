@@ -25,7 +25,8 @@ class Layers:
         self.hidden = weights[0].shape[0] // len(TORCH_TO_ONNX[mode])
         cells = [weights[i : i + per_cell] for i in range(0, len(weights), per_cell)]
         self.layers = [
-            self._layer(step, cells[i : i + directions], has_biases, projected) for i in range(0, len(cells), directions)
+            self._layer(step, cells[i : i + directions], has_biases, projected)
+            for i in range(0, len(cells), directions)
         ]
 
     def _layer(self, step: Step, cells: list[Any], has_biases: bool, projected: bool) -> dict[str, torch.Tensor | None]:
@@ -141,7 +142,13 @@ def _layer(
 
 
 def _streamed(
-    step: Step, fact: Timed, hx_facts: list[Any], x: torch.Tensor, hx: list[torch.Tensor], layers: Layers, batch_first: bool
+    step: Step,
+    fact: Timed,
+    hx_facts: list[Any],
+    x: torch.Tensor,
+    hx: list[torch.Tensor],
+    layers: Layers,
+    batch_first: bool,
 ) -> tuple[Any, Any]:
     finals_used = any(user.args[1] != 0 for user in step.node.users) or False  # type: ignore[union-attr]
     if finals_used:
@@ -152,7 +159,7 @@ def _streamed(
     real = step.real_frames(fact) if finals_used and step.plan.ends else None
     frames = x.transpose(0, 1) if batch_first else x
     count, batch = frames.shape[0], fact.shape[0 if batch_first else 1]
-    lengths = None if real is None else _rows(step, real.clamp(0, count), batch, frames.shape[1])
+    lengths = None if real is None else _rows(step, step.at_most(real.clamp(min=0), count), batch, frames.shape[1])
     names = ("h", "c") if layers.mode == "lstm" else ("h",)
     finals: list[list[torch.Tensor]] = [[] for _ in names]
     for index, layer in enumerate(layers.layers):

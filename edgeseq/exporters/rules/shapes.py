@@ -38,7 +38,12 @@ def _placed(step: Step, fact: Timed, shape: Shape) -> Placed:
         outer = quotient(before, product(shape[: axes[0]]))
         if isinstance(inner, Fraction) and inner.numerator == 1 and outer == 1:
             return axes[0], 1, 1
-        if inner is not None and outer is not None and not isinstance(outer, Fraction) and not isinstance(inner, Fraction):
+        if (
+            inner is not None
+            and outer is not None
+            and not isinstance(outer, Fraction)
+            and not isinstance(inner, Fraction)
+        ):
             alone = outer == 1 and isinstance(inner, int)
             return axes[0], outer, 1 if alone else inner
     raise step.refuse(

@@ -110,8 +110,8 @@ def _held(step: Step, x: torch.Tensor, fact: Timed, start: int) -> torch.Tensor:
     state = step.state("last", kind="summary", shape=shape, dtype=x.dtype, start=start)
     real = step.real_frames(fact)
     one = fact.with_(shape=shape)
-    index = step.over_rows((real - 1).clamp(0, x.shape[axis] - 1)[:, None], one)
-    chosen = torch.take_along_dim(x, index, axis)
+    index = step.over_rows(step.at_most((real - 1).clamp(min=0), x.shape[axis] - 1)[:, None], one)
+    chosen = x.gather(axis, index.expand(step.sizes(one, 1)))
     state.next = torch.where(step.over_rows((real > 0)[:, None], one), chosen, state.value)
     return state.next
 
@@ -200,7 +200,12 @@ def tail_is_cut(step: Step, kept: Length | None) -> bool:
 def _ends_within(step: Step, user: torch.fx.Node, kept: Length) -> bool:
     if user.target is not aten.slice.Tensor:
         return False
-    named = {"dim": 0, "start": 0, "step": 1, **dict(zip(("x", "dim", "start", "end", "step"), user.args, strict=False))}
+    named = {
+        "dim": 0,
+        "start": 0,
+        "step": 1,
+        **dict(zip(("x", "dim", "start", "end", "step"), user.args, strict=False)),
+    }
     before, after = (step.captured.shape(node.meta["val"]) for node in (step.node, user))  # type: ignore[union-attr]
     dim = int(named["dim"]) % len(before)
     length = step.captured.length(after[dim])
@@ -210,9 +215,17 @@ def _ends_within(step: Step, user: torch.fx.Node, kept: Length) -> bool:
     start = named["start"] or 0
     if before[dim] == after[dim] and start == 0:
         return not step.is_output(user) and bool(user.users) and all(_ends_within(step, u, kept) for u in user.users)
-    if not isinstance(start, int) or start < 0 or named["step"] != 1 or (length.period, length.frames) != (kept.period, kept.frames):
+    if (
+        not isinstance(start, int)
+        or start < 0
+        or named["step"] != 1
+        or (length.period, length.frames) != (kept.period, kept.frames)
+    ):
         return False
-    return all(end is not None and limit is not None and end + start <= limit for end, limit in zip(length.at, kept.at, strict=True))
+    return all(
+        end is not None and limit is not None and end + start <= limit
+        for end, limit in zip(length.at, kept.at, strict=True)
+    )
 
 
 def join(step: Step, facts: Any, tensors: list[torch.Tensor], dim: int = 0) -> tuple[Any, Any]:

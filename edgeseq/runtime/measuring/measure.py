@@ -123,12 +123,12 @@ def _check_counts(**counts: object) -> None:
             raise UsageError(f"{name} must be a whole number from 1", got=repr(count))
 
 
-def _period_ns(period: object) -> int | None:
+def _period_ns(period: float | None) -> int | None:
     if period is None:
         return None
-    if type(period) not in (int, float) or not 0 < float(str(period)) < 3600:
+    if isinstance(period, bool) or not isinstance(period, (int, float)) or not 0 < period < 3600:
         raise UsageError("period must be a number of seconds above 0", got=repr(period))
-    return round(float(str(period)) * 1e9)
+    return round(period * 1e9)
 
 
 def _positions(at: Sequence[int] | None, model: Model) -> tuple[int, ...]:

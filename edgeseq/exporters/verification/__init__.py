@@ -1,0 +1,8 @@
+"""Verification: the laws, run on the finished ONNX file against the original module."""
+
+from __future__ import annotations
+
+from edgeseq.exporters.verification.laws import verify
+from edgeseq.exporters.verification.report import Check, Verification
+
+__all__ = ["Check", "Verification", "verify"]

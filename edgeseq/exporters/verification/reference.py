@@ -1,0 +1,123 @@
+"""The module itself as the reference: whole sequences in float32 and float64, and inputs to run it on."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgeseq.contract import Contract, Port, resolve_shape
+from edgeseq.errors import UsageError
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+class Reference:
+    """A module run on whole sequences, outputs by port name.
+
+    ``noise`` is what the module's own float32 run is away from its float64 run: the yardstick's unit.
+    """
+
+    def __init__(self, model: nn.Module, contract: Contract) -> None:
+        self.contract = contract
+        self._model = model
+        self._double = _doubled(model)
+
+    def run(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
+        """The module's outputs in float32."""
+        return self._outputs(self._model, inputs, torch.float32)
+
+    def exact(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
+        """The module's outputs in float64; in float32 where it cannot be run in float64."""
+        if self._double is None:
+            return self.run(inputs)
+        try:
+            return self._outputs(self._double, inputs, torch.float64)
+        except RuntimeError:
+            self._double = None
+            return self.run(inputs)
+
+    @property
+    def precision(self) -> str:
+        """The dtype of the reference: float64, or float32 where the module mixes types of its own."""
+        return "float32" if self._double is None else "float64"
+
+    def _outputs(self, model: nn.Module, inputs: Mapping[str, np.ndarray[Any, Any]], dtype: torch.dtype) -> Arrays:
+        device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
+        tensors = {}
+        for name, array in inputs.items():
+            tensor = torch.from_numpy(np.ascontiguousarray(array)).to(device)
+            tensors[name] = tensor.to(dtype) if tensor.is_floating_point() else tensor
+        with evaluating(model), torch.no_grad():
+            result = model(**_nested(tensors))
+        leaves = [leaf for leaf in torch.utils._pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        ports = self.contract.with_role("output")
+        if len(leaves) != len(ports):
+            raise UsageError(
+                "the model does not return what the file returns",
+                got=f"{len(leaves)} tensors",
+                wanted=f"{len(ports)}: {', '.join(port.name for port in ports)}",
+                do="verify with the model that was exported",
+            )
+        return {port.name: leaf.detach().cpu().numpy() for port, leaf in zip(ports, leaves, strict=True)}
+
+
+def _doubled(model: nn.Module) -> nn.Module | None:
+    try:
+        return copy.deepcopy(model).double()
+    except (RuntimeError, TypeError):
+        return None
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """The model in eval mode, put back as it was afterwards, module by module."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _nested(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """``{"state.0": h, "state.1": c}`` as ``{"state": (h, c)}``."""
+    nested: dict[str, Any] = {}
+    for name, tensor in tensors.items():
+        argument, dot, _ = name.partition(".")
+        if dot:
+            nested.setdefault(argument, []).append(tensor)
+        else:
+            nested[argument] = tensor
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in nested.items()}
+
+
+def draw(contract: Contract, frames: int, batch: int, seed: int) -> Arrays:
+    """Random inputs: standard normal, or integers within the port's range (0 and 1 where that is not known)."""
+    generator = np.random.default_rng(seed)
+    sizes = {"batch": batch, "time": frames}
+    return {
+        port.name: _draw(port, _shape(port, sizes), generator)
+        for role in ("frame", "conditioning")
+        for port in contract.with_role(role)  # type: ignore[arg-type]
+    }
+
+
+def _shape(port: Port, sizes: dict[str, int]) -> tuple[int, ...]:
+    words = {axis: 6 for axis in port.shape if isinstance(axis, str)}
+    return resolve_shape(port.shape, {**words, **sizes})
+
+
+def _draw(port: Port, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray[Any, Any]:
+    if "int" in port.dtype:
+        low, high = port.range or (0, 1)
+        return generator.integers(int(low), int(high), shape, endpoint=True).astype(port.dtype)
+    if port.dtype == "bool":
+        return generator.integers(0, 2, shape).astype(bool)
+    return generator.standard_normal(shape).astype(port.dtype)

@@ -1,0 +1,39 @@
+"""What a verification found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Check:
+    """One law on one file: whether it held, how far the worst value was off, and where."""
+
+    name: str
+    passed: bool
+    detail: str
+    worst: float = 0.0
+    allowed: float = 0.0
+
+
+@dataclass(frozen=True)
+class Verification:
+    """All checks of one file. ``settings`` says on how many frames, rows and chunkings, and with what tolerance."""
+
+    checks: tuple[Check, ...]
+    settings: Mapping[str, Any]
+
+    @property
+    def passed(self) -> bool:
+        """True when every law held."""
+        return all(check.passed for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as stored in the contract."""
+        return {
+            "passed": self.passed,
+            "checks": [asdict(check) for check in self.checks],
+            "settings": dict(self.settings),
+        }

@@ -1,0 +1,86 @@
+"""Running a finished file as a stream, for the laws to compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgeseq.contract import Contract
+from edgeseq.exporters.verification.reference import Arrays
+from edgeseq.runtime import Model
+
+
+def random_chunks(frames: int, seed: int, largest: int = 9) -> list[int]:
+    """Chunk sizes that add up to ``frames``: single frames, small and larger ones, a multiple of nothing."""
+    generator = np.random.default_rng(seed)
+    sizes = []
+    while sum(sizes) < frames:
+        size = 1 if generator.random() < 0.4 else int(generator.integers(2, largest + 1))
+        sizes.append(min(size, frames - sum(sizes)))
+    return sizes
+
+
+class Runs:
+    """Streams over one loaded file."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.contract: Contract = model.contract
+
+    def whole(self, inputs: Arrays, chunks: Sequence[int], *, stream: Any = None) -> Arrays:
+        """Every frame of every output: the steps' and the flush's, concatenated along time."""
+        stream = stream or self.open(inputs)
+        pieces = [self.named(stream.step(self.cut(inputs, first, last))) for first, last in _spans(chunks)]
+        pieces.append(self.named(stream.flush()))
+        return self.joined(pieces)
+
+    def summaries(self, inputs: Arrays, chunks: Sequence[int]) -> Iterator[tuple[int, Arrays]]:
+        """After each step, the frames so far and the outputs that have no time axis."""
+        stream = self.open(inputs)
+        for first, last in _spans(chunks):
+            answer = self.named(stream.step(self.cut(inputs, first, last)))
+            yield (
+                last,
+                {port.name: answer[port.name] for port in self.contract.with_role("output") if port.length is None},
+            )
+
+    def open(self, inputs: Arrays) -> Any:
+        """A stream with the batch and the conditioning that ``inputs`` have."""
+        conditioning = {port.name: inputs[port.name] for port in self.contract.with_role("conditioning")}
+        return self.model.stream(batch=self.batch(inputs), conditioning=conditioning or None)
+
+    def batch(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> int:
+        """The batch size of some inputs."""
+        port = self.contract.with_role("frame")[0]
+        return inputs[port.name].shape[port.shape.index("batch")] if "batch" in port.shape else 1
+
+    def cut(self, inputs: Arrays, first: int, last: int) -> Arrays:
+        """The frames from ``first`` to ``last`` of every frame input."""
+        return {
+            port.name: np.take(inputs[port.name], range(first, last), axis=port.time_axis)
+            for port in self.contract.with_role("frame")
+        }
+
+    def named(self, answer: Any) -> Arrays:
+        """An answer of the stream as a dict, also where there is one output."""
+        if isinstance(answer, dict):
+            return answer
+        return {self.contract.with_role("output")[0].name: answer}
+
+    def joined(self, pieces: Sequence[Arrays]) -> Arrays:
+        """Frames concatenated along time; of a summary, the last."""
+        return {
+            port.name: pieces[-1][port.name]
+            if port.time_axis is None
+            else np.concatenate([piece[port.name] for piece in pieces], port.time_axis)
+            for port in self.contract.with_role("output")
+        }
+
+
+def _spans(chunks: Sequence[int]) -> Iterator[tuple[int, int]]:
+    first = 0
+    for size in chunks:
+        yield first, first + size
+        first += size
