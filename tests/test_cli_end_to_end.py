@@ -79,5 +79,5 @@ def test_what_cannot_be_streamed_leaves_no_file(folder: Path) -> None:
     result = edgeseq(folder, "export", "net.py:Flipped", "--input", "x=float32[batch,time,4]", "-o", "m.onnx")
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("error: cannot stream aten.flip")
-    assert "net.py:16" in result.stderr
+    assert "net.py:17" in result.stderr
     assert not (folder / "m.onnx").exists()

@@ -85,14 +85,14 @@ def _sources(contract: Contract, source: Path | None, named: tuple[tuple[str, st
 
 
 def _read(files: dict[str, Path], contract: Contract) -> tuple[dict[str, Array], bool, int | None]:
-    """Arrays by port, whether they came with a batch axis, and the sample rate of sound."""
+    """Arrays by port, whether the frames came with a batch axis, and the sample rate of sound."""
     from edgeseq.cli import arrays
 
     inputs: dict[str, Array] = {}
     batched, rates = False, set()
     for name, file in files.items():
         inputs[name], had_batch, rate = arrays.read(file, contract.port(name))
-        batched |= had_batch
+        batched |= had_batch and contract.port(name).role == "frame"
         if rate is not None:
             rates.add(rate)
     if len(rates) > 1:

@@ -109,10 +109,11 @@ def settle(step: Step, value: torch.Tensor, fact: Timed) -> Dated:
     """
     if fact.uniform:
         return value, fact.with_(delay=max(fact.delay, 0), head=None)
-    if fact.delay < 0:
-        if fact.delay + fact.head_frames and step.start_of(fact) is None:
-            raise step.refuse("a padded value leads by a part of the chunk multiple", "pad before the strided layer")
+    if fact.delay < 0 and step.start_of(fact) is not None:
         value, fact = delay(step, value, fact, -fact.delay)
+    elif fact.delay < 0:
+        value, late = delay(step, value, fact.with_(head=None), -fact.delay)
+        fact = late.with_(head=fact.head)
     if fact.head is None:
         return value, fact
     flat, flat_fact = unfold(step, value, fact)

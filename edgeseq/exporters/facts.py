@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import ceil
 
 import torch
 
@@ -78,6 +79,13 @@ class Timed:
         """True when the time axis is shared with another axis."""
         return self.outer != 1 or self.inner != 1
 
+    @property
+    def late_frames(self) -> int:
+        """Base frames that must follow the last real one before the whole value has come: most, over all lengths."""
+        length, known = self.length, [rest for rest, offset in enumerate(self.length.at) if offset is not None]
+        needed = [ceil((Fraction(length.at[rest] or 0) + self.delay) / self.ratio) - rest for rest in known]
+        return max(0, *needed)
+
     def shifted(self, frames: int) -> tuple[Fraction, Fraction] | None:
         """``reads`` when frame ``j`` becomes frame ``j - frames``."""
         return self.reads and (self.reads[0] + frames / self.ratio, self.reads[1] + frames / self.ratio)
@@ -94,7 +102,10 @@ class Timed:
 
 @dataclass(frozen=True)
 class Summary:
-    """Depends on all frames so far and has no frame axis: a mean, the last step, a final state, the length itself."""
+    """Depends on all frames so far and has no frame axis: a mean, the last step, a final state, the length itself.
+
+    ``delay``: base frames that must follow the last real one before it is final.
+    """
 
     shape: Shape
     delay: int = 0

@@ -178,9 +178,13 @@ def _planned(graph: StepGraph, plan: Plan) -> list[Output]:
     with torch.no_grad():
         _, found = graph.run(inputs, values, planning=True, plan=plan)
     dtypes = {name: value.dtype for name, value, _ in found}
-    late = any(fact.delay > 0 for _, _, fact in found if isinstance(fact, (Timed, Summary)))
+    late = any((fact.late_frames if isinstance(fact, Timed) else fact.delay) > 0 for fact in _streaming(found))
     plan.ends = plan.ends or ((late or plan.multiple > 1) and any(isinstance(fact, Summary) for _, _, fact in found))
     return [(name, fact, dtypes[name]) for name, _, fact in found]
+
+
+def _streaming(found: list[tuple[str, torch.Tensor, Fact]]) -> list[Timed | Summary]:
+    return [fact for _, _, fact in found if isinstance(fact, (Timed, Summary))]
 
 
 def _chunk_multiple(captured: Captured) -> int:

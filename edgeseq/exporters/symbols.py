@@ -96,7 +96,7 @@ def affine_length(size: Size, time: sympy.Symbol) -> Length | None:
     """
     if isinstance(size, int) or not mentions(size, time) or size.free_symbols != {time}:
         return None
-    period = math.lcm(1, *(int(part.args[1]) for part in sympy.preorder_traversal(size) if _divides(part)))
+    period = _period(size)
 
     def at(t: int) -> int:
         return int(evaluate(size, {time: t}))
@@ -108,6 +108,12 @@ def affine_length(size: Size, time: sympy.Symbol) -> Length | None:
     if frames < 1 or any(at(p + r) != p // period * frames + offsets[r] for p in probes for r in range(period)):
         return None
     return Length(period=period, frames=frames, at=offsets)
+
+
+def _period(size: sympy.Basic) -> int:
+    """Frames after which the rounding of a size repeats: a floor within a floor multiplies."""
+    inner = math.lcm(1, *(_period(part) for part in size.args))
+    return inner * int(size.args[1]) if _divides(size) else inner
 
 
 def _divides(part: sympy.Basic) -> bool:

@@ -27,6 +27,7 @@ class TorchStream:
         self.count = 0
         self.given: dict[str, int] = {}
         self.waiting: dict[str, torch.Tensor] = {}
+        self.last: dict[str, torch.Tensor] = {}
         self.states = {state.name: self._initial(state) for state in self.contract.states}
 
     def step(self, frames: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -109,7 +110,8 @@ class TorchStream:
     def _result(self, name: str, parts: list[torch.Tensor]) -> torch.Tensor:
         port = self.contract.port(name)
         if port.time_axis is None:
-            return parts[-1] if parts else torch.empty(0)
+            self.last[name] = parts[-1] if parts else self.last.get(name, torch.empty(0))
+            return self.last[name]
         shape = resolve_shape(port.shape, {"batch": self.batch, "time": 0})
         return torch.cat([torch.zeros(shape, dtype=getattr(torch, port.dtype)), *parts], port.time_axis)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgeseq.contract import END_UNKNOWN, Contract
-from edgeseq.errors import ProviderError
+from edgeseq.errors import ContextFull, ProviderError
 from edgeseq.runtime.answers import Answer
 from edgeseq.runtime.calls import Call, Calls
 from edgeseq.runtime.devices import Array, Device
@@ -102,7 +102,12 @@ class Feeder:
         while context < wanted:
             context *= 2
         context = min(context, self.limit or context)
-        self._states.grow(self.side, context + self._spare)
+        try:
+            self._states.grow(self.side, context + self._spare)
+        except MemoryError as error:
+            raise ContextFull(
+                "there is no memory for a longer context", where=f"position {self.fed}", why=str(error)
+            ) from error
         self._context = context
         self._calls.forget()
 

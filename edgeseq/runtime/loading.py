@@ -8,7 +8,7 @@ from typing import Any
 from edgeseq.contract import METADATA_KEY, Contract
 from edgeseq.errors import ContractError, ModelFileError, UsageError
 from edgeseq.runtime.agreement import check_agreement
-from edgeseq.runtime.devices import parse_device
+from edgeseq.runtime.devices import Device, parse_device
 from edgeseq.runtime.engine import check_version, open_session
 from edgeseq.runtime.model import Model
 
@@ -26,12 +26,21 @@ def load(path: str | os.PathLike[str], device: str = "cpu", threads: int = 1) ->
     if type(threads) is not int or threads < 1:
         raise UsageError("threads must be a whole number from 1", got=repr(threads))
     place = parse_device(device)
-    session = open_session(where, threads, place.providers)
-    place.check_session(session)
+    try:
+        return _open(where, place, threads)
+    except UnicodeDecodeError as error:
+        raise ModelFileError(
+            "cannot load the model", where=where, why=f"it is damaged: a name in it is not UTF-8 ({error.reason})"
+        ) from None
+
+
+def _open(where: str, device: Device, threads: int) -> Model:
+    session = open_session(where, threads, device.providers)
+    device.check_session(session)
     contract = _read_contract(session, where)
     check_version(contract.onnxruntime)
     check_agreement(contract, session, where)
-    return Model(path=where, contract=contract, device=place, session=session)
+    return Model(path=where, contract=contract, device=device, session=session)
 
 
 def _check_path(path: object) -> str:

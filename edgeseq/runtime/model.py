@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeseq.contract import Contract, axis_parts
-from edgeseq.errors import ShapeError, UsageError
+from edgeseq.errors import ProviderError, ShapeError, UsageError
 from edgeseq.runtime.conditioning import bind_conditioning
 from edgeseq.runtime.devices import Array, Device
 from edgeseq.runtime.stream import Stream
@@ -36,8 +36,13 @@ class Model:
         """
         self._check_batch(batch)
         self._check_max_context(max_context)
-        arrays, sizes = bind_conditioning(self.contract, conditioning, batch)
-        return Stream(self.contract, self.device, self.session, arrays, sizes, max_context)
+        try:
+            arrays, sizes = bind_conditioning(self.contract, conditioning, batch)
+            return Stream(self.contract, self.device, self.session, arrays, sizes, max_context)
+        except MemoryError as error:
+            raise ProviderError(
+                "there is no memory for this stream", why=str(error), do="take a smaller batch or max_context"
+            ) from error
 
     def __repr__(self) -> str:
         inputs, outputs = (

@@ -41,7 +41,7 @@ class States:
         self._sides: tuple[dict[str, Buffer], dict[str, Buffer]] = ({}, {})
         self.grows = any("capacity" in state.shape for state in states)
         for state in states:
-            self._place(state, self._empty(state, room), 0)
+            self._put(state, 0, self._pair(state, self._empty(state, room)))
 
     @property
     def nbytes(self) -> int:
@@ -65,7 +65,7 @@ class States:
 
     def grow(self, side: int, room: int) -> None:
         """Give caches room for ``room`` base frames; what the current ``side`` holds is kept."""
-        grown = []
+        grown: list[tuple[State, tuple[Buffer, Buffer]]] = []
         for state in self._states:
             if "capacity" in state.shape:
                 larger = self._empty(state, room)
@@ -73,9 +73,9 @@ class States:
                     larger[...] = self._initial[state.name]
                 old = self._sides[side][state.name].read()
                 larger[tuple(slice(size) for size in old.shape)] = old
-                grown.append((state, larger))
-        for state, larger in grown:
-            self._place(state, larger, side)
+                grown.append((state, self._pair(state, larger)))
+        for state, pair in grown:
+            self._put(state, side, pair)
 
     def bind(self, binding: Any, side: int) -> None:
         """Bind the set ``side`` as input and the other as output."""
@@ -93,12 +93,23 @@ class States:
 
     def _empty(self, state: State, room: int) -> Array:
         sizes = {**self._sizes, "capacity": _entries(state, room)}
-        return np.zeros(resolve_shape(state.shape, sizes), dtype=state.dtype)
+        return _zeros(resolve_shape(state.shape, sizes), np.dtype(state.dtype))
 
-    def _place(self, state: State, array: Array, side: int) -> None:
-        buffer = self._device.place(array)
-        self._sides[side][state.name] = buffer
-        self._sides[1 - side][state.name] = buffer if state.in_place else self._device.place(np.zeros_like(array))
+    def _pair(self, state: State, current: Array) -> tuple[Buffer, Buffer]:
+        """A buffer that holds ``current`` and one to write the next values to."""
+        buffer = self._device.place(current)
+        return buffer, buffer if state.in_place else self._device.place(_zeros(current.shape, current.dtype))
+
+    def _put(self, state: State, side: int, pair: tuple[Buffer, Buffer]) -> None:
+        self._sides[side][state.name], self._sides[1 - side][state.name] = pair
+
+
+def _zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """``np.zeros`` that raises MemoryError for every size that cannot be."""
+    try:
+        return np.zeros(shape, dtype)
+    except (ValueError, OverflowError) as error:
+        raise MemoryError(f"{error} for shape {show(shape)}") from None
 
 
 def _entries(state: State, base_frames: int) -> int:

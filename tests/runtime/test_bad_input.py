@@ -12,7 +12,7 @@ import pytest
 
 from edgeseq import runtime
 from edgeseq.contract import Chunk
-from edgeseq.errors import EdgeseqError, ProviderError, ShapeError, UsageError
+from edgeseq.errors import ContextFull, EdgeseqError, ProviderError, ShapeError, UsageError
 from tests import handmade
 from tests.handmade import Handmade
 
@@ -170,6 +170,31 @@ def test_max_context_stays_within_the_models(load: Load) -> None:
         "max_context is more than the model can hold (got 65, wanted at most 64). "
         "Export the model again with a larger max_context."
     )
+
+
+@pytest.mark.parametrize("size", [2**45, 2**62, 2**70])
+def test_a_stream_too_large_for_memory(load: Load, size: int) -> None:
+    model = load(handmade.attention())
+    too_large: list[Callable[[], object]] = [lambda: model.stream(max_context=size), lambda: model.stream(batch=size)]
+    for opening in too_large:
+        with pytest.raises(ProviderError, match=r"^there is no memory for this stream: .*Take a smaller batch or max"):
+            opening()
+
+
+def test_a_cache_that_cannot_grow(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = load(handmade.attention()).stream()
+    x = np.random.default_rng(0).standard_normal((1, 300, 2)).astype(np.float32)
+    first = np.asarray(stream.step(x[:, :200]))
+    with monkeypatch.context() as patch:
+        patch.setattr("edgeseq.runtime.states._zeros", _no_memory)
+        with pytest.raises(ContextFull, match=r"^there is no memory for a longer context at position 200"):
+            stream.step(x[:, 200:])
+    got = np.concatenate([first, np.asarray(stream.step(x[:, 200:]))], axis=1)
+    np.testing.assert_allclose(got, handmade.attention().whole(x)[0], rtol=1e-4, atol=1e-5)
+
+
+def _no_memory(*_: object) -> None:
+    raise MemoryError("all gone")
 
 
 ONES = np.ones((2, 2), np.float32)

@@ -60,6 +60,11 @@ def test_a_truncated_file(path: Path, share: float) -> None:
     assert re.match("cannot load the model|the file carries no contract", message), message
 
 
+def test_a_name_that_is_not_text(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"h.next", b"\xffnext"))
+    assert refusal(ModelFileError, path).startswith("cannot load the model at ")
+
+
 def test_no_path_at_all() -> None:
     assert refusal(UsageError, 3) == "path must be a str or a Path (got int)."
 

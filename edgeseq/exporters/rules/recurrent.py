@@ -183,7 +183,7 @@ def _streamed(
     shape = result_shape(step, 0)
     values: list[Any] = [y, *(torch.cat(parts) if len(parts) > 1 else parts[0] for parts in finals)]
     facts: list[Any] = [fact.with_(shape=shape, position=None, uniform=False, reads=None)]
-    facts += [Summary(result_shape(step, 1 + which), fact.delay) for which in range(len(names))]
+    facts += [Summary(result_shape(step, 1 + which), fact.late_frames) for which in range(len(names))]
     return values, facts
 
 

@@ -71,7 +71,7 @@ def _over_time(
     if fact.folded:
         raise step.refuse("it takes a statistic over time folded with another axis", "give time an axis of its own")
     value = _running(step, kind, x, fact, axes, start, result=shape, keepdim=keepdim)
-    summary = Summary(shape, fact.delay)
+    summary = Summary(shape, fact.late_frames)
     return ([value, None], [summary, None]) if several else (value, summary)
 
 

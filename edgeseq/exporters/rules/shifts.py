@@ -100,7 +100,7 @@ def last_frame(step: Step, x: torch.Tensor, fact: Timed, *, keepdim: bool) -> tu
     last = x.narrow(axis, x.shape[axis] - 1, 1)
     if step.plan.ends:
         last = _held(step, x, fact, start)
-    return (last if keepdim else last.squeeze(axis)), Summary(shape, fact.delay)
+    return (last if keepdim else last.squeeze(axis)), Summary(shape, fact.late_frames)
 
 
 def _held(step: Step, x: torch.Tensor, fact: Timed, start: int) -> torch.Tensor:

@@ -1,0 +1,343 @@
+"""Ordinary sequence models, written as their users write them, and the table of what streaming owes each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from tests.models import causal, classifiers, convolutional, decoders, recurrent, stateful, structure
+
+
+@dataclass(frozen=True)
+class Model:
+    """A row of the table.
+
+    ``delay``: base frames that the answer lags, worked out from the layers' look-ahead in the comment beside it.
+    ``multiple``: base frames per call, the product of the strides. ``below``: integer inputs are drawn below it.
+    ``frames``: the length streamed, a multiple of nothing.
+    """
+
+    id: str
+    make: Callable[[], nn.Module]
+    inputs: Mapping[str, Any]
+    why: str
+    delay: int = 0
+    multiple: int = 1
+    below: int = 0
+    frames: int = 53
+
+    def build(self) -> nn.Module:
+        """The model with weights that are always the same, in eval mode."""
+        torch.manual_seed(1)
+        model = self.make()
+        _pretend_training(model)
+        return model.eval()
+
+
+def _pretend_training(model: nn.Module) -> None:
+    """Move norms and biases off the zeros and ones that they start from, which would hide a mistake."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+        for name, buffer in model.named_buffers():
+            if name.endswith("running_mean"):
+                buffer.normal_(0.0, 0.3)
+            elif name.endswith("running_var"):
+                buffer.uniform_(0.5, 1.5)
+
+
+MODELS = (
+    Model(
+        "elman-tagger",
+        recurrent.ElmanTagger,
+        {"sentence": "int64[batch,time]"},
+        "nn.RNN with tanh, two layers, over an embedding",
+        below=50,
+    ),
+    Model(
+        "relu-regressor",
+        recurrent.ReluRegressor,
+        {"x": "float32[time,batch,6]"},
+        "nn.RNN with relu, time first, output without a feature axis",
+    ),
+    Model(
+        "stacked-lstm",
+        recurrent.StackedLSTM,
+        {"x": "float32[batch,time,10]"},
+        "three layers; zero states made from x.size(0)",
+    ),
+    Model(
+        "lstm-projected",
+        recurrent.ProjectedAcousticModel,
+        {"features": "float32[batch,time,9]"},
+        "proj_size, for which ONNX has no op",
+    ),
+    Model(
+        "lstm-unbiased",
+        recurrent.UnbiasedLSTM,
+        {"x": "float32[time,batch,12]"},
+        "bias=False, time first, a residual around a recurrence",
+    ),
+    Model(
+        "deep-gru",
+        recurrent.DeepGRU,
+        {"x": "float32[batch,time,8]"},
+        "a loop over one-layer GRUs with skip connections; the output multiplies the input",
+    ),
+    Model(
+        "gru-with-state",
+        stateful.GruWithState,
+        {"x": "float32[batch,time,8]", "h0": "float32[2,batch,16]"},
+        "takes and returns its hidden state",
+    ),
+    Model(
+        "gru-state-left-out",
+        stateful.GruWithState,
+        {"x": "float32[batch,time,8]"},
+        "the same model, its optional state not given",
+    ),
+    Model(
+        "lstm-with-state",
+        stateful.LstmWithState,
+        {"x": "float32[batch,time,8]", "state": ("float32[1,batch,16]", "float32[1,batch,16]")},
+        "takes and returns a tuple of states",
+    ),
+    Model(
+        "char-rnn",
+        stateful.CharRNN,
+        {"text": "int64[batch,time]", "hidden": "float32[2,batch,24]"},
+        "one-hot characters, a GRU and its state",
+        below=30,
+    ),
+    Model(
+        "word-lm",
+        stateful.WordLanguageModel,
+        {"tokens": "int64[time,batch]", "hidden": ("float32[2,batch,16]", "float32[2,batch,16]")},
+        "time first, tied weights, the output folded by view(-1, words)",
+        below=40,
+    ),
+    Model(
+        "learned-start",
+        stateful.LearnedStart,
+        {"x": "float32[batch,time,6]"},
+        "the initial state is a parameter, repeated for the batch",
+    ),
+    Model(
+        "sentiment-last-step",
+        classifiers.SentimentLast,
+        {"tokens": "int64[batch,time]"},
+        "out[:, -1, :]: a summary",
+        below=60,
+    ),
+    Model(
+        "sentiment-hidden",
+        classifiers.SentimentHidden,
+        {"text": "int64[time,batch]"},
+        "hidden[-1]: the final state of the top layer as a summary",
+        below=60,
+    ),
+    Model(
+        "concat-pooling",
+        classifiers.ConcatPooling,
+        {"tokens": "int64[batch,time]"},
+        "last step, mean and max over time meet in one vector",
+        below=60,
+    ),
+    Model(
+        "text-cnn",
+        classifiers.TextCNN,
+        {"tokens": "int64[batch,time]"},
+        "max over time of convolutions of several widths; without padding none looks past the newest frame",
+        below=60,
+    ),
+    Model(
+        "fully-convolutional",
+        classifiers.FullyConvolutional,
+        {"x": "float32[batch,3,time]"},
+        "AdaptiveAvgPool1d(1): a mean over all time of a value that looks ahead",
+        delay=5,  # (7 - 1) / 2 + (5 - 1) / 2
+    ),
+    Model(
+        "forecaster",
+        classifiers.Forecaster,
+        {"past": "float32[batch,time,3]"},
+        "several future values from the last step, reshaped",
+    ),
+    Model(
+        "ecg-conv-gru",
+        convolutional.EcgNet,
+        {"ecg": "float32[batch,2,time]"},
+        "time last; centred convolutions with batch norm in front of a GRU",
+        delay=5,  # 3 + 2
+    ),
+    Model(
+        "keyword-spotter",
+        convolutional.KeywordSpotter,
+        {"mel": "float32[batch,time,20]"},
+        "strided 2-d convolutions and a fold of channels and frequency in front of a GRU",
+        # Frame j reads frames up to 2j + 1 of the first layer, that reads up to 2(2j + 1) + 2 = 4j + 4: one call of 4.
+        delay=4,
+        multiple=4,
+    ),
+    Model(
+        "residual-front-end",
+        convolutional.ResidualFrontEnd,
+        {"x": "float32[batch,time,10]"},
+        "branches of look-ahead 0, 1, 3 and 7 meet, and the input meets the output",
+        delay=7,  # 1 + 2 + 4
+    ),
+    Model(
+        "strided-encoder",
+        convolutional.StridedEncoder,
+        {"wave": "float32[batch,time]"},
+        "strides 5, 2, 2 over raw samples without padding",
+        # Frame j reads samples up to 20j + 29: it comes with the call that holds 20j + 20 to 20j + 39.
+        delay=20,
+        multiple=20,
+        frames=143,
+    ),
+    Model(
+        "same-front-end",
+        convolutional.SameFrontEnd,
+        {"x": "float32[time,batch,6]"},
+        "padding='same', an even dilated kernel, time first",
+        delay=5,  # 2 + (4 - 1) * 2 / 2
+    ),
+    Model(
+        "depthwise-separable",
+        convolutional.SeparableStack,
+        {"x": "float32[batch,6,time]"},
+        "groups, batch norm and PReLU over channels, residuals over look-ahead",
+        delay=4,  # 2 + 2
+    ),
+    Model(
+        "gated-convolutions",
+        convolutional.GatedConvolutions,
+        {"tokens": "int64[batch,time]"},
+        "F.pad in front, even kernels with groups, GLU",
+        below=40,
+    ),
+    Model(
+        "valid-residual",
+        convolutional.ValidResidual,
+        {"x": "float32[batch,time,8]"},
+        "no padding: the residual is cut by x[:, 2:] and y[:, 1:-1], the output is shorter than the input",
+        delay=4,  # 2 + 2
+    ),
+    Model(
+        "spectrogram-convs",
+        convolutional.SpectrogramConvs,
+        {"spectrogram": "float32[batch,16,time]"},
+        "2-d convolutions with time last; strided over frequency, which is not time",
+        delay=3,  # 1 + 2
+    ),
+    Model("tcn", causal.tcn, {"x": "float32[batch,time,5]"}, "padded on both sides and chomped, new weight norm"),
+    Model("tcn-old-weight-norm", causal.old_tcn, {"x": "float32[batch,time,5]"}, "the old weight norm: a hook"),
+    Model(
+        "wavenet",
+        causal.WaveNet,
+        {"samples": "int64[batch,time]"},
+        "pads of different dilations, gates by chunk, skips summed from zeros_like",
+        below=32,
+    ),
+    Model(
+        "causal-denoiser",
+        causal.CausalDenoiser,
+        {"spectrum": "float32[batch,12,time]"},
+        "a Conv1d subclass, GroupNorm over features of folded frames, a mask on the input",
+    ),
+    Model(
+        "gpt",
+        decoders.GPT,
+        {"idx": "int64[batch,time]"},
+        "nn.Embedding(arange(t)), three heads of size eight, tied weights, an assertion on the length",
+        below=48,
+    ),
+    Model(
+        "trajectory-decoder",
+        decoders.TrajectoryDecoder,
+        {"x": "float32[batch,time,4]"},
+        "positions as a parameter cut to length, one head of size five without a head axis",
+    ),
+    Model(
+        "hybrid-decoder",
+        decoders.HybridDecoder,
+        {"x": "float32[batch,time,6]"},
+        "convolution, GRU and attention in one model; frames and the argmax of the last one",
+    ),
+    Model(
+        "multi-task",
+        structure.MultiTask,
+        {"x": "float32[batch,time,6]"},
+        "a named tuple of outputs with different delays",
+        delay=2,  # the later of 0 and (5 - 1) / 2
+    ),
+    Model(
+        "dict-outputs",
+        structure.DictOutputs,
+        {"x": "float32[batch,time,6]"},
+        "a dict with a list inside: frames and summaries from one call",
+    ),
+    Model(
+        "added-inputs",
+        structure.AddedInputs,
+        {"x": "float32[batch,time,6]", "z": "float32[batch,time,4]"},
+        "two inputs with time; one is convolved, so the other must wait",
+        delay=1,
+    ),
+    Model(
+        "concatenated-inputs",
+        structure.ConcatenatedInputs,
+        {"tokens": "int64[batch,time]", "durations": "float32[batch,time,2]"},
+        "two inputs with time and different types, concatenated",
+        below=20,
+    ),
+    Model(
+        "speaker-conditioned",
+        structure.SpeakerConditioned,
+        {"x": "float32[batch,time,8]", "speaker": "float32[batch,5]"},
+        "a vector without time, expanded over time and as scale and shift",
+    ),
+    Model(
+        "time-distributed",
+        structure.TimeDistributed,
+        {"x": "float32[batch,time,9]"},
+        "reshape(-1, features) around an MLP with batch norm",
+    ),
+    Model(
+        "dual-path",
+        structure.DualPath,
+        {"x": "float32[batch,time,4,6]"},
+        "a bidirectional GRU over frequency, which is not time, and a GRU over time with bands in the batch",
+    ),
+    Model(
+        "frequency-attention",
+        structure.FrequencyAttention,
+        {"x": "float32[batch,time,5,8]"},
+        "attention that is not causal, over an axis that is not time",
+    ),
+    Model(
+        "channel-norms",
+        structure.ChannelNorms,
+        {"x": "float32[batch,12,time]"},
+        "norm, softmax and deviation over channels, time last",
+    ),
+    Model(
+        "derivatives",
+        structure.Derivatives,
+        {"x": "float32[batch,time,5]"},
+        "x[:, 1:] - x[:, :-1]",
+        delay=1,
+    ),
+    Model(
+        "video-lstm",
+        structure.PixelNet,
+        {"video": "float32[batch,time,1,10,10]"},
+        "a 2-d network on frames folded into the batch, then an LSTM",
+    ),
+)
+BY_ID = {model.id: model for model in MODELS}
