@@ -420,9 +420,7 @@ def _read_initial(reader: _Reader) -> Initial:
             raise reader.fail("shape", "a list of sizes")
         return Initial(kind="data", shape=sizes, base64=reader.text("base64"))
     if kind == "conditioning":
-        return Initial(
-            kind="conditioning", port=reader.text("port"), index=reader.optional_integer("index", 0)
-        )
+        return Initial(kind="conditioning", port=reader.text("port"), index=reader.optional_integer("index", 0))
     return Initial()
 
 

@@ -58,7 +58,9 @@ def delay(step: Step, value: torch.Tensor, fact: Timed, frames: int) -> Dated:
     if fact.uniform:
         return value, fact.with_(delay=fact.delay + frames)
     if fact.head and step.start_of(fact) is None:
+        due = fact.delay + frames
         value, fact = settle(step, value, fact)
+        return delay(step, value, fact, max(0, due - fact.delay))
     flat, flat_fact = unfold(step, value, fact)
     late, late_fact = _delay_line(step, flat, flat_fact, frames)
     return refold(step, late, late_fact, fact)
@@ -83,16 +85,16 @@ def _delay_line(step: Step, value: torch.Tensor, fact: Timed, frames: int) -> Da
     return joined.narrow(axis, 0, count), fact.with_(delay=fact.delay + frames, head=head)
 
 
-def last_frames(fact: Timed, frames: int) -> torch.Tensor | Initial | None:
-    """What a history of ``frames`` frames holds before the first real one: the end of the head, zeros before it."""
+def last_frames(fact: Timed, frames: int, fill: float = 0.0) -> torch.Tensor | Initial | None:
+    """What a history of ``frames`` frames holds before the first real one: the end of the head, ``fill`` before it."""
     if fact.head is None or fact.head.value is None:
-        return None
+        return torch.full([1] * len(fact.shape), fill) if fill else None
     head = fact.head.value
     if fact.head.frames >= frames:
         return head.narrow(fact.axis, fact.head.frames - frames, frames)
     shape = list(head.shape)
     shape[fact.axis] = frames - fact.head.frames
-    return torch.cat([head.new_zeros(shape), head], fact.axis)
+    return torch.cat([head.new_full(shape, fill), head], fact.axis)
 
 
 def _first_frames(fact: Timed, frames: int) -> Head:
@@ -143,10 +145,12 @@ def align(step: Step, items: Sequence[Dated]) -> list[Dated]:
     heads = {max(0, fact.head_frames - (latest - fact.delay)) for fact in certain}
     if len(heads) > 1 or (heads != {0} and any(fact.uniform for _, fact in items)):
         return align(step, [settle(step, value, fact) for value, fact in items])
-    return [
+    aligned = [
         (value, fact.with_(delay=latest)) if fact.uniform else delay(step, value, fact, latest - fact.delay)
         for value, fact in items
     ]
+    settled_later = any(fact.delay != latest for _, fact in aligned)
+    return align(step, aligned) if settled_later else aligned
 
 
 def ready(step: Step, value: torch.Tensor, fact: Timed) -> tuple[torch.Tensor, Timed, int]:

@@ -26,7 +26,8 @@ from edgeseq.specs import InputSpec, parse_spec
 
 #: Example lengths, tried in order: a prime shows a length that must divide, a short one fits a small table, a long
 #: one a large receptive field, and a highly composite one passes any reshape that divides time.
-_LENGTHS = (37, 11, 5, 1031, 30011)
+_LENGTHS = (37, 1031, 11, 5, 30011)
+_ROOMY = 1000
 _DIVISIBLE = 20160
 _BATCH = 3
 _CAPTURE_ERRORS = (
@@ -116,6 +117,7 @@ def capture(model: nn.Module, inputs: Mapping[str, Any]) -> Captured:
             do="name it as in x=float32[batch,time,64]",
         )
     first_error: Exception | None = None
+    short: Captured | None = None
     for frames in _LENGTHS:
         try:
             captured = _read(_export(model, specs, frames, multiple=1), leaves, multiple=1)
@@ -124,10 +126,13 @@ def capture(model: nn.Module, inputs: Mapping[str, Any]) -> Captured:
         except _CAPTURE_ERRORS as error:
             first_error = first_error or error
             continue
-        if _grows_evenly(captured):
+        if not _grows_evenly(captured):
+            break
+        if captured.most is None or captured.most > _ROOMY:
             return captured
-        break
-    return _capture_multiples(model, specs, leaves, first_error)
+        # A bound this low is a table's, or that of an example so short that an axis came out as one frame.
+        short = short if short is not None and (short.most or 0) >= captured.most else captured
+    return short or _capture_multiples(model, specs, leaves, first_error)
 
 
 def _capture_multiples(

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from edgeseq.contract import Chunk, Contract, Length, Port
-from edgeseq.exporters.capture import Captured
+from edgeseq.exporters.capture import Captured, Input
 from edgeseq.exporters.facts import Fact, Summary, Timed
 from edgeseq.exporters.framewise import flatten
 from edgeseq.exporters.stepgraph import Output, StepGraph
@@ -44,8 +44,22 @@ def _inputs(graph: StepGraph) -> list[Port]:
         if item.spec.time_axis is None:
             only_initial = item.name in given and item.name in graph.dropped
             default = 0.0 if only_initial else None
-            ports.append(Port(item.name, "conditioning", item.spec.dtype, item.spec.shape, default=default))
+            ports.append(
+                Port(
+                    item.name,
+                    "conditioning",
+                    item.spec.dtype,
+                    item.spec.shape,
+                    default=default,
+                    range=_range(graph, item),
+                )
+            )
     return ports
+
+
+def _range(graph: StepGraph, item: Input) -> tuple[float, float] | None:
+    rows = graph.plan.ranges.get(item.placeholder)
+    return None if rows is None else (0, rows - 1)
 
 
 def _output(captured: Captured, output: Output) -> Port:

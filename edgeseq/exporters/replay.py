@@ -28,12 +28,19 @@ def replay(step: Step, registry: Registry, given: Mapping[str, torch.Tensor]) ->
     found: dict[torch.fx.Node, Found] = {}
     for node in step.captured.graph.nodes:
         step.node = node
+        if _is_a_guard(node):
+            continue
         if node.op == "placeholder":
             found[node] = _placeholder(step, node, given)
         elif node.op == "call_function":
             found[node] = _replay_node(step, registry, node, found)
             _record(step, node, found[node][1])
     return [(name, *found[node]) for name, node in step.captured.outputs]
+
+
+def _is_a_guard(node: torch.fx.Node) -> bool:
+    """Asserts of the capture: they return nothing and speak of whole sequences."""
+    return node.op == "call_function" and node.meta.get("val") is None and not node.users
 
 
 def _placeholder(step: Step, node: torch.fx.Node, given: Mapping[str, torch.Tensor]) -> Found:

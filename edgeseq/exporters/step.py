@@ -22,6 +22,11 @@ from edgeseq.exporters.origin import module_path, source_line
 from edgeseq.exporters.symbols import Shape, Size, evaluate
 
 _PLANNED_CAPACITY = 16
+_aten = torch.ops.aten
+_SAME_VALUES = frozenset(
+    [_aten.view.default, _aten.reshape.default, _aten.transpose.int, _aten.permute.default, _aten.slice.Tensor]
+    + [_aten.unsqueeze.default, _aten._to_copy.default, _aten.to.dtype, _aten.t.default, _aten.select.int]
+)
 
 
 @dataclass
@@ -34,13 +39,18 @@ class Carried:
 
 @dataclass
 class Plan:
-    """What the replay of a graph needs, found by running it once: its states, constants, limits and controls."""
+    """What the replay of a graph needs, found by running it: its states, constants, limits and controls.
+
+    ``flushes``: at the end the runtime feeds frames past the last real one, so what must not see them masks them.
+    ``ranges``: the rows of the smallest table that an integer input indexes, by placeholder.
+    """
 
     multiple: int
     states: dict[str, State] = field(default_factory=dict)
     constants: dict[str, torch.Tensor] = field(default_factory=dict)
     keys: dict[tuple[str, str], str] = field(default_factory=dict)
-    ends: bool = False
+    flushes: bool = False
+    ranges: dict[str, int] = field(default_factory=dict)
     uses_remaining: bool = False
     max_context: int | None = None
     max_batched: int | None = None
@@ -297,9 +307,22 @@ class Step:
 
     def count(self, length: Length) -> torch.Tensor:
         """Frames that ``length`` gives for the base frames so far, at least one: int64[batch]."""
-        now = self.at_most(self.remaining(), self.chunk) if self.plan.ends else self.chunk
+        now = self.at_most(self.remaining(), self.chunk) if self.plan.flushes else self.chunk
         seen = self.position() + now
         return torch.clamp(length_of(length, seen), min=1)
+
+    def within(self, places: torch.Tensor, rows: int) -> torch.Tensor:
+        """Places as indices of a table: where frames past the end are fed, theirs stop at its last row."""
+        return places.clamp(max=rows - 1) if self.plan.flushes else places
+
+    def indexes(self, argument: int, rows: int) -> None:
+        """Note that an argument of the current node indexes ``rows`` rows, if it is an input as it was given."""
+        assert self.node is not None
+        source = self.node.args[argument]
+        while isinstance(source, torch.fx.Node) and source.op == "call_function" and source.target in _SAME_VALUES:
+            source = source.args[0]
+        if isinstance(source, torch.fx.Node) and source.op == "placeholder":
+            self.plan.ranges[source.name] = min(rows, self.plan.ranges.get(source.name, rows))
 
     # -- rows ------------------------------------------------------------------------------------------------------
 

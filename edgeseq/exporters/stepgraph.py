@@ -154,8 +154,8 @@ def _plan(graph: StepGraph) -> tuple[Plan, list[Output]]:
     multiple = _chunk_multiple(graph.captured)
     plan = Plan(multiple=multiple)
     outputs = _planned(graph, plan)
-    if plan.ends:
-        plan = Plan(multiple=multiple, ends=True)
+    if plan.flushes:
+        plan = Plan(multiple=multiple, flushes=True)
         outputs = _planned(graph, plan)
     return plan, outputs
 
@@ -179,7 +179,7 @@ def _planned(graph: StepGraph, plan: Plan) -> list[Output]:
         _, found = graph.run(inputs, values, planning=True, plan=plan)
     dtypes = {name: value.dtype for name, value, _ in found}
     late = any((fact.late_frames if isinstance(fact, Timed) else fact.delay) > 0 for fact in _streaming(found))
-    plan.ends = plan.ends or ((late or plan.multiple > 1) and any(isinstance(fact, Summary) for _, _, fact in found))
+    plan.flushes = late or plan.multiple > 1
     return [(name, fact, dtypes[name]) for name, _, fact in found]
 
 

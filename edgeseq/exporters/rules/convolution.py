@@ -77,7 +77,7 @@ def convolution(
         return same_axes(step, facts, x, weight, *args, **kwargs)
     if fact.folded or fact.rowed:
         raise step.refuse("it convolves over time folded with another axis", "give time an axis of its own")
-    strides, dilations = _per_axis(named["stride"], spatial), _per_axis(named["dilation"], spatial)
+    strides, dilations = per_axis(named["stride"], spatial), per_axis(named["dilation"], spatial)
     pads = _paddings(named["padding"], weight, dilations)
     windows = Windows(int(weight.shape[2 + place]), dilations[place], strides[place], *pads[place])
     pads[place] = (0, 0)
@@ -91,7 +91,7 @@ def convolution(
     return windowed(step, x, fact, windows, run)
 
 
-def _per_axis(value: Any, axes: int) -> list[int]:
+def per_axis(value: Any, axes: int) -> list[int]:
     values = list(value) if isinstance(value, (list, tuple)) else [value]
     return [int(item) for item in (values * axes if len(values) == 1 else values)]
 
@@ -102,14 +102,19 @@ def _paddings(padding: Any, weight: torch.Tensor, dilations: list[int]) -> list[
     if padding == "same":
         totals = [(int(size) - 1) * gap for size, gap in zip(weight.shape[2:], dilations, strict=True)]
         return [(total // 2, total - total // 2) for total in totals]
-    return [(amount, amount) for amount in _per_axis(padding, len(dilations))]
+    return [(amount, amount) for amount in per_axis(padding, len(dilations))]
 
 
-def windowed(step: Step, x: torch.Tensor, fact: Timed, windows: Windows, run: Any) -> tuple[torch.Tensor, Timed]:
-    """Stream an op that reads windows of time; ``run`` applies it, without padding, to the frames it is given."""
+def windowed(
+    step: Step, x: torch.Tensor, fact: Timed, windows: Windows, run: Any, fill: float = 0.0
+) -> tuple[torch.Tensor, Timed]:
+    """Stream an op that reads windows of time; ``run`` applies it, without padding, to the frames it is given.
+
+    ``fill`` is what the op's own padding holds.
+    """
     size, shape = fact.shape[fact.axis], result_shape(step)
     if windows.right > 0 and not tail_is_cut(step, step.captured.length(windows.inside(size))):
-        x, fact = past_end(step, x, fact, 0.0)
+        x, fact = past_end(step, x, fact, fill)
     x, fact, start = _at_a_start(step, x, fact)
     axis, count = fact.axis, x.shape[fact.axis]
     history = windows.history(fact.delay)
@@ -120,7 +125,7 @@ def windowed(step: Step, x: torch.Tensor, fact: Timed, windows: Windows, run: An
             shape=(*fact.shape[:axis], history, *fact.shape[axis + 1 :]),
             dtype=x.dtype,
             start=start,
-            initial=last_frames(fact, history),
+            initial=last_frames(fact, history, fill),
         )
         joined = torch.cat([state.value, x], axis)
         state.next = joined.narrow(axis, count, history)
@@ -131,7 +136,7 @@ def windowed(step: Step, x: torch.Tensor, fact: Timed, windows: Windows, run: An
     if length is None:
         raise step.refuse(f"its length {shape[axis]} does not grow evenly with time", "use a fixed stride")
     made = Timed(shape, axis, late, length, reads=windows.reads(fact))
-    return run(joined), _head_of(step, x, fact, made, windows, run)
+    return run(joined), _head_of(step, x, fact, made, windows, run, fill)
 
 
 def _at_a_start(step: Step, x: torch.Tensor, fact: Timed) -> tuple[torch.Tensor, Timed, int]:
@@ -145,7 +150,7 @@ def _at_a_start(step: Step, x: torch.Tensor, fact: Timed) -> tuple[torch.Tensor,
     return x, fact, start
 
 
-def _head_of(step: Step, x: torch.Tensor, fact: Timed, made: Timed, windows: Windows, run: Any) -> Timed:
+def _head_of(step: Step, x: torch.Tensor, fact: Timed, made: Timed, windows: Windows, run: Any, fill: float) -> Timed:
     """Results whose windows hold nothing but padding and head are known at export: the result's own head."""
     frames = (fact.delay + fact.head_frames) // windows.stride - made.delay
     if frames <= 0:
@@ -153,8 +158,8 @@ def _head_of(step: Step, x: torch.Tensor, fact: Timed, made: Timed, windows: Win
     if not step.planning:
         return made.with_(head=Head(frames, None))
     needed = (frames - 1) * windows.stride + windows.span + 1
-    zeros = torch.zeros(step.head_sizes(fact, windows.left), dtype=x.dtype, device=x.device)
-    pieces = [zeros] if fact.head is None or fact.head.value is None else [zeros, fact.head.value]
+    pad = torch.full(step.head_sizes(fact, windows.left), fill, dtype=x.dtype, device=x.device)
+    pieces = [pad] if fact.head is None or fact.head.value is None else [pad, fact.head.value]
     return made.with_(head=Head(frames, run(torch.cat(pieces, fact.axis).narrow(fact.axis, 0, needed))))
 
 

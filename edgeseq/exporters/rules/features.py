@@ -80,6 +80,31 @@ def _pick(result: Any, index: int | None) -> Any:
     return result if index is None else result[index]
 
 
+def prelu(step: Step, facts: Any, *args: Any) -> tuple[Any, Any]:
+    """PReLU: one slope per channel, elementwise along time."""
+    if isinstance(facts[1], Timed):
+        raise step.refuse("its slopes change with time", "use constant slopes")
+    return same_axes(step, facts, *args)
+
+
+def one_hot(step: Step, facts: Any, x: torch.Tensor, classes: int = -1) -> tuple[Any, Any]:
+    """One-hot rows: a new last axis of ``classes``."""
+    fact = _timed(facts)
+    if classes < 0:
+        raise step.refuse("the number of classes is read from all of the data", "pass num_classes")
+    numbers = step.constant("classes", torch.arange(classes, device=step.device))
+    return framewise(
+        step,
+        facts[:1],
+        [x],
+        shape=result_shape(step),
+        axis=fact.axis,
+        outer=fact.outer,
+        inner=fact.inner,
+        op=lambda _, v: (v.unsqueeze(-1) == numbers).to(torch.int64),
+    )
+
+
 def _timed(facts: Any) -> Timed:
     return next(fact for fact in facts if isinstance(fact, Timed))
 
@@ -93,6 +118,8 @@ def _refuse_over_time(step: Step, fact: Timed, axes: list[int]) -> None:
 
 
 RULES = {
+    aten.prelu.default: prelu,
+    aten.one_hot.default: one_hot,
     **dict.fromkeys(
         [
             aten.softmax.int,

@@ -72,6 +72,7 @@ def table_rows(step: Step, table: torch.Tensor, fact: Static, dim: int, first: i
     made = Timed(shape, dim, 0, length, rowed=True)
     places = step.places(made.ratio, step.frames_of(made))
     places = places if first == 0 else places + first
+    places = step.within(places, int(fact.shape[dim]))
     front = table.movedim(dim, 0)
     rows = torch.nn.functional.embedding(places, front.reshape(front.shape[0], -1))
     rows = rows.reshape([*places.shape, *front.shape[1:]])

@@ -117,10 +117,12 @@ def embedding(
     fact = facts[1]
     if not isinstance(facts[0], Static) or not isinstance(fact, Timed):
         raise step.refuse("the table of an embedding changes with time", "compute it from weights")
+    rows = int(facts[0].shape[0])
     if fact.position is not None:
         scale, offset = fact.position
-        rows = facts[0].shape[0]
-        step.limit(fact.length, (int(rows) - 1 - offset) // scale + 1 if scale > 0 else int(rows))
+        step.limit(fact.length, (rows - 1 - offset) // scale + 1 if scale > 0 else rows)
+        indices = step.within(indices, rows)
+    step.indexes(1, rows)
     return framewise(
         step,
         facts[1:2],

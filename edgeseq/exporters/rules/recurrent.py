@@ -156,7 +156,7 @@ def _streamed(
     x, fact, start = ready(step, x, fact)
     if fact.rowed:
         raise step.refuse("it runs over positions alone", "compute it once, outside the model")
-    real = step.real_frames(fact) if finals_used and step.plan.ends else None
+    real = step.real_frames(fact) if finals_used and step.plan.flushes else None
     frames = x.transpose(0, 1) if batch_first else x
     count, batch = frames.shape[0], fact.shape[0 if batch_first else 1]
     lengths = None if real is None else _rows(step, step.at_most(real.clamp(min=0), count), batch, frames.shape[1])

@@ -35,7 +35,7 @@ def reduce(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -
     keepdim = bool(named.get("keepdim", False))
     several = isinstance(step.node.meta["val"], (tuple, list))  # type: ignore[union-attr]
     if fact.axis in axes:
-        return _over_time(step, x, fact, axes, keepdim, several)
+        return over_time(step, x, fact, axes, _RUNNING.get(op), keepdim=keepdim, several=several)
     axis = fact.axis if keepdim else fact.axis - sum(axis < fact.axis for axis in axes)
 
     def run(index: int | None) -> tuple[Any, Any]:
@@ -56,10 +56,10 @@ def reduce(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -
     return [value for value, _ in pairs], [made for _, made in pairs]
 
 
-def _over_time(
-    step: Step, x: torch.Tensor, fact: Timed, axes: list[int], keepdim: bool, several: bool
+def over_time(
+    step: Step, x: torch.Tensor, fact: Timed, axes: list[int], kind: str | None, *, keepdim: bool, several: bool
 ) -> tuple[Any, Any]:
-    kind = _RUNNING.get(target(step))
+    """A summary: ``kind`` (sum, mean, amax, amin) over time and perhaps other axes of what has been seen so far."""
     if kind is None or (several and any(user.args[1] == 1 for user in step.node.users)):  # type: ignore[union-attr]
         raise step.refuse(
             "it takes a statistic over all time that no running form is known for",
@@ -83,7 +83,7 @@ def _running(
     empty = {"sum": 0.0, "mean": 0.0, "amax": -float("inf"), "amin": float("inf")}[kind]
     if not x.dtype.is_floating_point and kind in ("amax", "amin"):
         empty = -largest - 1 if kind == "amax" else largest
-    if step.plan.ends:
+    if step.plan.flushes:
         x, fact = past_end(step, x, fact, empty)
     if kind == "mean" and not x.dtype.is_floating_point:
         raise step.refuse("it takes the mean of integers over time", "convert to a float type first")

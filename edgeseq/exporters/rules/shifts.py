@@ -98,7 +98,7 @@ def last_frame(step: Step, x: torch.Tensor, fact: Timed, *, keepdim: bool) -> tu
     if fact.rowed:
         raise step.refuse("it takes the last position", "use the length itself")
     last = x.narrow(axis, x.shape[axis] - 1, 1)
-    if step.plan.ends:
+    if step.plan.flushes:
         last = _held(step, x, fact, start)
     return (last if keepdim else last.squeeze(axis)), Summary(shape, fact.late_frames)
 

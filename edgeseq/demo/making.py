@@ -1,0 +1,81 @@
+"""From nothing to two verified files: train and export. Needs torch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+import edgeseq
+from edgeseq.demo.data import Corpus
+from edgeseq.demo.models import CharGPT, CharGRU, parameters
+from edgeseq.demo.settings import Settings
+from edgeseq.demo.training import train
+
+INPUTS = {"tokens": "int64[batch,time]"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model of the comparison. ``bounded``: it means nothing beyond the context it was trained on."""
+
+    title: str
+    make: Callable[[], nn.Module]
+    learning_rate: float
+    bounded: bool
+
+
+ENTRIES = {
+    "gru": Entry("GRU", CharGRU, learning_rate=5e-3, bounded=False),
+    "gpt": Entry("GPT", CharGPT, learning_rate=4e-3, bounded=True),
+}
+
+
+def make(
+    name: str,
+    text: Corpus,
+    settings: Settings,
+    folder: Path,
+    say: Callable[[str], None],
+    progress: Callable[[str], None],
+) -> dict[str, Any]:
+    """Train and export one of ENTRIES; ``say`` gets what everybody reads, ``progress`` what a waiting person does."""
+    entry = ENTRIES[name]
+    count = parameters(entry.make())
+    say(f"{entry.title}: {count:,} parameters, {settings.steps} steps of {settings.batch} x {settings.context} characters")
+    begin = time.perf_counter()
+    losses: list[float] = []
+
+    def report(step: int, loss: float) -> None:
+        losses.append(loss)
+        progress(f"  step {step:>5,}  {loss:.2f} bits per character  {time.perf_counter() - begin:5.1f} s")
+
+    model = train(entry.make, text.train, settings, entry.learning_rate, report)
+    trained = time.perf_counter()
+    exported = edgeseq.export(model, INPUTS, folder / f"{name}.onnx")
+    done = time.perf_counter()
+    say(f"  {exported.path.name} verified: {found(exported.verification)}")
+    return {
+        "title": entry.title,
+        "parameters": count,
+        "learning_rate": entry.learning_rate,
+        "training_bits_per_character": losses[-1],
+        "trained_context": settings.context,
+        "bounded": entry.bounded,
+        "max_context": exported.contract.max_context,
+        "file": {"name": exported.path.name, "bytes": exported.path.stat().st_size},
+        "fixed_table_bytes": sum(buffer.nbytes for buffer in model.buffers()),
+        "verification": exported.verification.to_dict(),
+        "seconds": {"train": round(trained - begin, 3), "export": round(done - trained, 3)},
+    }
+
+
+def found(verification: Any) -> str:
+    """What verification found, in half a line."""
+    worst = max(verification.checks, key=lambda check: check.worst)
+    laws = ", ".join(check.name for check in verification.checks if check.passed)
+    return f"{laws} hold; farthest from float64 {worst.worst:.1e}, allowed {worst.allowed:.1e}"
