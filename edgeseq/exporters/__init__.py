@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeseq.exporters.export import Exported, export
+from edgeseq.exporters.exporting import Exported, export
 from edgeseq.exporters.modes import Exact
 from edgeseq.exporters.verification import Verification, verify
 

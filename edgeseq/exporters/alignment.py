@@ -31,8 +31,8 @@ def unfold(step: Step, value: torch.Tensor, fact: Timed) -> Dated:
     if not fact.folded:
         return value, fact
     whole = simplest(fact.shape[fact.axis])
-    parts: list[Size] = [size for size in (fact.outer, None, fact.inner) if size is None or size != 1]  # type: ignore[misc]
-    place = parts.index(None)  # type: ignore[arg-type]
+    parts: list[Size] = [size for size in (fact.outer, None, fact.inner) if size is None or size != 1]
+    place = parts.index(None)
     time = simplest(whole / simplest(fact.outer * fact.inner)) if not isinstance(whole, int) else whole
     parts[place] = time
     shape = (*fact.shape[: fact.axis], *parts, *fact.shape[fact.axis + 1 :])

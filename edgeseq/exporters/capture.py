@@ -56,9 +56,10 @@ class Input:
 class Captured:
     """A captured model.
 
-    ``tensors`` are the parameters, buffers and constants by placeholder name, ``names`` their names in the model. ``time`` is the symbol behind the time
-    axes, ``batch`` the one behind the batch axes (None: fixed). ``multiple``: the model takes only whole multiples of
-    this many frames. ``least`` and ``most`` frames bound what the model accepts (``most`` None: no bound).
+    ``tensors`` are the parameters, buffers and constants by placeholder name, ``names`` their names in the model.
+    ``time`` is the symbol behind the time axes, ``batch`` the one behind the batch axes (None: fixed). ``multiple``:
+    the model takes only whole multiples of this many frames. ``least`` and ``most`` frames bound what the model accepts
+    (``most`` None: no bound).
     """
 
     graph: torch.fx.Graph
@@ -93,7 +94,7 @@ class Captured:
         return Length(period=length.period * self.multiple, frames=length.frames, at=tuple(at))
 
     def timed_factor(self, size: int | sympy.Expr) -> int | sympy.Expr | None:
-        """The factor of a size that grows with time: ``T`` in ``4*batch*T``. None where time is not one clean factor."""
+        """The factor of a size that grows with time: ``T`` in ``4*batch*T``; None where there is no single one."""
         if not mentions(size, self.time) or self.length(size) is not None:
             return size if mentions(size, self.time) else None
         factors = sympy.Mul.make_args(sympy.factor(size))
@@ -162,7 +163,7 @@ def _grows_evenly(captured: Captured) -> bool:
 
 def _is_clean(size: int | sympy.Expr, captured: Captured) -> bool:
     """Sizes that a reshape of indivisible time leaves behind hold a nested floor; T x T holds the symbol squared."""
-    return mentions(size, captured.time) and bool(size.atoms(FloorDiv)) if isinstance(size, sympy.Expr) else False
+    return isinstance(size, sympy.Expr) and mentions(size, captured.time) and bool(size.atoms(FloorDiv))
 
 
 def _divisor(captured: Captured) -> int:
@@ -238,10 +239,11 @@ def _export(model: nn.Module, specs: dict[str, Any], frames: int, multiple: int)
         }
 
     with quiet(), KeepRecurrentCalls(), torch.no_grad():
-        exported = torch.export.export(
+        exported: ExportedProgram = torch.export.export(
             model, (), kwargs=_map(specs, example), dynamic_shapes=_map(specs, dynamic), strict=False
         )
-        return exported.run_decompositions({})
+        decomposed: ExportedProgram = exported.run_decompositions({})
+    return decomposed
 
 
 @contextlib.contextmanager
@@ -269,7 +271,7 @@ def _read(exported: ExportedProgram, leaves: list[tuple[str, InputSpec]], multip
         graph=exported.graph,
         inputs=inputs,
         tensors=_tensors_by_placeholder(exported),
-        names={spec.arg.name: str(spec.target) for spec in exported.graph_signature.input_specs if spec.target},
+        names={spec.arg.name: spec.target for spec in exported.graph_signature.input_specs if spec.target},
         outputs=_outputs(exported),
         time=time,
         batch=symbols.get("batch"),
@@ -331,7 +333,7 @@ def _outputs(exported: ExportedProgram) -> tuple[tuple[str, torch.fx.Node], ...]
     tree = torch.utils._pytree.tree_unflatten(range(spec.num_leaves), spec)
     names = {index: name for name, index in _paths(tree)}
     found = []
-    for index, node in enumerate(nodes):  # type: ignore[arg-type]
+    for index, node in enumerate(nodes):
         if isinstance(node, torch.fx.Node) and isinstance(node.meta.get("val"), torch.Tensor):
             found.append((names[index], node))
     if not found:

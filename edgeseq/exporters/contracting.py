@@ -80,7 +80,7 @@ def _axis(captured: Captured, fact: Fact, axis: int, size: Size) -> int | str:
     if isinstance(size, int):
         return size
     if size in captured.axes:
-        return captured.axes[size]  # type: ignore[index]
+        return captured.axes[size]
     times, symbol = size.as_coeff_Mul()
     return f"{int(times)}*{captured.axes[symbol]}"
 

@@ -75,8 +75,8 @@ def framewise(
 def _scale(step: Step, first: Timed, shape: Shape, axis: int, outer: Size, inner: Size) -> Timed:
     """The result's fact; its length may be a multiple or a fraction of the operand's (a reshape that divides time)."""
     whole = quotient(shape[axis], outer) if outer != 1 else shape[axis]
-    size = quotient(whole, inner) if inner != 1 and whole is not None else whole  # type: ignore[arg-type]
-    length = step.captured.length(size) if size is not None else None  # type: ignore[arg-type]
+    size = quotient(whole, inner) if inner != 1 and whole is not None else whole
+    length = step.captured.length(size) if size is not None else None
     if length is None:
         raise step.refuse(
             f"the length {shape[axis]} is not a whole number of frames for every input length",

@@ -18,6 +18,7 @@ from torch.export import Dim
 from edgeseq.contract import Contract
 from edgeseq.errors import EdgeseqError
 from edgeseq.exporters.capture import quiet
+from edgeseq.exporters.passes import drop_returning_reshapes
 from edgeseq.exporters.stepgraph import StepGraph, example_inputs
 
 DEFAULT_OPSET = 22
@@ -61,7 +62,7 @@ _group_query = _contrib_op(
 )
 
 
-def _recurrent_layer(x, w, r, b, state, lengths, mode, hidden):  # type: ignore[no-untyped-def]  # noqa: ANN
+def _recurrent_layer(x: Any, w: Any, r: Any, b: Any, state: Any, lengths: Any, mode: Any, hidden: Any) -> Any:
     if mode == "lstm":
         y, h, c = op.LSTM(x, w, r, b, lengths, state[0], state[1], hidden_size=hidden, direction=_direction(w))
         return y, h, c
@@ -78,26 +79,39 @@ def _direction(w: Any) -> str:
     return "bidirectional" if int(w.shape[0]) == 2 else "forward"
 
 
-def _cached_attention(q, k, v, keys, values, last, total, scale, form):  # type: ignore[no-untyped-def]  # noqa: ANN
+def _cached_attention(
+    q: Any, k: Any, v: Any, keys: Any, values: Any, last: Any, total: Any, scale: Any, form: Any
+) -> Any:
     if form == "gqa":
         return _group_query_attention(q, k, v, keys, values, last, total, scale)
     return _plain_attention(q, k, v, keys, values, last, scale)
 
 
-def _group_query_attention(q, k, v, keys, values, last, total, scale):  # type: ignore[no-untyped-def]  # noqa: ANN
+def _group_query_attention(q: Any, k: Any, v: Any, keys: Any, values: Any, last: Any, total: Any, scale: Any) -> Any:
     heads, kv_heads, size = int(q.shape[1]), int(k.shape[1]), int(q.shape[3])
-    packed = [
-        op.Reshape(op.Transpose(value, perm=[0, 2, 1, 3]), op.Constant(value_ints=[0, 0, count * size]))
-        for value, count in ((q, heads), (k, kv_heads), (v, kv_heads))
-    ]
+    packed = [_packed(value, count, size) for value, count in ((q, heads), (k, kv_heads), (v, kv_heads))]
     out, new_keys, new_values = _group_query(
         *packed, keys, values, last, total, num_heads=heads, kv_num_heads=kv_heads, scale=scale
     )
-    out = op.Reshape(out, op.Constant(value_ints=[0, 0, heads, size]))
+    _shaped(out, q, heads * size)
+    out = _shaped(op.Reshape(out, op.Constant(value_ints=[0, 0, heads, size])), q, heads, size)
     return op.Transpose(out, perm=[0, 2, 1, 3]), new_keys, new_values
 
 
-def _plain_attention(q, k, v, keys, values, last, scale):  # type: ignore[no-untyped-def]  # noqa: ANN
+def _packed(value: Any, heads: Any, size: Any) -> Any:
+    """``[batch, heads, frames, size]`` as ``[batch, frames, heads * size]``."""
+    turned = _shaped(op.Transpose(value, perm=[0, 2, 1, 3]), value, heads, size)
+    return _shaped(op.Reshape(turned, op.Constant(value_ints=[0, 0, heads * size])), value, heads * size)
+
+
+def _shaped(value: Any, like: Any, *features: Any) -> Any:
+    """The value with its shape written down: batch and frames of ``like``, then ``features``."""
+    value.shape = ir.Shape([like.shape[0], like.shape[2], *features])
+    value.type = ir.TensorType(like.dtype)
+    return value
+
+
+def _plain_attention(q: Any, k: Any, v: Any, keys: Any, values: Any, last: Any, scale: Any) -> Any:
     """Only ``ai.onnx`` ops: the new rows are scattered into the cache, then the filled part of it is attended to."""
     heads, kv_heads = int(q.shape[1]), int(k.shape[1])
     batch = op.Shape(k, start=0, end=1)
@@ -123,7 +137,7 @@ def _plain_attention(q, k, v, keys, values, last, scale):  # type: ignore[no-unt
     return op.MatMul(op.Softmax(masked, axis=-1), seen_values), new_keys, new_values
 
 
-def _repeat_heads(value, kv_heads, heads):  # type: ignore[no-untyped-def]  # noqa: ANN
+def _repeat_heads(value: Any, kv_heads: Any, heads: Any) -> Any:
     """Each key and value head serves ``heads / kv_heads`` query heads, next to each other."""
     times = heads // kv_heads
     spread = op.Unsqueeze(value, op.Constant(value_ints=[2]))
@@ -137,7 +151,7 @@ def _repeat_heads(value, kv_heads, heads):  # type: ignore[no-untyped-def]  # no
     return op.Reshape(op.Expand(spread, wide), _joined(shape, heads))
 
 
-def _joined(shape, heads):  # type: ignore[no-untyped-def]  # noqa: ANN
+def _joined(shape: Any, heads: Any) -> Any:
     first = op.Slice(shape, op.Constant(value_ints=[0]), op.Constant(value_ints=[1]))
     rest = op.Slice(shape, op.Constant(value_ints=[3]), op.Constant(value_ints=[5]))
     return op.Concat(first, op.Constant(value_ints=[heads]), rest, axis=0)
@@ -209,6 +223,7 @@ def _translate(graph: StepGraph, exported: torch.export.ExportedProgram, opset: 
     got = program.model.graph.opset_imports.get("")
     if got != opset:
         raise EdgeseqError("torch.onnx.export returned another opset than was asked for", got=got, wanted=opset)
+    drop_returning_reshapes(program.model)
     return program.model
 
 

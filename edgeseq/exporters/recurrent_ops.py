@@ -23,6 +23,9 @@ _TORCH_KERNELS: dict[str, Callable[..., tuple[torch.Tensor, ...]]] = {
     "rnn_relu": torch.rnn_relu,
 }
 
+_MODES: dict[Any, str] = {kernel: mode for mode, kernel in _TORCH_KERNELS.items()}
+_MODES |= {getattr(torch._VF, mode): mode for mode in _TORCH_KERNELS}
+
 
 @torch.library.custom_op("edgeseq::recurrent", mutates_args=())
 def recurrent(
@@ -60,9 +63,6 @@ def _(
 class KeepRecurrentCalls(TorchFunctionMode):
     """While active, torch's recurrent functions become calls of ``edgeseq::recurrent``."""
 
-    _modes = {kernel: mode for mode, kernel in _TORCH_KERNELS.items()}
-    _modes |= {getattr(torch._VF, mode): mode for mode in _TORCH_KERNELS}  # type: ignore[attr-defined]
-
     def __torch_function__(
         self,
         func: Callable[..., Any],
@@ -73,13 +73,13 @@ class KeepRecurrentCalls(TorchFunctionMode):
         """Answer a recurrent call; pass everything else on."""
         if func in _PACKING:
             raise _packed()
-        mode = self._modes.get(func)
+        mode = _MODES.get(func)
         if mode is None:
             return func(*args, **(kwargs or {}))
         return _keep(mode, *args, **(kwargs or {}))
 
 
-_PACKING = (torch._VF._pack_padded_sequence, torch._VF._pad_packed_sequence)  # type: ignore[attr-defined]
+_PACKING = (torch._VF._pack_padded_sequence, torch._VF._pad_packed_sequence)
 
 
 def _packed() -> NotStreamable:

@@ -24,8 +24,18 @@ from edgeseq.exporters.symbols import Shape, Size, evaluate
 _PLANNED_CAPACITY = 16
 _aten = torch.ops.aten
 _SAME_VALUES = frozenset(
-    [_aten.view.default, _aten.reshape.default, _aten.transpose.int, _aten.permute.default, _aten.slice.Tensor]
-    + [_aten.unsqueeze.default, _aten._to_copy.default, _aten.to.dtype, _aten.t.default, _aten.select.int]
+    [
+        _aten.view.default,
+        _aten.reshape.default,
+        _aten.transpose.int,
+        _aten.permute.default,
+        _aten.slice.Tensor,
+        _aten.unsqueeze.default,
+        _aten._to_copy.default,
+        _aten.to.dtype,
+        _aten.t.default,
+        _aten.select.int,
+    ]
 )
 
 
@@ -224,7 +234,7 @@ class Step:
             return self.plan.constants[key]
         return self._constants(key)
 
-    def weight(self, name: str, value: torch.Tensor) -> torch.Tensor:
+    def weight(self, name: str, value: Any) -> Any:
         """A captured parameter, buffer or folded constant as the step graph holds it."""
         if not isinstance(value, torch.Tensor):
             return value
@@ -247,7 +257,7 @@ class Step:
         return self._memo[key]
 
     def attention_form(self, fact: Timed) -> str:
-        """The form a cache over this value takes; the fused one takes one frame a call when several rows are batched."""
+        """The form a cache over this value takes; the fused one takes single frames when several rows are batched."""
         if self.ops == "ort" and self.plan.multiple * fact.ratio == 1:
             self.plan.max_batched = self.plan.multiple
             return "gqa"

@@ -150,7 +150,7 @@ def _is_given(step: Step, value: torch.Tensor) -> bool:
 
 
 def _plan(graph: StepGraph) -> tuple[Plan, list[Output]]:
-    """Find the states, constants and limits by running the step; twice where the first run shows that flush is needed."""
+    """Find the states, constants and limits by running the step; again where that shows that a flush is needed."""
     multiple = _chunk_multiple(graph.captured)
     plan = Plan(multiple=multiple)
     outputs = _planned(graph, plan)

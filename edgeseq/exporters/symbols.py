@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 import sympy
 import torch
@@ -17,8 +17,8 @@ from torch.utils._sympy.functions import CleanDiv, FloorDiv, Mod, PythonMod
 
 from edgeseq.contract import Length
 
-Size = int | sympy.Expr
-Shape = tuple[Size, ...]
+Size: TypeAlias = int | sympy.Expr
+Shape: TypeAlias = tuple[Size, ...]
 
 
 def size_of(value: Any) -> Size:

@@ -92,6 +92,7 @@ def convolution(
 
 
 def per_axis(value: Any, axes: int) -> list[int]:
+    """One number per axis, from a number, a list of one, or a list."""
     values = list(value) if isinstance(value, (list, tuple)) else [value]
     return [int(item) for item in (values * axes if len(values) == 1 else values)]
 

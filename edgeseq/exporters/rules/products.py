@@ -86,7 +86,7 @@ def _refuse_summed(step: Step, summed: bool) -> None:
         )
 
 
-def einsum(step: Step, facts: Any, equation: str, operands: list[torch.Tensor], **_: Any) -> tuple[Any, Any]:
+def einsum(step: Step, facts: Any, equation: str, operands: list[torch.Tensor], **_kwargs: Any) -> tuple[Any, Any]:
     """An einsum whose time label stays in the result."""
     inputs, _, output = equation.replace(" ", "").partition("->")
     labels = {

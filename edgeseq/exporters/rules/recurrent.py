@@ -196,7 +196,7 @@ def _initial(
     step: Step, value: torch.Tensor, fact: Any, which: int, layer: int, layers: int
 ) -> torch.Tensor | Initial | None:
     """The state before the first frame: the same for every row, or an input handed straight to the layer."""
-    if isinstance(fact, Static) and not fact.conditioned or isinstance(fact, Timed):
+    if isinstance(fact, Timed) or (isinstance(fact, Static) and not fact.conditioned):
         return value[layer : layer + 1, :1] if step.planning else None
     source = step.node.args[1][which]  # type: ignore[union-attr, index]
     given = next((item for item in step.captured.inputs if getattr(source, "name", None) == item.placeholder), None)

@@ -128,8 +128,8 @@ def uniform_fact(step: Step, shape: Shape) -> Timed:
             f"it makes a value with time in several axes, {list(shape)}, so every frame meets every other: not causal",
             "use scaled_dot_product_attention with is_causal=True",
         )
-    outer = quotient(shape[axes[0]], factor)  # type: ignore[arg-type]
-    return Timed(shape, axes[0], 0, length, outer=outer, uniform=True)  # type: ignore[arg-type]
+    outer = quotient(shape[axes[0]], factor)
+    return Timed(shape, axes[0], 0, length, outer=outer, uniform=True)
 
 
 def repeat(step: Step, facts: Any, x: torch.Tensor, repeats: Any) -> tuple[Any, Any]:
@@ -152,7 +152,7 @@ def repeat(step: Step, facts: Any, x: torch.Tensor, repeats: Any) -> tuple[Any, 
 
 
 def _plain(step: Step, repeats: Any) -> list[Size]:
-    return [1 if not isinstance(count, (int, torch.SymInt)) else count for count in repeats]  # type: ignore[misc]
+    return [1 if not isinstance(count, (int, torch.SymInt)) else count for count in repeats]
 
 
 def concatenate(step: Step, facts: Any, tensors: list[torch.Tensor], dim: int = 0) -> tuple[Any, Any]:
@@ -183,11 +183,15 @@ def pieces(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -
             x,
             result_shape(step, index),
             (axis, fact.outer, fact.inner),
-            lambda _, v, index=index: op(v, *args, **kwargs)[index],
+            _item(op, index, args, kwargs),
         )
         for index in range(len(step.node.meta["val"]))  # type: ignore[union-attr]
     ]
     return [value for value, _ in found], [made for _, made in found]
+
+
+def _item(op: Any, index: int, args: Any, kwargs: Any) -> Callable[[Any, torch.Tensor], Any]:
+    return lambda _, value: op(value, *args, **kwargs)[index]
 
 
 RULES = {

@@ -11,8 +11,8 @@ from edgeseq.exporters.alignment import past_end, ready, settle, until_end
 from edgeseq.exporters.facts import Head, Scalar, Static, Summary, Timed
 from edgeseq.exporters.framewise import framewise
 from edgeseq.exporters.rules.positions import table_rows
-from edgeseq.exporters.rules.shapes import concatenate
 from edgeseq.exporters.rules.schema import bound, result_shape
+from edgeseq.exporters.rules.shapes import concatenate
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.symbols import Size
 
@@ -185,7 +185,7 @@ def _longer(step: Step, fact: Timed, size: Size) -> Timed:
 
 
 def _tail_is_cut(step: Step, kept: Size) -> bool:
-    """True when every user of the current node is a slice that keeps at most ``kept`` frames: the tail is never read."""
+    """True when all that follows the current node keeps at most ``kept`` frames, so that its tail is never read."""
     return tail_is_cut(step, step.captured.length(kept))
 
 
@@ -200,7 +200,7 @@ def tail_is_cut(step: Step, kept: Length | None) -> bool:
 def _ends_within(step: Step, user: torch.fx.Node, kept: Length) -> bool:
     if user.target is not aten.slice.Tensor:
         return False
-    named = {
+    named: dict[str, Any] = {
         "dim": 0,
         "start": 0,
         "step": 1,

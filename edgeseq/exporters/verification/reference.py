@@ -105,7 +105,7 @@ def draw(contract: Contract, frames: int, batch: int, seed: int) -> Arrays:
     return {
         port.name: _draw(port, _shape(port, sizes), generator)
         for role in ("frame", "conditioning")
-        for port in contract.with_role(role)  # type: ignore[arg-type]
+        for port in contract.with_role(role)
     }
 
 

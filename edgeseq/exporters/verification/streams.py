@@ -15,7 +15,7 @@ from edgeseq.runtime import Model
 def random_chunks(frames: int, seed: int, largest: int = 9) -> list[int]:
     """Chunk sizes that add up to ``frames``: single frames, small and larger ones, a multiple of nothing."""
     generator = np.random.default_rng(seed)
-    sizes = []
+    sizes: list[int] = []
     while sum(sizes) < frames:
         size = 1 if generator.random() < 0.4 else int(generator.integers(2, largest + 1))
         sizes.append(min(size, frames - sum(sizes)))

@@ -28,6 +28,7 @@ from edgeseq.exporters.verification.reference import evaluating
 from edgeseq.exporters.writing import replacing
 
 _OPSETS = range(18, 26)
+_EXACT = Exact()
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def export(
     model: nn.Module,
     inputs: Mapping[str, Any],
     path: str | Path,
-    mode: Mode = Exact(),
+    mode: Mode = _EXACT,
     *,
     outputs: Sequence[str] | None = None,
     ops: Literal["ort", "portable"] = "ort",
