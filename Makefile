@@ -7,7 +7,10 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: test lint types unit format docs check-wheel clean
+.PHONY: demo test lint types unit format docs check-wheel clean
+
+demo: $(STAMP)
+	$(BIN)/edgeseq demo
 
 test: lint types unit
 

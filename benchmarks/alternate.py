@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import platform
 import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -20,9 +18,6 @@ class Spread:
     least: float
     most: float
 
-    def __str__(self) -> str:
-        return f"{self.median:9.2f}  ({self.least:.2f} to {self.most:.2f})"
-
 
 def spread(values: Sequence[float]) -> Spread:
     """The spread of ``values``."""
@@ -31,9 +26,8 @@ def spread(values: Sequence[float]) -> Spread:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What every process of every subject reported: ``values[subject][run]``, all in ``unit``."""
+    """What every process reported: ``values["subject.figure_unit"][run]``."""
 
-    unit: str
     values: Mapping[str, Sequence[float]]
 
     def of(self, subject: str) -> Spread:
@@ -48,27 +42,23 @@ class Comparison:
         """``subject`` over ``base``, pair by pair of neighbouring processes."""
         return spread([a / b for a, b in zip(self.values[subject], self.values[base], strict=True)])
 
-    def save(self, path: Path, **more: object) -> None:
-        """Write everything as JSON, with the machine and the versions that made it."""
-        document = {
-            "format": "edgeseq.comparison",
-            "version": 1,
-            "machine": {
-                "system": platform.platform(),
-                "processor": platform.machine(),
-                "python": sys.version.split()[0],
-            },
-            **asdict(self),
-            **more,
-        }
-        path.write_text(json.dumps(document, indent=1) + "\n")
+
+def alternate(subjects: Mapping[str, Sequence[str]], runs: int) -> Comparison:
+    """Run every subject's command ``runs`` times, in turn, every other round backwards.
+
+    The last line that a command prints is a JSON object: its figures, each with its unit in the name.
+    """
+    values: dict[str, list[float]] = {}
+    for number in range(runs):
+        for name in list(subjects)[:: -1 if number % 2 else 1]:
+            for figure, value in _run(subjects[name]).items():
+                values.setdefault(f"{name}.{figure}", []).append(float(value))
+    return Comparison(values)
 
 
-def alternate(subjects: Mapping[str, Sequence[str]], runs: int, unit: str) -> Comparison:
-    """Run every subject's command ``runs`` times, in turn; the last line of each output is its figure in ``unit``."""
-    values: dict[str, list[float]] = {name: [] for name in subjects}
-    for _ in range(runs):
-        for name, command in subjects.items():
-            done = subprocess.run([sys.executable, *command], check=True, capture_output=True, text=True)
-            values[name].append(float(done.stdout.strip().splitlines()[-1]))
-    return Comparison(unit, values)
+def _run(command: Sequence[str]) -> dict[str, float]:
+    done = subprocess.run([sys.executable, *command], check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")
+    figures: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return figures

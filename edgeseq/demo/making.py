@@ -46,9 +46,8 @@ def make(
     """Train and export one of ENTRIES; ``say`` gets what everybody reads, ``progress`` what a waiting person does."""
     entry = ENTRIES[name]
     count = parameters(entry.make())
-    say(
-        f"{entry.title}: {count:,} parameters, {settings.steps} steps of {settings.batch} x {settings.context} characters"
-    )
+    amount = f"{settings.steps:,} steps of {settings.batch} x {settings.context} characters"
+    say(f"{entry.title}: {count:,} parameters, {amount}")
     begin = time.perf_counter()
     losses: list[float] = []
 

@@ -41,8 +41,8 @@ class Block(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``[batch, time, width]`` to the same shape."""
         x = x + self.attend(self.attention_norm(x))
-        x = x + self.mlp(self.mlp_norm(x))
-        return x
+        mixed: torch.Tensor = self.mlp(self.mlp_norm(x))
+        return x + mixed
 
     def attend(self, x: torch.Tensor) -> torch.Tensor:
         """Each frame looks at itself and those before it."""
@@ -72,8 +72,6 @@ class CharGPT(nn.Module):
         self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(layers)))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, len(CHARACTERS))
-        # Tokens must not drown the positions, whose values lie between -1 and 1, nor be drowned.
-        nn.init.normal_(self.embedding.weight, std=0.5)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Logits ``[batch, time, characters]`` of the next character for ``tokens[batch, time]``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,8 +44,8 @@ def windows(length: int, context: int | None) -> Iterator[tuple[int, int, int]]:
 def whole(stream: Stream, tokens: Tokens) -> Logits:
     """``[time, characters]`` logits of a stream that starts with these tokens."""
     stream.reset()
-    chunks = [stream.step(tokens[None, start : start + CHUNK]) for start in range(0, len(tokens), CHUNK)]
-    return np.concatenate(chunks, axis=1)[0]  # type: ignore[no-any-return]
+    chunks: list[Any] = [stream.step(tokens[None, start : start + CHUNK]) for start in range(0, len(tokens), CHUNK)]
+    return np.asarray(np.concatenate(chunks, axis=1)[0], dtype=np.float32)
 
 
 def bits(logits: Logits, targets: Tokens) -> float:

@@ -18,8 +18,8 @@ class Settings:
     predicted for the quality, ``passes`` streams of LAST_STEP steps are timed per model.
     """
 
-    steps: int = 400
-    batch: int = 32
+    steps: int = 1000
+    batch: int = 8
     context: int = 128
     scored: int = 16_384
     passes: int = 40

@@ -94,4 +94,4 @@ def drift(samples: Samples) -> float:
     """The median pass of the first half against that of the second, the longer by the shorter: 1 on a calm machine."""
     middle = len(samples) // 2
     halves = [statistics.median(half.sum(axis=1).tolist()) for half in (samples[:middle], samples[middle:])]
-    return round(max(halves) / min(halves), 3)
+    return round(float(max(halves) / min(halves)), 3)

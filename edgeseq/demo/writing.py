@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,11 +17,11 @@ def write(stream: Stream, settings: Settings) -> str:
     random, temperature = np.random.default_rng(settings.seed), settings.temperature
     tokens = encode(settings.prompt)
     stream.reset()
-    logits = stream.step(tokens[None])[0, -1]
-    drawn = [draw(logits, temperature, random)]
+    logits: Any = stream.step(tokens[None])
+    drawn = [draw(logits[0, -1], temperature, random)]
     for _ in range(settings.line - len(tokens) - 1):
-        logits = stream.step(np.array([[drawn[-1]]]))[0, -1]
-        drawn.append(draw(logits, temperature, random))
+        logits = stream.step(np.array([[drawn[-1]]], dtype=np.int64))
+        drawn.append(draw(logits[0, -1], temperature, random))
     return decode(np.concatenate([tokens, drawn]))
 
 

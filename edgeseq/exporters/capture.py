@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import math
-import re
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +17,8 @@ from torch.utils._sympy.functions import FloorDiv
 
 from edgeseq.contract import Length
 from edgeseq.errors import CaptureError, EdgeseqError, UsageError
+from edgeseq.exporters.capture_errors import fixed_sizes_noted, not_captured, quiet, raise_if_final
+from edgeseq.exporters.origin import source_line
 from edgeseq.exporters.recurrent_ops import KeepRecurrentCalls
 from edgeseq.exporters.symbols import Shape, affine_length, mentions, simplest, size_of
 from edgeseq.specs import InputSpec, parse_spec
@@ -39,6 +38,7 @@ _CAPTURE_ERRORS = (
     IndexError,
     KeyError,
     AttributeError,
+    EdgeseqError,
     torch._dynamo.exc.TorchDynamoException,
 )
 
@@ -122,9 +122,8 @@ def capture(model: nn.Module, inputs: Mapping[str, Any]) -> Captured:
     for frames in _LENGTHS:
         try:
             captured = _read(_export(model, specs, frames, multiple=1), leaves, multiple=1)
-        except EdgeseqError:
-            raise
         except _CAPTURE_ERRORS as error:
+            raise_if_final(error)
             first_error = first_error or error
             continue
         if not _grows_evenly(captured):
@@ -142,18 +141,10 @@ def _capture_multiples(
     """Capture a model whose reshapes divide time: look for the divisors, then make time a multiple of them."""
     try:
         multiple = _divisor(_read(_export(model, specs, _DIVISIBLE, multiple=1), leaves, multiple=1))
-        captured = _read(_export(model, specs, 37, multiple=multiple), leaves, multiple=multiple)
-    except EdgeseqError:
-        raise
+        return _read(_export(model, specs, 37, multiple=multiple), leaves, multiple=multiple)
     except _CAPTURE_ERRORS as error:
-        shown = first_error or error
-        raise CaptureError(
-            "cannot capture the model with a symbolic time axis",
-            where=_user_line(shown),
-            why=_first_lines(shown),
-            do="check the input spec against what forward takes; a Python loop or branch over time must go",
-        ) from shown
-    return captured
+        raise_if_final(error)
+        raise not_captured(first_error or error) from (first_error or error)
 
 
 def _grows_evenly(captured: Captured) -> bool:
@@ -238,20 +229,12 @@ def _export(model: nn.Module, specs: dict[str, Any], frames: int, multiple: int)
             i: time if axis == "time" else Dim.DYNAMIC for i, axis in enumerate(spec.shape) if isinstance(axis, str)
         }
 
-    with quiet(), KeepRecurrentCalls(), torch.no_grad():
+    with quiet(), KeepRecurrentCalls(), fixed_sizes_noted(), torch.no_grad():
         exported: ExportedProgram = torch.export.export(
             model, (), kwargs=_map(specs, example), dynamic_shapes=_map(specs, dynamic), strict=False
         )
         decomposed: ExportedProgram = exported.run_decompositions({})
     return decomposed
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Silence the warnings that torch raises about its own insides while it exports."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _read(exported: ExportedProgram, leaves: list[tuple[str, InputSpec]], multiple: int) -> Captured:
@@ -324,6 +307,7 @@ def _outputs(exported: ExportedProgram) -> tuple[tuple[str, torch.fx.Node], ...]
     if mutated:
         raise CaptureError(
             f"forward writes to {mutated[0].target!r}",
+            where=_written_at(exported, mutated[0].arg.name),
             why="a model that keeps state in itself has no whole-sequence meaning",
             do="take the state as an argument and return it",
         )
@@ -341,6 +325,11 @@ def _outputs(exported: ExportedProgram) -> tuple[tuple[str, torch.fx.Node], ...]
     return tuple(found)
 
 
+def _written_at(exported: ExportedProgram, name: str) -> str | None:
+    node = next((node for node in exported.graph.nodes if node.name == name), None)
+    return source_line(node) if node is not None else None
+
+
 def _paths(tree: Any, prefix: str = "") -> Iterator[tuple[str, int]]:
     if isinstance(tree, int):
         yield prefix or "output", tree
@@ -351,20 +340,3 @@ def _paths(tree: Any, prefix: str = "") -> Iterator[tuple[str, int]]:
         names = getattr(tree, "_fields", range(len(tree)))
         for key, item in zip(names, tree, strict=True):
             yield from _paths(item, f"{prefix or 'output'}.{key}")
-
-
-def _first_lines(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:2])[:400] or type(error).__name__
-
-
-def _user_line(error: BaseException) -> str | None:
-    """The innermost line of the traceback that is not torch's or ours."""
-    found = None
-    trace = error.__traceback__
-    while trace is not None:
-        path = trace.tb_frame.f_code.co_filename
-        if not re.search(r"[/\\](torch|edgeseq|contextlib\.py)[/\\]?", path):
-            found = f"{path}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from torch.export import Dim
 
 from edgeseq.contract import Contract
 from edgeseq.errors import EdgeseqError
-from edgeseq.exporters.capture import quiet
+from edgeseq.exporters.capture_errors import quiet
 from edgeseq.exporters.passes import drop_returning_reshapes
 from edgeseq.exporters.stepgraph import StepGraph, example_inputs
 
@@ -229,15 +228,9 @@ def _translate(graph: StepGraph, exported: torch.export.ExportedProgram, opset: 
 
 @contextlib.contextmanager
 def _silent() -> Iterator[None]:
-    """The exporter prints its progress and logs what it could not import."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logger.setLevel(level)
+    """The exporter prints its progress."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
 
 
 def _dress(model: ir.Model, graph: StepGraph, contract: Contract) -> None:

@@ -11,6 +11,15 @@ _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _LIBRARY = re.compile(r"[/\\](site|dist)-packages[/\\](torch|edgeseq)[/\\]|[/\\]edgeseq[/\\]exporters[/\\]")
 
 
+def op_name(node: torch.fx.Node) -> str:
+    """``aten.flip``: the op as torch calls it; a recurrent call by its own name."""
+    name = getattr(node.target, "__name__", str(node.target)).split(".")[0]
+    namespace = getattr(node.target, "namespace", "python")
+    if (namespace, name) == ("edgeseq", "recurrent"):
+        return f"aten.{node.args[3]}"
+    return f"{namespace}.{name}"
+
+
 def module_path(node: torch.fx.Node) -> str:
     """The dotted path of the module whose forward made the node; empty for the model itself."""
     for path, _ in reversed(list((node.meta.get("nn_module_stack") or {}).values())):

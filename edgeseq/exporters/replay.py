@@ -127,7 +127,7 @@ def _is_plain(step: Step, fact: Any) -> bool:
 def _scalar(step: Step, output: Any) -> Found:
     if not isinstance(output, (int, torch.SymInt)):
         raise step.refuse(
-            f"a number of type {type(output).__name__} is computed from the input",
+            "a Python number is read from the data, as .item() does",
             "compute with tensors, or with whole numbers of frames",
         )
     fact = Scalar(step.captured.size(output))
@@ -151,7 +151,7 @@ def _static(step: Step, node: torch.fx.Node, found: Mapping[torch.fx.Node, Found
         isinstance(source.meta.get("val"), torch.SymInt) for source in node.all_input_nodes
     )
     if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()) and "dropout" not in str(node.target):
-        raise step.refuse("it draws random numbers", "draw them outside the model and pass them in")
+        raise step.refuse_random()
     if constant:
         value = step.folded(node, lambda: _call(node, _raw(node.args, found), _raw(node.kwargs, found)))
     else:

@@ -18,7 +18,7 @@ from edgeseq.errors import NotStreamable
 from edgeseq.exporters.alignment import length_of
 from edgeseq.exporters.capture import Captured
 from edgeseq.exporters.facts import Fact, Head, Timed
-from edgeseq.exporters.origin import module_path, source_line
+from edgeseq.exporters.origin import module_path, op_name, source_line
 from edgeseq.exporters.symbols import Shape, Size, evaluate
 
 _PLANNED_CAPACITY = 16
@@ -378,14 +378,17 @@ class Step:
             most -= 1
         self.plan.max_context = min(most, self.plan.max_context or most)
 
+    def refuse_random(self) -> NotStreamable:
+        """NotStreamable for an op that draws random numbers."""
+        return self.refuse("it draws random numbers", "draw them outside the model and pass them in")
+
     def refuse(self, why: str, do: str) -> NotStreamable:
         """NotStreamable for the current node: op, module path, source line, reason, remedy."""
         assert self.node is not None
-        name = getattr(self.node.target, "__name__", str(self.node.target)).split(".")[0]
         path = module_path(self.node)
         place = ", ".join(part for part in (source_line(self.node), "axis time") if part)
         return NotStreamable(
-            f"cannot stream {getattr(self.node.target, 'namespace', 'python')}.{name}",
+            f"cannot stream {op_name(self.node)}",
             where=f"{path or 'the model itself'} ({place})",
             why=why,
             do=do,

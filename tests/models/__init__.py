@@ -18,7 +18,7 @@ class Model:
 
     ``delay``: base frames that the answer lags, worked out from the layers' look-ahead in the comment beside it.
     ``multiple``: base frames per call, the product of the strides. ``below``: integer inputs are drawn below it.
-    ``frames``: the length streamed, a multiple of nothing.
+    ``frames``: the length streamed, a multiple of nothing. ``folded``: an output folds time into another axis.
     """
 
     id: str
@@ -29,6 +29,7 @@ class Model:
     multiple: int = 1
     below: int = 0
     frames: int = 53
+    folded: bool = False
 
     def build(self) -> nn.Module:
         """The model with weights that are always the same, in eval mode."""
@@ -119,6 +120,7 @@ MODELS = (
         {"tokens": "int64[time,batch]", "hidden": ("float32[2,batch,16]", "float32[2,batch,16]")},
         "time first, tied weights, the output folded by view(-1, words)",
         below=40,
+        folded=True,
     ),
     Model(
         "learned-start",

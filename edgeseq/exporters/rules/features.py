@@ -142,7 +142,12 @@ RULES = {
         layer_norm,
     ),
     **dict.fromkeys(
-        [aten.batch_norm.default, aten._native_batch_norm_legit_no_training.default, aten.native_batch_norm.default],
+        [
+            aten.batch_norm.default,
+            aten._native_batch_norm_legit_no_training.default,
+            aten.native_batch_norm.default,
+            aten._native_batch_norm_legit.no_stats,
+        ],
         batch_norm,
     ),
     **dict.fromkeys(

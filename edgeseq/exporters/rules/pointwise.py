@@ -8,7 +8,7 @@ import torch
 
 from edgeseq.exporters.facts import Scalar, Timed
 from edgeseq.exporters.framewise import flatten, framewise
-from edgeseq.exporters.rules.schema import result_shape, target
+from edgeseq.exporters.rules.schema import bound, result_shape, target
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.symbols import Size
 
@@ -54,7 +54,14 @@ def common_axis(step: Step, facts: list[Any], rank: int) -> tuple[int, Size, Siz
 
 
 def unchanged(step: Step, facts: Any, x: torch.Tensor, *_: Any, **__: Any) -> tuple[torch.Tensor, Any]:
-    """An op that returns its operand: dropout in eval mode, a copy, an alias."""
+    """An op that returns its operand: a copy, an alias."""
+    return x, facts[0]
+
+
+def dropout(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, Any]:
+    """Dropout, which does nothing in eval mode."""
+    if bound(step, (x, *args), kwargs)["train"]:
+        raise step.refuse_random()
     return x, facts[0]
 
 
@@ -66,6 +73,11 @@ RULES = {
             aten.feature_dropout.default,
             aten.alpha_dropout.default,
             aten.feature_alpha_dropout.default,
+        ],
+        dropout,
+    ),
+    **dict.fromkeys(
+        [
             aten.alias.default,
             aten.detach.default,
             aten.detach_.default,

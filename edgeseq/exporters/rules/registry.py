@@ -50,6 +50,8 @@ class Registry:
             return found
         if self._pointwise is not None and torch.Tag.pointwise in getattr(op, "tags", ()):
             return self._pointwise
+        if torch.Tag.nondeterministic_seeded in getattr(op, "tags", ()):
+            raise step.refuse_random()
         raise step.refuse(
             "no streaming rule says how it treats time",
             "write it with ops that have one, or give a rule with export(..., rules={...})",

@@ -45,6 +45,11 @@ def cut(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> t
     length = step.captured.length(shape[dim])
     if length is None and shape[dim] == 1 and first == -1:
         return last_frame(step, x, fact, keepdim=True)
+    if length is None and isinstance(shape[dim], int) and isinstance(first, int) and first >= 0:
+        raise step.refuse(
+            f"it keeps {shape[dim]} frames counted from the start of all time",
+            "pass those frames as an input of their own, without a time axis",
+        )
     if length is None or isinstance(first, Scalar) or first < 0 or fact.folded:
         raise step.refuse(
             f"it keeps {shape[dim]} frames counted from the end of time",

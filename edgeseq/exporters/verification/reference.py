@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from edgeseq.contract import Contract, Port, resolve_shape
 from edgeseq.errors import UsageError
@@ -38,7 +39,7 @@ class Reference:
             return self.run(inputs)
         try:
             return self._outputs(self._double, inputs, torch.float64)
-        except RuntimeError:
+        except (RuntimeError, ValueError, TypeError):
             self._double = None
             return self.run(inputs)
 
@@ -53,7 +54,8 @@ class Reference:
         for name, array in inputs.items():
             tensor = torch.from_numpy(np.ascontiguousarray(array)).to(device)
             tensors[name] = tensor.to(dtype) if tensor.is_floating_point() else tensor
-        with evaluating(model), torch.no_grad():
+        wide = WideFloats() if dtype is torch.float64 else contextlib.nullcontext()
+        with evaluating(model), torch.no_grad(), wide:
             result = model(**_nested(tensors))
         leaves = [leaf for leaf in torch.utils._pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
         ports = self.contract.with_role("output")
@@ -67,6 +69,30 @@ class Reference:
         return {port.name: leaf.detach().cpu().numpy() for port, leaf in zip(ports, leaves, strict=True)}
 
 
+class WideFloats(TorchFunctionMode):
+    """While active, what a model asks for in float32 it gets in float64: ``.float()``, ``dtype=torch.float32``."""
+
+    def __enter__(self) -> WideFloats:
+        self._default = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        torch.set_default_dtype(self._default)
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Call ``func`` with float32 replaced by float64 among its arguments."""
+        if func is torch.Tensor.float:
+            return args[0].double()
+        args = tuple(torch.float64 if item is torch.float32 else item for item in args)
+        given = {key: torch.float64 if item is torch.float32 else item for key, item in (kwargs or {}).items()}
+        return func(*args, **given)
+
+
 def _doubled(model: nn.Module) -> nn.Module | None:
     try:
         return copy.deepcopy(model).double()
@@ -74,7 +100,7 @@ def _doubled(model: nn.Module) -> nn.Module | None:
         return None
 
 
-@contextmanager
+@contextlib.contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """The model in eval mode, put back as it was afterwards, module by module."""
     modes = [(module, module.training) for module in model.modules()]

@@ -1,0 +1,110 @@
+"""What went wrong in a capture, said in the user's words and with the user's line."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import re
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edgeseq.errors import CaptureError, EdgeseqError
+
+_LIBRARY = re.compile(r"[/\\](torch|edgeseq[/\\]exporters)[/\\]|contextlib\.py$|<")
+_noted: list[str] = []
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence what torch warns and logs about its own insides while it exports."""
+    loggers = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict) if name.startswith("torch")]
+    enabled = [logger for logger in loggers if not logger.disabled]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in enabled:
+            logger.disabled = True
+        try:
+            with contextlib.redirect_stderr(io.StringIO()):
+                yield
+        finally:
+            for logger in enabled:
+                logger.disabled = False
+
+
+@contextlib.contextmanager
+def fixed_sizes_noted() -> Iterator[None]:
+    """Note the user's lines that turn a symbolic size into a plain number, as ``range(x.size(1))`` does."""
+    _noted.clear()
+    original: Callable[[torch.SymInt], int] = torch.SymInt.__index__
+
+    def noting(size: torch.SymInt) -> int:
+        own = [frame for frame in traceback.extract_stack() if not _LIBRARY.search(frame.filename)]
+        if own:
+            _noted.append(f"{Path(own[-1].filename).name}:{own[-1].lineno}")
+        return original(size)
+
+    torch.SymInt.__index__ = noting  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        torch.SymInt.__index__ = original  # type: ignore[method-assign]
+
+
+def raise_if_final(error: Exception) -> None:
+    """Raise where another example length cannot help: a size made fixed, a branch on data, a refusal of our own."""
+    if isinstance(error, EdgeseqError):
+        raise error if error.where else _placed(error)
+    text = str(error)
+    if "specialized it to be a constant" in text:
+        raise CaptureError(
+            "cannot capture the model: it fixes a size that must stay free, as a Python loop over time does",
+            where=_noted[0] if _noted else user_line(error),
+            why=_fixed_at(text),
+            do="use nn.RNN, nn.LSTM or nn.GRU in place of a loop over time, and sizes taken from the input's shape",
+        ) from error
+    if type(error).__name__ == "GuardOnDataDependentSymNode" or "data-dependent" in text:
+        raise CaptureError(
+            "cannot capture the model: a Python number or branch depends on the data",
+            where=user_line(error),
+            why="the values of a stream are not known when it is exported",
+            do="use torch.where in place of the branch, and tensors in place of .item()",
+        ) from error
+
+
+def _fixed_at(text: str) -> str:
+    sizes = sorted(set(re.findall(r"to be a constant \((\d+)\)", text)))
+    return f"it became {' and '.join(sizes)}, the size of the example"
+
+
+def not_captured(error: Exception) -> CaptureError:
+    """The error of a capture that failed at every example length."""
+    return CaptureError(
+        "cannot capture the model with a symbolic time axis",
+        where=user_line(error),
+        why=first_lines(error),
+        do="check the input spec against what forward takes; a Python loop or branch over time must go",
+    )
+
+
+def _placed(error: EdgeseqError) -> EdgeseqError:
+    place: dict[str, Any] = {"where": user_line(error), "why": error.why, "got": error.got, "wanted": error.wanted}
+    return type(error)(error.what, do=error.do, **place)
+
+
+def first_lines(error: Exception) -> str:
+    """The first two lines of an error's text, cut to a readable length."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:2])[:400] or type(error).__name__
+
+
+def user_line(error: BaseException) -> str | None:
+    """``model.py:41``: the innermost line of the traceback that is the user's own."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not _LIBRARY.search(frame.filename)]
+    return f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else None
