@@ -1,16 +1,11 @@
 """What ``stream.step`` costs on a GRU-128 beside a bare bound loop and the usual ``session.run`` loop.
 
-    python -m benchmarks.step_overhead [--runs 15] [--json out.json]
-
-Every subject steps the same file, one frame at a time, back to back; a figure is the median step of one process.
+python -m benchmarks.step_overhead [--runs 15] [--graph exported|handmade] [--json out.json]
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter_ns
@@ -18,14 +13,33 @@ from time import perf_counter_ns
 import numpy as np
 import onnxruntime
 
-from benchmarks.alternate import alternate
+from benchmarks.alternate import Comparison
+from benchmarks.result import Figure, Wanted
+from benchmarks.script import Script, main
 from edgeseq import runtime
+from edgeseq.contract import METADATA_KEY, Contract
 
 FEATURES, HIDDEN = 64, 128
+WARM_UP = 2_000
 SUBJECTS = ("bare", "stream", "stream_out", "session_run")
+Step = Callable[[], object]
 
 
-def stepper(subject: str, path: str, frame: np.ndarray) -> Callable[[], object]:
+def write_exported(folder: Path) -> None:
+    """The file that edgeseq exports from an ordinary module."""
+    from benchmarks.models import write_gru
+
+    write_gru(folder)
+
+
+def write_handmade(folder: Path) -> None:
+    """The barest graph there is: one GRU op between Squeeze and Unsqueeze."""
+    from tests.handmade import gru
+
+    gru(FEATURES, HIDDEN).save(folder / "model.onnx")
+
+
+def stepper(subject: str, path: Path, frame: np.ndarray) -> Step:
     """A function that makes one step."""
     if subject == "stream":
         stream = runtime.load(path).stream()
@@ -35,23 +49,25 @@ def stepper(subject: str, path: str, frame: np.ndarray) -> Callable[[], object]:
         return lambda: stream.step(frame, out=out)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return session_run(session, frame) if subject == "session_run" else bare(session, frame)
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    contract = Contract.from_json(session.get_modelmeta().custom_metadata_map[METADATA_KEY])
+    return (session_run if subject == "session_run" else bare)(session, contract, frame)
 
 
-def session_run(session: onnxruntime.InferenceSession, frame: np.ndarray) -> Callable[[], object]:
+def session_run(session: onnxruntime.InferenceSession, contract: Contract, frame: np.ndarray) -> Step:
     """The usual loop: states come back as arrays and are fed again."""
+    x, h = contract.with_role("frame")[0].name, contract.states[0].input
     state = np.zeros((1, 1, HIDDEN), np.float32)
 
     def step() -> object:
         nonlocal state
-        y, state = session.run(None, {"x": frame, "h": state})
+        y, state = session.run(None, {x: frame, h: state})
         return y
 
     return step
 
 
-def bare(session: onnxruntime.InferenceSession, frame: np.ndarray) -> Callable[[], object]:
+def bare(session: onnxruntime.InferenceSession, contract: Contract, frame: np.ndarray) -> Step:
     """Two bindings that take turns: no check, no copy in, no copy out."""
     place = onnxruntime.OrtValue.ortvalue_from_numpy
     states = [place(np.zeros((1, 1, HIDDEN), np.float32)) for _ in range(2)]
@@ -59,10 +75,10 @@ def bare(session: onnxruntime.InferenceSession, frame: np.ndarray) -> Callable[[
     bindings = []
     for side in range(2):
         binding = session.io_binding()
-        binding.bind_ortvalue_input("x", x)
-        binding.bind_ortvalue_output("y", y)
-        binding.bind_ortvalue_input("h", states[side])
-        binding.bind_ortvalue_output("h.next", states[1 - side])
+        binding.bind_ortvalue_input(contract.with_role("frame")[0].name, x)
+        binding.bind_ortvalue_output(contract.with_role("output")[0].name, y)
+        binding.bind_ortvalue_input(contract.states[0].input, states[side])
+        binding.bind_ortvalue_output(contract.states[0].output, states[1 - side])
         bindings.append(binding)
     run, side = session.run_with_iobinding, 0
 
@@ -74,11 +90,9 @@ def bare(session: onnxruntime.InferenceSession, frame: np.ndarray) -> Callable[[
     return step
 
 
-def measure(subject: str, path: str, steps: int) -> float:
-    """The median step in microseconds."""
-    frame = np.random.default_rng(0).standard_normal((1, 1, FEATURES)).astype(np.float32)
-    step = stepper(subject, path, frame)
-    for _ in range(2_000):
+def timed(step: Step, steps: int) -> float:
+    """The median time of a step in microseconds, after a warm-up."""
+    for _ in range(WARM_UP):
         step()
     times = []
     for _ in range(steps):
@@ -88,31 +102,40 @@ def measure(subject: str, path: str, steps: int) -> float:
     return statistics.median(times) / 1_000
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=15)
-    parser.add_argument("--steps", type=int, default=20_000)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--subject", choices=SUBJECTS, help=argparse.SUPPRESS)
-    parser.add_argument("--file", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.subject:
-        sys.stdout.write(f"{measure(arguments.subject, arguments.file, arguments.steps)}\n")
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        from tests.handmade import gru
+def measure(subject: str, folder: Path, steps: int) -> dict[str, float]:
+    """The median step of one process."""
+    frame = np.random.default_rng(0).standard_normal((1, 1, FEATURES)).astype(np.float32)
+    return {"step_us": timed(stepper(subject, folder / "model.onnx", frame), steps)}
 
-        path = gru(FEATURES, HIDDEN).save(Path(folder) / "gru128.onnx")
-        command = ["-m", "benchmarks.step_overhead", "--steps", str(arguments.steps), "--file", path, "--subject"]
-        result = alternate({subject: [*command, subject] for subject in SUBJECTS}, arguments.runs, "us")
-    for subject in SUBJECTS:
-        sys.stdout.write(f"{subject:12} p50 {result.of(subject)} us\n")
-    sys.stdout.write(f"stream - bare        {result.difference('stream', 'bare')} us   (wanted: at most 1.4)\n")
-    sys.stdout.write(f"stream_out - bare    {result.difference('stream_out', 'bare')} us\n")
-    sys.stdout.write(f"session_run / stream {result.ratio('session_run', 'stream')}      (wanted: at least 1.3)\n")
-    if arguments.json:
-        result.save(arguments.json, model=f"GRU {FEATURES} to {HIDDEN}, one frame, batch 1", steps=arguments.steps)
 
+def figures(found: Comparison) -> tuple[Figure, ...]:
+    """Every subject's step, and how far they are apart."""
+    bare, stream, stream_out, session_run = (f"{subject}.step_us" for subject in SUBJECTS)
+    return (
+        Figure("bare run_with_iobinding", "us", found.of(bare)),
+        Figure("stream.step", "us", found.of(stream)),
+        Figure("stream.step with out=", "us", found.of(stream_out)),
+        Figure("session.run, states fed back", "us", found.of(session_run)),
+        Figure("stream.step - bare", "us", found.difference(stream, bare), Wanted("at most", 1.4)),
+        Figure("stream.step with out= - bare", "us", found.difference(stream_out, bare)),
+        Figure("session.run / stream.step", "ratio", found.ratio(session_run, stream), Wanted("at least", 1.3)),
+        Figure("session.run / bare", "ratio", found.ratio(session_run, bare)),
+    )
+
+
+SCRIPT = Script(
+    name="step_overhead",
+    title="What a step costs beyond onnxruntime",
+    about="One layer of GRU, 64 features to 128, batch 1, one frame per step, back to back. The same file is stepped by"
+    " stream.step (checks and the copied answer included), by a bare loop over two pre-built bindings, and by the usual"
+    " session.run loop. Differences and ratios are taken between neighbouring processes.",
+    subjects=SUBJECTS,
+    measure=measure,
+    figures=figures,
+    runs=15,
+    steps=20_000,
+    files={"exported": write_exported, "handmade": write_handmade},
+)
 
 if __name__ == "__main__":
-    main()
+    main(SCRIPT)

@@ -22,7 +22,7 @@ from edgeseq.cli.files import say, write_report
     metavar="DIR",
     help="Where the two models, the picture and the report go.",
 )
-@click.option("--steps", type=options.COUNT, metavar="N", help="Training steps per model; 1,000 by default.")
+@click.option("--steps", type=options.COUNT, metavar="N", help="Training steps per model; 1,200 by default.")
 @click.option("--quick", is_flag=True, help="A few seconds of everything; the figures mean little.")
 @options.json_report
 def demo(folder: Path, steps: int | None, quick: bool, json_path: str | None) -> None:

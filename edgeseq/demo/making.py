@@ -29,9 +29,10 @@ class Entry:
     bounded: bool
 
 
+#: Each learns at the better of the rates between 0.002 and 0.01 that were tried for it.
 ENTRIES = {
     "gru": Entry("GRU", CharGRU, learning_rate=5e-3, bounded=False),
-    "gpt": Entry("GPT", CharGPT, learning_rate=4e-3, bounded=True),
+    "gpt": Entry("GPT", CharGPT, learning_rate=8e-3, bounded=True),
 }
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 #: Figures that differ by less than this share are called equal.
 EQUAL_WITHIN = 0.02
+#: A step whose time changes by less than this share stays the same.
+SAME_WITHIN = 0.05
 #: Halves of the timed passes that differ by more make the latencies doubtful.
 STEADY_WITHIN = 1.25
+
+#: Characters of a line, but for what the models write.
+WIDTH = 100
 
 Found = dict[str, Any]
 
@@ -18,9 +24,8 @@ def describe(document: Found) -> str:
     models = list(document["models"].values())
     titles = ("", *(model["title"] for model in models))
     written = [f"{model['title']} writes: {model['line']}" for model in models]
-    return "\n".join(
-        ["", *aligned([titles, *rows(models)]), "", *written, "", document["conclusion"], "", *notes(document)]
-    )
+    found = ["", *aligned([titles, *rows(models)]), "", *written, "", document["conclusion"], "", *notes(document)]
+    return "\n".join(line if len(line) <= WIDTH or line in written else textwrap.fill(line, WIDTH) for line in found)
 
 
 def rows(models: Sequence[Found]) -> list[tuple[str, ...]]:
@@ -74,13 +79,8 @@ def lesser(models: Sequence[Found], values: Sequence[float], template: str, equa
 
 def change(model: Found, first: str, last: str) -> str:
     """What becomes of the model's step between two positions."""
-    before, after = p50_us(model, first), p50_us(model, last)
-    share = after / before - 1
-    how = (
-        "stays the same"
-        if abs(share) < EQUAL_WITHIN
-        else f"gets {abs(share):.0%} {'slower' if share > 0 else 'faster'}"
-    )
+    times = p50_us(model, last) / p50_us(model, first)
+    how = "stays the same" if abs(times - 1) < SAME_WITHIN else f"takes {times:.1f} times as long"
     return f"a step of the {model['title']} {how}"
 
 

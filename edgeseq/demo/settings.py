@@ -18,7 +18,7 @@ class Settings:
     predicted for the quality, ``passes`` streams of LAST_STEP steps are timed per model.
     """
 
-    steps: int = 1000
+    steps: int = 1200
     batch: int = 8
     context: int = 128
     scored: int = 16_384

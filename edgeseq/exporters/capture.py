@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -126,6 +127,8 @@ def capture(model: nn.Module, inputs: Mapping[str, Any]) -> Captured:
             raise_if_final(error)
             first_error = first_error or error
             continue
+        if _too_short_an_example(captured):
+            continue
         if not _grows_evenly(captured):
             break
         if captured.most is None or captured.most > _ROOMY:
@@ -145,6 +148,17 @@ def _capture_multiples(
     except _CAPTURE_ERRORS as error:
         raise_if_final(error)
         raise not_captured(first_error or error) from (first_error or error)
+
+
+def _too_short_an_example(captured: Captured) -> bool:
+    """True where windows over time came out as a single frame, whose axis torch then takes for a fixed one."""
+
+    def timed(value: Any) -> bool:
+        tensors = [value] if isinstance(value, torch.Tensor) else []
+        return any(mentions(size, captured.time) for tensor in tensors for size in captured.shape(tensor))
+
+    windows = [node for node in captured.graph.nodes if re.match(r"(conv|max_pool|avg_pool)\dd", node.name)]
+    return any(timed(node.args[0].meta["val"]) and not timed(node.meta["val"]) for node in windows)
 
 
 def _grows_evenly(captured: Captured) -> bool:

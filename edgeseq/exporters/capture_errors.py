@@ -23,18 +23,14 @@ _noted: list[str] = []
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Silence what torch warns and logs about its own insides while it exports."""
-    loggers = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict) if name.startswith("torch")]
-    enabled = [logger for logger in loggers if not logger.disabled]
-    with warnings.catch_warnings():
+    before = logging.root.manager.disable
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
-        for logger in enabled:
-            logger.disabled = True
+        logging.disable(logging.CRITICAL)
         try:
-            with contextlib.redirect_stderr(io.StringIO()):
-                yield
+            yield
         finally:
-            for logger in enabled:
-                logger.disabled = False
+            logging.disable(before)
 
 
 @contextlib.contextmanager
