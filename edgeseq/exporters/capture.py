@@ -157,8 +157,17 @@ def _too_short_an_example(captured: Captured) -> bool:
         tensors = [value] if isinstance(value, torch.Tensor) else []
         return any(mentions(size, captured.time) for tensor in tensors for size in captured.shape(tensor))
 
-    windows = [node for node in captured.graph.nodes if re.match(r"(conv|max_pool|avg_pool)\dd", node.name)]
-    return any(timed(node.args[0].meta["val"]) and not timed(node.meta["val"]) for node in windows)
+    keeping = [node for node in captured.graph.nodes if _keeps_time(node)]
+    return any(
+        any(timed(source.meta.get("val")) for source in node.all_input_nodes) and not timed(node.meta["val"])
+        for node in keeping
+    )
+
+
+def _keeps_time(node: torch.fx.Node) -> bool:
+    """True for ops whose result has a time axis whenever an operand has one."""
+    windowed = re.match(r"(conv|max_pool|avg_pool)\dd", node.name) is not None
+    return windowed or torch.Tag.pointwise in getattr(node.target, "tags", ())
 
 
 def _grows_evenly(captured: Captured) -> bool:
