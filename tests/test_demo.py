@@ -281,15 +281,15 @@ def model(title: str, bits: float, before: float, after: float, size: int, drift
             model("A", 2.5, 10, 10, 1000),
             model("B", 2.0, 20, 50, 500_000),
             "The B predicts the held-out text better (2.00 against 2.50 bits per character). From step 10 to step "
-            "1,000 a step of the A stays the same and a step of the B takes 2.5 times as long: at the end the A is 5.0 times "
-            "as fast as the B, and the B holds 500 times the memory per stream.",
+            "1,000 a step of the A stays the same and a step of the B takes 2.5 times as long: at the end "
+            "the A is 5.0 times as fast as the B, and the B holds 500 times the memory per stream.",
         ),
         (
             model("A", 2.0, 20, 10, 64),
             model("B", 2.01, 10, 10, 64),
             "Both predict equally well (2.00 against 2.01 bits per character). From step 10 to step 1,000 a step of "
-            "the A takes 0.5 times as long and a step of the B stays the same: at the end both are equally fast, and both "
-            "hold as much memory.",
+            "the A takes 0.5 times as long and a step of the B stays the same: at the end both are equally "
+            "fast, and both hold as much memory.",
         ),
     ],
     ids=["differ", "equal"],

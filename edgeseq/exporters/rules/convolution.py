@@ -116,7 +116,7 @@ def windowed(
     size, shape = fact.shape[fact.axis], result_shape(step)
     if windows.right > 0 and not tail_is_cut(step, step.captured.length(windows.inside(size))):
         x, fact = past_end(step, x, fact, fill)
-    x, fact, start = _at_a_start(step, x, fact)
+    x, fact, start = _at_a_start(step, x, fact, needed=windows.left > 0)
     axis, count = fact.axis, x.shape[fact.axis]
     history = windows.history(fact.delay)
     if history > 0:
@@ -140,7 +140,13 @@ def windowed(
     return run(joined), _head_of(step, x, fact, made, windows, run, fill)
 
 
-def _at_a_start(step: Step, x: torch.Tensor, fact: Timed) -> tuple[torch.Tensor, Timed, int]:
+def _at_a_start(step: Step, x: torch.Tensor, fact: Timed, *, needed: bool) -> tuple[torch.Tensor, Timed, int]:
+    """The operand so delayed that its history can be started anew just when its first real frame comes.
+
+    Without padding or a head no real result reads what was in the history before: no start is needed then.
+    """
+    if not needed and fact.head is None:
+        return x, fact, 0
     start = step.start_of(fact)
     if start is None and fact.head:
         x, fact = settle(step, x, fact)
