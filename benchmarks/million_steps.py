@@ -26,7 +26,7 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def measure(_: str, folder: Path, steps: int) -> dict[str, float]:
+def measure(subject: str, folder: Path, steps: int) -> dict[str, float]:
     """How much more there is than after the first 1,000 steps: memory at its highest, blocks at the end."""
     stream = runtime.load(folder / "model.onnx").stream()
     frame = np.random.default_rng(0).standard_normal((1, 1, FEATURES)).astype(np.float32)

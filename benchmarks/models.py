@@ -44,7 +44,8 @@ class Block(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``[batch, time, width]`` to the same shape."""
         x = x + self.attend(self.attention_norm(x))
-        return x + self.mlp(self.mlp_norm(x))
+        out: torch.Tensor = x + self.mlp(self.mlp_norm(x))
+        return out
 
     def attend(self, x: torch.Tensor) -> torch.Tensor:
         """Each frame looks at itself and those before it."""

@@ -12,6 +12,9 @@ from benchmarks.alternate import Spread
 FORMAT = "edgeseq.benchmark"
 VERSION = 1
 
+#: Cores that others may keep busy before a result is doubtful.
+QUIET_CORES = 0.2
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -49,7 +52,7 @@ class Figure:
 class Result:
     """What a script found. ``about`` says what was done; ``values`` hold every process's figures.
 
-    ``load`` is the machine's load average of the last minute, before the first process and after the last.
+    ``others_cores`` is how many cores other programs kept busy meanwhile, on average.
     """
 
     script: str
@@ -60,15 +63,16 @@ class Result:
     values: Mapping[str, Sequence[float]]
     machine: Mapping[str, Any]
     versions: Mapping[str, str]
-    load: tuple[float, float]
+    others_cores: float
     date: str
 
     @property
     def doubts(self) -> tuple[str, ...]:
         """Reasons not to trust the figures, in words."""
         cores = int(self.machine["usable_cores"])
-        before = self.load[0]
-        return (f"the machine was busy before it began: load {before:.1f} on {cores} cores",) if before > 0.5 else ()
+        if self.others_cores <= QUIET_CORES:
+            return ()
+        return (f"other programs kept {self.others_cores:.1f} of the machine's {cores} cores busy meanwhile",)
 
     def to_json(self) -> str:
         """The result as JSON text."""
@@ -85,7 +89,7 @@ class Result:
             raise ValueError(f"not a result of format {FORMAT!r}, version {VERSION}")
         del document["doubts"]
         figures = tuple(_figure(written) for written in document.pop("figures"))
-        return cls(**{**document, "load": tuple(document["load"]), "figures": figures})
+        return cls(**{**document, "figures": figures})
 
 
 def _figure(written: dict[str, Any]) -> Figure:

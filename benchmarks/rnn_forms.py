@@ -24,9 +24,9 @@ rnn (float[time,batch,{features}] x, float[1,batch,{hidden}] h)
  => (float[time,batch,{hidden}] y, float[1,batch,{hidden}] h_next)
 """
 OP = """
-    {y4}, {h} = RNN <hidden_size = {hidden}> (x, w, r, b, , h)
+    {every}, {h} = RNN <hidden_size = {hidden}> (x, w, r, b, , h)
     one = Constant <value_ints = [1]> ()
-    {y} = Squeeze({y4}, one)
+    {y} = Squeeze({every}, one)
 """
 PRODUCTS = """
     from_x = MatMul(x, wt)
@@ -36,19 +36,15 @@ PRODUCTS = """
     {y} = Tanh(biased)
     {h} = Identity({y})
 """
+BODIES = {"op": OP, "products": PRODUCTS}
 
 
 def graph(form: str, hidden: int) -> str:
     """The graph of one form in ONNX's text syntax."""
     head = HEAD.format(features=FEATURES, hidden=hidden)
-    bodies = {name: body.format(y="y", h="h_next", y4="y4", hidden=hidden) for name, body in _BODIES.items()}
-    if form in bodies:
-        return f"{head}{{{bodies[form]}}}"
-    ends = f"(float[time,batch,{hidden}] {{0}}_y, float[1,batch,{hidden}] {{0}}_h)"
-    branches = {
-        name: f"{name}_branch () => {ends.format(name)} {{{body.format(y=f'{name}_y', h=f'{name}_h', y4='y4', hidden=hidden)}}}"
-        for name, body in _BODIES.items()
-    }
+    if form in BODIES:
+        return f"{head}{{{body(form, 'y', 'h_next', hidden)}}}"
+    branches = {name: branch(name, hidden) for name in BODIES}
     return f"""{head}{{
     frames = Shape <start = 0, end = 1> (x)
     single = Constant <value_ints = [1]> ()
@@ -58,7 +54,16 @@ def graph(form: str, hidden: int) -> str:
 }}"""
 
 
-_BODIES = {"op": OP, "products": PRODUCTS}
+def body(form: str, y: str, h: str, hidden: int) -> str:
+    """The nodes of one form, its results named ``y`` and ``h``."""
+    return BODIES[form].format(y=y, h=h, every=f"{y}_every", hidden=hidden)
+
+
+def branch(form: str, hidden: int) -> str:
+    """One form as a branch of an If."""
+    y, h = f"{form}_y", f"{form}_h"
+    ends = f"(float[time,batch,{hidden}] {y}, float[1,batch,{hidden}] {h})"
+    return f"{form}_branch () => {ends} {{{body(form, y, h, hidden)}}}"
 
 
 def write_files(folder: Path) -> None:

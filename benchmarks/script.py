@@ -6,7 +6,6 @@ import argparse
 import datetime
 import importlib.metadata
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.alternate import Comparison, alternate
+from benchmarks.others import Others
 from benchmarks.result import Figure, Result, shown
 from edgeseq.runtime.measuring.machine import machine, versions
 
@@ -53,7 +53,7 @@ def main(script: Script) -> None:
 
 def compare(script: Script, runs: int, steps: int, graph: str | None) -> Result:
     """Write the files, run every subject ``runs`` times, and gather the result."""
-    before = os.getloadavg()[0]
+    others = Others()
     with tempfile.TemporaryDirectory() as folder:
         if graph is not None:
             script.files[graph](Path(folder))
@@ -73,7 +73,7 @@ def compare(script: Script, runs: int, steps: int, graph: str | None) -> Result:
         values=comparison.values,
         machine=machine(),
         versions={**versions(), **_exporting_versions()},
-        load=(round(before, 2), round(os.getloadavg()[0], 2)),
+        others_cores=round(others.cores(), 2),
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
     )
 

@@ -18,10 +18,11 @@ from benchmarks.result import Figure, Wanted
 from benchmarks.script import Script, main
 from edgeseq import runtime
 from edgeseq.contract import METADATA_KEY, Contract
+from edgeseq.runtime.engine import binding_handle, bound_run, run_options
 
 FEATURES, HIDDEN = 64, 128
 WARM_UP = 2_000
-SUBJECTS = ("bare", "stream", "stream_out", "session_run")
+SUBJECTS = ("bare", "inner", "stream", "stream_out", "session_run")
 Step = Callable[[], object]
 
 
@@ -51,7 +52,9 @@ def stepper(subject: str, path: Path, frame: np.ndarray) -> Step:
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     contract = Contract.from_json(session.get_modelmeta().custom_metadata_map[METADATA_KEY])
-    return (session_run if subject == "session_run" else bare)(session, contract, frame)
+    if subject == "session_run":
+        return session_run(session, contract, frame)
+    return bare(session, contract, frame, inner=subject == "inner")
 
 
 def session_run(session: onnxruntime.InferenceSession, contract: Contract, frame: np.ndarray) -> Step:
@@ -67,24 +70,27 @@ def session_run(session: onnxruntime.InferenceSession, contract: Contract, frame
     return step
 
 
-def bare(session: onnxruntime.InferenceSession, contract: Contract, frame: np.ndarray) -> Step:
-    """Two bindings that take turns: no check, no copy in, no copy out."""
+def bare(session: onnxruntime.InferenceSession, contract: Contract, frame: np.ndarray, inner: bool) -> Step:
+    """Two bindings that take turns: no check, no copy in, no copy out.
+
+    ``inner`` goes below onnxruntime's Python wrapper and keeps the run's options, as ``stream.step`` does.
+    """
     place = onnxruntime.OrtValue.ortvalue_from_numpy
     states = [place(np.zeros((1, 1, HIDDEN), np.float32)) for _ in range(2)]
     x, y = place(frame), place(np.zeros((1, 1, HIDDEN), np.float32))
-    bindings = []
-    for side in range(2):
-        binding = session.io_binding()
+    bindings = [session.io_binding() for _ in range(2)]
+    for side, binding in enumerate(bindings):
         binding.bind_ortvalue_input(contract.with_role("frame")[0].name, x)
         binding.bind_ortvalue_output(contract.with_role("output")[0].name, y)
         binding.bind_ortvalue_input(contract.states[0].input, states[side])
         binding.bind_ortvalue_output(contract.states[0].output, states[1 - side])
-        bindings.append(binding)
-    run, side = session.run_with_iobinding, 0
+    handles = [binding_handle(session, binding) for binding in bindings] if inner else bindings
+    run, options = (bound_run(session), run_options()) if inner else (session.run_with_iobinding, None)
+    side = 0
 
     def step() -> None:
         nonlocal side
-        run(bindings[side])
+        run(handles[side], options)
         side ^= 1
 
     return step
@@ -110,13 +116,15 @@ def measure(subject: str, folder: Path, steps: int) -> dict[str, float]:
 
 def figures(found: Comparison) -> tuple[Figure, ...]:
     """Every subject's step, and how far they are apart."""
-    bare, stream, stream_out, session_run = (f"{subject}.step_us" for subject in SUBJECTS)
+    bare, inner, stream, stream_out, session_run = (f"{subject}.step_us" for subject in SUBJECTS)
     return (
         Figure("bare run_with_iobinding", "us", found.of(bare)),
+        Figure("the same below its Python wrapper", "us", found.of(inner)),
         Figure("stream.step", "us", found.of(stream)),
         Figure("stream.step with out=", "us", found.of(stream_out)),
         Figure("session.run, states fed back", "us", found.of(session_run)),
         Figure("stream.step - bare", "us", found.difference(stream, bare), Wanted("at most", 1.4)),
+        Figure("stream.step - the loop below the wrapper", "us", found.difference(stream, inner)),
         Figure("stream.step with out= - bare", "us", found.difference(stream_out, bare)),
         Figure("session.run / stream.step", "ratio", found.ratio(session_run, stream), Wanted("at least", 1.3)),
         Figure("session.run / bare", "ratio", found.ratio(session_run, bare)),
@@ -127,8 +135,10 @@ SCRIPT = Script(
     name="step_overhead",
     title="What a step costs beyond onnxruntime",
     about="One layer of GRU, 64 features to 128, batch 1, one frame per step, back to back. The same file is stepped by"
-    " stream.step (checks and the copied answer included), by a bare loop over two pre-built bindings, and by the usual"
-    " session.run loop. Differences and ratios are taken between neighbouring processes.",
+    " stream.step, checks and the copied answer included; by a bare loop over two pre-built bindings, without either,"
+    " through run_with_iobinding and through the compiled function below it with run options that are kept (as in"
+    " stream.step); and by the usual session.run loop. Differences and ratios are taken between neighbouring"
+    " processes.",
     subjects=SUBJECTS,
     measure=measure,
     figures=figures,

@@ -20,18 +20,20 @@ CHANGING = ("valid", "strided", "even", "drop_front", "drop_back", "pad_front", 
 SUMMARIES = ("mean", "max", "last", "state", "share")
 
 
-def random_chain(generator: random.Random, depth: int, *, keep: bool) -> list[Block]:
+def random_chain(generator: random.Random, depth: int, *, keep: bool, nested: int = 0) -> list[Block]:
     """A chain of ``depth`` blocks; with ``keep`` the whole of it keeps the length."""
-    return [random_block(generator, keep=keep) for _ in range(depth)]
+    return [random_block(generator, keep=keep, nested=nested) for _ in range(depth)]
 
 
-def random_block(generator: random.Random, *, keep: bool) -> Block:
+def random_block(generator: random.Random, *, keep: bool, nested: int) -> Block:
     """One block, drawn with its parameters; residual and concatenated branches hold chains of their own."""
-    roll = generator.random()
-    if roll < 0.18:
-        return ("residual", random_chain(generator, generator.randint(1, 2), keep=True))
-    if roll < 0.28:
-        return ("concat", *(random_chain(generator, generator.randint(1, 2), keep=True) for _ in range(2)))
+    roll = generator.random() if nested < 3 else 0.0
+    if roll > 0.72:
+        branches = 1 if roll > 0.82 else 2
+        chains = (
+            random_chain(generator, generator.randint(1, 2), keep=True, nested=nested + 1) for _ in range(branches)
+        )
+        return ("residual" if branches == 1 else "concat", *chains)
     kind = generator.choice(KEEPING if keep or generator.random() < 0.5 else CHANGING)
     kernel, dilation = generator.randint(1, 4), generator.randint(1, 3)
     return {
@@ -75,7 +77,8 @@ def _part(block: Block) -> nn.Module:
             }
         )
     if kind in ("gru", "lstm", "rnn"):
-        return {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}[kind](CHANNELS, CHANNELS, batch_first=True)
+        classes: dict[str, type[nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
+        return classes[kind](CHANNELS, CHANNELS, batch_first=True)  # type: ignore[arg-type]
     if kind in ("fold", "attention"):
         return nn.Linear(CHANNELS, 3 * CHANNELS if kind == "attention" else CHANNELS)
     if kind == "group":
@@ -102,7 +105,7 @@ def _conv(block: Block) -> nn.Module:
     return nn.Identity()
 
 
-def _run(block: Block, part: Any, x: torch.Tensor) -> torch.Tensor:
+def _run(block: Block, part: Any, x: torch.Tensor) -> Any:
     kind, numbers = block[0], block[1:]
     if kind == "residual":
         return x + part["mix"](part["chains"][0](x))
@@ -125,7 +128,7 @@ def _run(block: Block, part: Any, x: torch.Tensor) -> torch.Tensor:
     return _along_time(kind, numbers, part, x.transpose(1, 2)).transpose(1, 2)
 
 
-def _along_time(kind: str, numbers: Sequence[Any], part: Any, x: torch.Tensor) -> torch.Tensor:
+def _along_time(kind: str, numbers: Sequence[Any], part: Any, x: torch.Tensor) -> Any:
     """``x`` is ``[batch, channels, time]``."""
     if kind == "chomped":
         cut = (numbers[0] - 1) * numbers[1]
@@ -150,7 +153,7 @@ def _along_time(kind: str, numbers: Sequence[Any], part: Any, x: torch.Tensor) -
     return part(x)
 
 
-def _summary(kind: str, x: torch.Tensor, final: nn.Module) -> torch.Tensor:
+def _summary(kind: str, x: torch.Tensor, final: nn.Module) -> Any:
     if kind == "mean":
         return x.mean(1)
     if kind == "max":

@@ -29,6 +29,15 @@ BATCH = 2
 TOLERANCE = 2e-5
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: these sequences are short, and threads that wait for each other take ten times as long."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def specs(row: Model) -> dict[str, InputSpec]:
     """The inputs by dotted name, as the contract names them."""
     found = {}
@@ -155,7 +164,7 @@ def test_stream_gives_what_the_model_computes(row: Model, tmp_path: Path) -> Non
             assert_same([answer[name] for _, name in prompt], [past[place] for place, _ in prompt])
 
 
-@pytest.mark.parametrize("row", rows("elman-tagger", "residual-front-end", "gpt"))
+@pytest.mark.parametrize("row", rows("relu-regressor", "residual-front-end", "trajectory-decoder"))
 def test_portable_files_hold_standard_ops_only(row: Model, tmp_path: Path) -> None:
     module = row.build()
     exported = edgeseq.export(module, inputs=row.inputs, path=tmp_path / "model.onnx", ops="portable")
@@ -170,9 +179,9 @@ def test_portable_files_hold_standard_ops_only(row: Model, tmp_path: Path) -> No
 
 
 def test_order_of_exports_changes_nothing(tmp_path: Path) -> None:
-    ids = ["relu-regressor", "derivatives", "learned-start", "frequency-attention", "dual-path"]
+    ids = ["relu-regressor", "learned-start", "derivatives"]
     files: dict[str, list[bytes]] = {name: [] for name in ids}
-    for turn, order in enumerate((ids, [ids[i] for i in (3, 0, 4, 2, 1)])):
+    for turn, order in enumerate((ids, [ids[i] for i in (2, 0, 1)])):
         for name in order:
             path = tmp_path / f"{name}-{turn}.onnx"
             edgeseq.export(BY_ID[name].build(), inputs=BY_ID[name].inputs, path=path)
@@ -208,7 +217,7 @@ def test_the_comparison_can_fail(wrong: str) -> None:
     right = np.random.default_rng(0).standard_normal((2, 9, 3)).astype(np.float32)
     found = right.copy()
     found[1, 8, 2] += np.float32(1e-4)
-    mistakes = {
+    mistakes: dict[str, list[Array]] = {
         "one value": [found],
         "a frame late": [np.roll(right, 1, axis=1)],
         "type": [right.astype(np.float64)],

@@ -58,8 +58,8 @@ def _dress(axes: Any, document: dict[str, Any]) -> None:
     axes.set_xscale("log")
     axes.set_xlim(first, last * 1.15)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.set_ylim(bottom=0)
-    axes.margins(y=0.2)
+    # Room above the lines for the legend and the word about the context.
+    axes.set_ylim(0, 1.25 * axes.dataLim.ymax)
     axes.set_xlabel("position in the stream (characters so far, log scale)")
     axes.set_ylabel("time of one step (µs)")
     for model in models:

@@ -101,7 +101,15 @@ def notes(document: Found) -> list[str]:
         f"machine: {machine['cpu']}, {machine['usable_cores']} cores; "
         + ", ".join(f"{name} {number}" for name, number in versions.items()),
     ]
+    firsts = [first_step(model) for model in document["models"].values() if model["first_step"]["p50_ns"] is not None]
+    if firsts:
+        lines.append(f"the first step after a reset, not drawn: {' and '.join(firsts)}")
     return lines + [f"doubt: {text}" for text in document["doubts"]]
+
+
+def first_step(model: Found) -> str:
+    """What the step takes that begins a stream: it does more than those after it."""
+    return f"{model['title']} {model['first_step']['p50_ns'] / 1e3:.0f} us"
 
 
 def scored(model: Found) -> str:

@@ -46,11 +46,11 @@ class TemporalBlock(nn.Module):
 
 
 class TemporalConvNet(nn.Module):
-    """Dilations 1, 2, 4, a linear head on every frame."""
+    """Dilations 1 and 2, a linear head on every frame."""
 
     def __init__(self, norm: Callable[[nn.Module], nn.Module], features: int = 5, channels: int = 10) -> None:
         super().__init__()
-        blocks = [TemporalBlock(features if i == 0 else channels, channels, 2**i, norm) for i in range(3)]
+        blocks = [TemporalBlock(features if i == 0 else channels, channels, 2**i, norm) for i in range(2)]
         self.tcn = nn.Sequential(*blocks)
         self.linear = nn.Linear(channels, 3)
 
@@ -87,13 +87,13 @@ class WaveNetBlock(nn.Module):
 
 
 class WaveNet(nn.Module):
-    """Two stacks of dilations 1, 2, 4, 8, summed skips, scores for every sample. Time last."""
+    """Two stacks of dilations 1, 2, 4, summed skips, scores for every sample. Time last."""
 
     def __init__(self, levels: int = 32, channels: int = 8) -> None:
         super().__init__()
         self.levels = levels
         self.inp = nn.Conv1d(levels, channels, 1)
-        self.blocks = nn.ModuleList([WaveNetBlock(channels, 2**i) for _ in range(2) for i in range(4)])
+        self.blocks = nn.ModuleList([WaveNetBlock(channels, 2**i) for _ in range(2) for i in range(3)])
         self.end1 = nn.Conv1d(channels, channels, 1)
         self.end2 = nn.Conv1d(channels, levels, 1)
 

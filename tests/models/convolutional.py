@@ -73,7 +73,8 @@ class ResidualFrontEnd(nn.Module):
         for block in self.blocks:
             h = F.relu(h + block(h))
         y, _ = self.lstm(h.transpose(1, 2))
-        return x - self.out(y)
+        noise: Tensor = self.out(y)
+        return x - noise
 
 
 class StridedEncoder(nn.Module):

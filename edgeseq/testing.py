@@ -1,0 +1,135 @@
+"""The oracle in public: does a module stream, frame by frame, what it computes on whole sequences?"""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgeseq.contract import Contract, Port, resolve_shape
+from edgeseq.errors import VerificationError
+from edgeseq.exporters.capture import capture
+from edgeseq.exporters.rules import FAMILIES
+from edgeseq.exporters.rules.registry import Registry, Rule
+from edgeseq.exporters.stepgraph import StepGraph
+from edgeseq.exporters.torch_stream import TorchStream
+from edgeseq.specs import InputSpec, parse_spec
+
+Tensors = dict[str, torch.Tensor]
+
+
+def check_rule(
+    module: nn.Module,
+    inputs: Mapping[str, str],
+    *,
+    frames: int = 40,
+    batch: int = 3,
+    seed: int = 0,
+    atol: float = 1e-9,
+    rules: Mapping[str, Rule] | None = None,
+) -> Contract:
+    """Stream ``module`` in float64 through its step graph, in torch, and compare with its whole-sequence run.
+
+    ``inputs`` maps the arguments of ``forward`` to specs, as in ``export``; float32 is read as float64, so that what is
+    compared is the transform and not rounding. Every length from ``frames`` over one chunk multiple is run in random
+    chunks. Returns the contract; raises NotStreamable where a rule refuses and VerificationError, with the output, the
+    place and both values, where the stream differs by more than ``atol``.
+    """
+    double = copy.deepcopy(module).double().eval()
+    specs = {name: _widened(parse_spec(text)) for name, text in inputs.items()}
+    graph = StepGraph(capture(double, specs), Registry(FAMILIES, rules))
+    generator = random.Random(seed)
+    contract = TorchStream(graph, batch).contract
+    for length in _lengths(contract, frames):
+        given = _draw(graph, length, batch, generator)
+        with torch.no_grad():
+            whole = torch.utils._pytree.tree_leaves(double(**given))
+        streamed = stream_in_torch(graph, given, random_chunks(length, generator), batch)
+        for port, wanted in zip(contract.with_role("output"), whole, strict=True):
+            _compare(port, streamed[port.name], wanted, length, atol)
+    return contract
+
+
+def stream_in_torch(graph: StepGraph, given: Tensors, chunks: Sequence[int], batch: int) -> Tensors:
+    """Every frame of every output of a step graph run eagerly: the steps' and the flush's, along time."""
+    timed = {item.name: item.spec.time_axis or 0 for item in graph.frames}
+    conditioning = {name: value for name, value in given.items() if name not in timed}
+    stream = TorchStream(graph, batch, conditioning, capacity=sum(chunks) + 64)
+    answers, first = [], 0
+    for size in chunks:
+        answers.append(stream.step({name: given[name].narrow(axis, first, size) for name, axis in timed.items()}))
+        first += size
+    answers.append(stream.flush())
+    return {
+        port.name: answers[-1][port.name]
+        if port.time_axis is None
+        else torch.cat([answer[port.name] for answer in answers], port.time_axis)
+        for port in stream.contract.with_role("output")
+    }
+
+
+def random_chunks(frames: int, generator: random.Random) -> list[int]:
+    """Chunk sizes that add up to ``frames``: single frames and others, a multiple of nothing."""
+    sizes: list[int] = []
+    while sum(sizes) < frames:
+        sizes.append(min(generator.choice([1, 1, 2, 3, 5, 8]), frames - sum(sizes)))
+    return sizes
+
+
+def _widened(spec: InputSpec) -> InputSpec:
+    return InputSpec("float64", spec.shape) if spec.dtype.startswith("float") else spec
+
+
+def _lengths(contract: Contract, frames: int) -> Iterator[int]:
+    """Lengths that the model takes: one for every remainder modulo the chunk multiple."""
+    least = max(frames, contract.min_frames)
+    if contract.max_context is not None:
+        least = max(1, min(least, contract.max_context - contract.chunk.multiple + 1))
+    for length in range(least, least + contract.chunk.multiple):
+        outputs = [port.length(length) for port in contract.with_role("output") if port.length is not None]
+        if None not in outputs:
+            yield length
+
+
+def _draw(graph: StepGraph, frames: int, batch: int, generator: random.Random) -> Tensors:
+    torch_generator = torch.Generator().manual_seed(generator.randrange(2**31))
+    drawn: Tensors = {}
+    for item in graph.captured.inputs:
+        words = {axis: 4 for axis in item.spec.shape if isinstance(axis, str)}
+        shape = resolve_shape(item.spec.shape, {**words, "batch": batch, "time": frames})
+        rows = graph.plan.ranges.get(item.placeholder, 2)
+        drawn[item.name] = (
+            torch.randint(0, rows, shape, generator=torch_generator, dtype=getattr(torch, item.spec.dtype))
+            if "int" in item.spec.dtype
+            else torch.randn(shape, generator=torch_generator, dtype=torch.float64)
+        )
+    return drawn
+
+
+def _compare(port: Port, streamed: torch.Tensor, wanted: Any, length: int, atol: float) -> None:
+    if streamed.numel() == wanted.numel():
+        wanted = wanted.reshape(streamed.shape)
+    where = f"{port.name}, {length} frames"
+    if streamed.shape != wanted.shape:
+        raise VerificationError(
+            "the stream has another shape than the whole",
+            where=where,
+            got=list(streamed.shape),
+            wanted=list(wanted.shape),
+        )
+    if streamed.numel() == 0:
+        return
+    distance = (streamed - wanted).abs().nan_to_num(nan=float("inf")).flatten()
+    worst = int(distance.argmax())
+    if distance[worst] > atol:
+        place = [int(i) for i in torch.unravel_index(torch.tensor(worst), streamed.shape)]
+        raise VerificationError(
+            "the stream differs from the whole",
+            where=f"{where}, at {place}",
+            got=f"{float(streamed.flatten()[worst]):.9g}",
+            wanted=f"{float(wanted.flatten()[worst]):.9g}",
+        )
