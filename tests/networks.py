@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -77,8 +77,8 @@ def _part(block: Block) -> nn.Module:
             }
         )
     if kind in ("gru", "lstm", "rnn"):
-        classes: dict[str, type[nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
-        return classes[kind](CHANNELS, CHANNELS, batch_first=True)  # type: ignore[arg-type]
+        classes: dict[str, Callable[..., nn.Module]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
+        return classes[kind](CHANNELS, CHANNELS, batch_first=True)
     if kind in ("fold", "attention"):
         return nn.Linear(CHANNELS, 3 * CHANNELS if kind == "attention" else CHANNELS)
     if kind == "group":
