@@ -85,7 +85,7 @@ class HandwrittenAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.query(x), self.key(x), self.value(x)
         scores = q @ k.transpose(-2, -1) / 8**0.5  # refused here
-        return torch.softmax(scores, dim=-1) @ v
+        return torch.softmax(scores, dim=-1) @ v  # type: ignore[no-any-return]
 
 
 class MultiheadLayer(nn.Module):
@@ -131,7 +131,7 @@ class SqueezeExcite(nn.Module):
         self.gate = nn.Sequential(nn.Linear(8, 2), nn.ReLU(), nn.Linear(2, 8), nn.Sigmoid())
 
     def forward(self, x: Tensor) -> Tensor:
-        scale = self.gate(x.mean(-1))
+        scale: Tensor = self.gate(x.mean(-1))
         return x * scale.unsqueeze(-1)  # refused here
 
 
@@ -156,7 +156,8 @@ class PositionsFromTheEnd(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         left = torch.arange(x.size(1) - 1, -1, -1)  # refused here
-        return x + self.table(left)
+        places: Tensor = self.table(left)
+        return x + places
 
 
 class FirstFrame(nn.Module):
@@ -287,7 +288,7 @@ class OverFeatures(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         b, t, f, c = x.shape
-        h = self.rnn(x.reshape(b * t, f, c))[0]
+        h: Tensor = self.rnn(x.reshape(b * t, f, c))[0]
         h = self.norm(h).view(b, t, f, c)
         h = h + F.scaled_dot_product_attention(h, h, h)
         h = h.flip(2) + h.roll(1, dims=-1) + h.sort(dim=2).values

@@ -17,7 +17,7 @@ from edgeseq.exporters.step_ops import cached_attention
 aten = torch.ops.aten
 _NOT_CAUSAL = (
     "every frame attends to frames that have not come yet: the attention is not causal",
-    "pass is_causal=True, or export with mode=Window(...)",
+    "pass is_causal=True",
 )
 
 

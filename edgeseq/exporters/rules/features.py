@@ -113,7 +113,7 @@ def _refuse_over_time(step: Step, fact: Timed, axes: list[int]) -> None:
     if fact.axis in axes:
         raise step.refuse(
             "it takes statistics over all time and uses them before the end of the time axis",
-            "normalize over features, use a running statistic, or export with mode=Window(...)",
+            "normalize over features, or use a running statistic",
         )
 
 

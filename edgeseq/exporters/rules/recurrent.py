@@ -78,7 +78,7 @@ def recurrent(
     if bidirectional:
         raise step.refuse(
             "a bidirectional layer reads the future: its backward half starts at the end of all time",
-            "make it unidirectional, or export with mode=Lookahead(...) or mode=Window(...)",
+            "make it unidirectional, or run whole sequences through the model itself",
         )
     if fact.folded:
         raise step.refuse("it runs over time folded with another axis", "give time an axis of its own")

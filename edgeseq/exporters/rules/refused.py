@@ -32,7 +32,7 @@ REFUSALS: dict[Any, tuple[Refusal, str | None]] = {
     aten.flip.default: (
         Refusal(
             "a flip reads the future: its first frame is the last of all time",
-            "drop the flip, or export with mode=Window(...)",
+            "drop the flip",
         ),
         "dims",
     ),

@@ -55,7 +55,7 @@ class Reference:
             tensor = torch.from_numpy(np.ascontiguousarray(array)).to(device)
             tensors[name] = tensor.to(dtype) if tensor.is_floating_point() else tensor
         wide = WideFloats() if dtype is torch.float64 else contextlib.nullcontext()
-        with evaluating(model), torch.no_grad(), wide:
+        with evaluating(model), torch.no_grad(), wide, one_thread():
             result = model(**_nested(tensors))
         leaves = [leaf for leaf in torch.utils._pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
         ports = self.contract.with_role("output")
@@ -67,6 +67,17 @@ class Reference:
                 do="verify with the model that was exported",
             )
         return {port.name: leaf.detach().cpu().numpy() for port, leaf in zip(ports, leaves, strict=True)}
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """One torch thread: sequences this short lose more to handing work out than they gain."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class WideFloats(TorchFunctionMode):
