@@ -88,7 +88,7 @@ class Initial:
 
     ``zeros``; ``fill`` with ``value``; ``data``: ``base64`` of the little-endian values in ``shape``, repeated along
     every axis where ``shape`` is 1 and the state is not; ``conditioning``: the array given for ``port``, or its part
-    ``[index : index + 1]`` along the first axis.
+    ``[index : index + 1]`` along the first axis, with axes of size 1 added or dropped to have the state's shape.
     """
 
     kind: Literal["zeros", "fill", "data", "conditioning"] = "zeros"

@@ -96,7 +96,8 @@ def answers(
 ) -> Iterator[tuple[int, dict[str, Array]]]:
     """After each chunk: the frames so far and the answer by output name. The last is the flush's."""
     conditioning = {name: arrays[name] for name, spec in specs(row).items() if spec.time_axis is None}
-    stream = model.stream(batch=BATCH, conditioning=conditioning or None)
+    batched = any(spec.batch_axis is not None for spec in specs(row).values())
+    stream = model.stream(batch=BATCH if batched else 1, conditioning=conditioning or None)
     taken = 0
     for size in sizes:
         answer = stream.step(between(row, arrays, taken, taken + size))
@@ -132,9 +133,25 @@ def assert_same(found: list[Array], wanted: list[Array], *, folded: bool = False
         np.testing.assert_allclose(one.reshape(other.shape), other, rtol=0, atol=TOLERANCE * scale)
 
 
+#: Models that are not exported yet, and why.
+NOT_YET = {
+    "state-without-layers": "an initial state that is a slice of an input is refused",
+    "placed-words": "repeat of positions over the batch trips over its own check",
+    "unbatched-smoother": "look-ahead without a batch axis: contract and graph disagree on the shape of remaining",
+    "wavenet-without-padding": "a slice x[:, :, -y.size(2):] is not seen to start at a constant",
+}
+
+
 def rows(*ids: str) -> list[Any]:
     """Rows of the table as parameters with readable ids."""
-    return [pytest.param(BY_ID[name], id=name) for name in ids or BY_ID]
+    return [
+        pytest.param(
+            BY_ID[name],
+            id=name,
+            marks=[pytest.mark.xfail(strict=True, reason=NOT_YET[name])] if name in NOT_YET else [],
+        )
+        for name in ids or BY_ID
+    ]
 
 
 # torch says this once per process of every LSTM with a projection on an x86 machine, exported or not.

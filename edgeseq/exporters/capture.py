@@ -209,10 +209,23 @@ def _ordered(model: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
             got=", ".join(inputs),
             wanted=f"names among {', '.join(names)}",
         )
+    parameters = inspect.signature(model.forward).parameters.values()
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [p.name for p in parameters if p.default is inspect.Parameter.empty and p.kind not in variadic]
+    missing = [name for name in needed if name not in inputs]
+    if missing:
+        raise UsageError(
+            f"forward of {type(model).__name__} needs an argument {missing[0]!r}",
+            got=", ".join(inputs),
+            wanted=", ".join(needed),
+            do=f"add {missing[0]} to inputs, with its spec",
+        )
     return {name: _parsed(inputs[name]) for name in names if name in inputs}
 
 
 def _parsed(spec: Any) -> Any:
+    if isinstance(spec, dict):
+        return {key: _parsed(item) for key, item in spec.items()}
     if isinstance(spec, (tuple, list)):
         return tuple(_parsed(item) for item in spec)
     return spec if isinstance(spec, InputSpec) else parse_spec(spec)

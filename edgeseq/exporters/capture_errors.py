@@ -84,7 +84,7 @@ def not_captured(error: Exception) -> CaptureError:
         "cannot capture the model with a symbolic time axis",
         where=user_line(error),
         why=first_lines(error),
-        do="check the input spec against what forward takes; a Python loop or branch over time must go",
+        do="check the input spec against what forward takes; every layer must take any number of frames",
     )
 
 
@@ -96,7 +96,11 @@ def _placed(error: EdgeseqError) -> EdgeseqError:
 def first_lines(error: Exception) -> str:
     """The first two lines of an error's text, cut to a readable length."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:2])[:400] or type(error).__name__
+    text = " ".join(lines[:2])[:400].rstrip(".") or type(error).__name__
+    symbols = list(dict.fromkeys(re.findall(r"\b[su]\d+\b", text)))
+    for number, symbol in enumerate(symbols, 1):
+        text = re.sub(rf"\b{symbol}\b", f"size{number}", text)
+    return text
 
 
 def user_line(error: BaseException) -> str | None:

@@ -17,7 +17,7 @@ def op_name(node: torch.fx.Node) -> str:
     namespace = getattr(node.target, "namespace", "python")
     if (namespace, name) == ("edgeseq", "recurrent"):
         return f"aten.{node.args[3]}"
-    return f"{namespace}.{name}"
+    return f"{namespace}.{re.sub('^_?(native_|fused_|safe_)?|_legit.*$', '', name)}"
 
 
 def module_path(node: torch.fx.Node) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -385,6 +386,8 @@ class Step:
     def refuse(self, why: str, do: str) -> NotStreamable:
         """NotStreamable for the current node: op, module path, source line, reason, remedy."""
         assert self.node is not None
+        for symbol, axis in self.captured.axes.items():
+            why = re.sub(rf"\b{symbol}\b", axis, why)
         path = module_path(self.node)
         place = ", ".join(part for part in (source_line(self.node), "axis time") if part)
         return NotStreamable(

@@ -130,7 +130,7 @@ class TorchStream:
             if given is None:
                 return torch.zeros(shape, dtype=dtype)
             index = state.initial.index
-            return given.clone() if index is None else given[index : index + 1].clone()
+            return (given if index is None else given[index : index + 1]).reshape(shape).clone()
         return _value(state.initial, shape, dtype)
 
 

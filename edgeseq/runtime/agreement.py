@@ -99,8 +99,8 @@ def _check_port(contract: Contract, port: Port, where: str) -> None:
         raise _disagree(where, f"{port.name} overlaps the previous chunk, which this runtime cannot do")
     if port.role == "constant" and port.default is None:
         raise _disagree(where, f"{port.name} is constant and has no value")
-    if port.role == "control" and (port.dtype, port.shape) != ("int64", ("batch",)):
-        raise _disagree(where, f"{port.name} must be int64 [batch]", got=f"{port.dtype} {show(port.shape)}")
+    if port.role == "control" and (port.dtype != "int64" or port.shape not in (("batch",), (1,))):
+        raise _disagree(where, f"{port.name} must be int64 [batch] or [1]", got=f"{port.dtype} {show(port.shape)}")
 
 
 def dtype_of(text: str) -> str:

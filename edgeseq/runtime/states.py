@@ -37,7 +37,7 @@ class States:
         self._states = states
         self._device = device
         self._sizes = sizes
-        self._initial = {state.name: initial_array(state, conditioning) for state in states}
+        self._initial = {state.name: initial_array(state, conditioning, sizes) for state in states}
         self._sides: tuple[dict[str, Buffer], dict[str, Buffer]] = ({}, {})
         self.grows = any("capacity" in state.shape for state in states)
         for state in states:
@@ -117,12 +117,13 @@ def _entries(state: State, base_frames: int) -> int:
     return -(-base_frames * state.ratio.numerator // state.ratio.denominator)
 
 
-def initial_array(state: State, conditioning: Mapping[str, Array]) -> Array:
+def initial_array(state: State, conditioning: Mapping[str, Array], sizes: Mapping[str, int]) -> Array:
     """The state's initial value, with size 1 along every axis on which it does not vary."""
     initial = state.initial
     if initial.kind == "conditioning" and initial.port is not None:
         given = conditioning[initial.port]
-        return given if initial.index is None else given[initial.index : initial.index + 1]
+        part = given if initial.index is None else given[initial.index : initial.index + 1]
+        return part.reshape(resolve_shape(state.shape, sizes))
     if initial.kind == "data":
         return _decode(initial, state)
     return np.full((1,) * len(state.shape), initial.value or 0, dtype=state.dtype)
@@ -160,6 +161,8 @@ def check_initial(state: State, conditioning: Mapping[str, tuple[str, tuple[Axis
             raise ContractError(
                 "broken contract", where=f"states, {state.name}.initial", got=dtype, wanted=f"dtype {state.dtype}"
             )
+        same = [axis for axis in shape if axis != 1] == [axis for axis in state.shape if axis != 1]
+        shape = state.shape if same else shape
     elif state.initial.kind == "data":
         shape = _decode(state.initial, state).shape
     if shape is None:

@@ -129,6 +129,19 @@ MODELS = (
         "the initial state is a parameter, repeated for the batch",
     ),
     Model(
+        "state-without-layers",
+        stateful.StateWithoutLayers,
+        {"x": "float32[batch,time,6]", "top": "float32[batch,10]", "below": "float32[2,batch,10]"},
+        "states in the layouts that people choose: unsqueezed, and sliced from a stack",
+    ),
+    Model(
+        "placed-words",
+        recurrent.PlacedWords,
+        {"tokens": "int64[batch,time]"},
+        "arange(t) repeated for the batch",
+        below=30,
+    ),
+    Model(
         "sentiment-last-step",
         classifiers.SentimentLast,
         {"tokens": "int64[batch,time]"},
@@ -237,6 +250,13 @@ MODELS = (
         "2-d convolutions with time last; strided over frequency, which is not time",
         delay=3,  # 1 + 2
     ),
+    Model(
+        "unbatched-smoother",
+        convolutional.Smoother,
+        {"wave": "float32[time]"},
+        "no batch axis at all, look-ahead, a transposed output and a maximum",
+        delay=3,  # (7 - 1) / 2
+    ),
     Model("tcn", causal.tcn, {"x": "float32[batch,time,5]"}, "padded on both sides and chomped, new weight norm"),
     Model("tcn-old-weight-norm", causal.old_tcn, {"x": "float32[batch,time,5]"}, "the old weight norm: a hook"),
     Model(
@@ -245,6 +265,13 @@ MODELS = (
         {"samples": "int64[batch,time]"},
         "pads of different dilations, gates by chunk, skips summed from zeros_like",
         below=32,
+    ),
+    Model(
+        "wavenet-without-padding",
+        causal.ValidWaveNet,
+        {"x": "float32[batch,6,time]"},
+        "residuals and skips cropped by x[:, :, -y.size(2):]",
+        delay=7,  # frame j is of the newest T - 7 frames: it reads up to j + 7
     ),
     Model(
         "causal-denoiser",

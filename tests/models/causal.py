@@ -106,6 +106,25 @@ class WaveNet(nn.Module):
         return self.end2(F.relu(self.end1(F.relu(skips))))  # type: ignore[no-any-return]
 
 
+class ValidWaveNet(nn.Module):
+    """The early form: convolutions without padding, residual and skip cropped to the newest frames by size."""
+
+    def __init__(self, channels: int = 6) -> None:
+        super().__init__()
+        self.dilations = (1, 2, 4)
+        self.convs = nn.ModuleList([nn.Conv1d(channels, 2 * channels, 2, dilation=d) for d in self.dilations])
+        self.skips = nn.ModuleList([nn.Conv1d(channels, 4, 1) for _ in self.dilations])
+
+    def forward(self, x: Tensor) -> Tensor:
+        length = x.size(2) - sum(self.dilations)
+        total = torch.zeros(())
+        for conv, skip in zip(self.convs, self.skips, strict=True):
+            y = F.glu(conv(x), dim=1)
+            total = total + skip(y)[:, :, -length:]
+            x = y + x[:, :, -y.size(2) :]
+        return total
+
+
 class CausalConv1d(nn.Conv1d):
     """A subclass that pads in front before it convolves, as many repositories have it."""
 

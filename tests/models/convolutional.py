@@ -183,3 +183,16 @@ class SpectrogramConvs(nn.Module):
         x = torch.log1p(spectrogram.abs()).unsqueeze(1)
         x = F.relu(self.conv2(F.relu(self.conv1(x))))
         return self.fc(x.flatten(1, 2).transpose(1, 2))  # type: ignore[no-any-return]
+
+
+class Smoother(nn.Module):
+    """One recording without a batch axis: pre-emphasis, a centred filter, the loudest answer so far."""
+
+    def __init__(self, taps: int = 7) -> None:
+        super().__init__()
+        self.filter = nn.Conv1d(1, 3, taps, padding=taps // 2)
+
+    def forward(self, wave: Tensor) -> tuple[Tensor, Tensor]:
+        sharper = wave - 0.97 * F.pad(wave, (1, 0))[:-1]
+        y: Tensor = self.filter(sharper[None, None])[0]
+        return y.t(), y.amax(dim=1)

@@ -92,3 +92,19 @@ class DeepGRU(nn.Module):
             y, _ = gru(h)
             h = h + self.drop(y)
         return torch.sigmoid(self.out(h)) * x
+
+
+class PlacedWords(nn.Module):
+    """Words and their places, the places repeated for the batch as BERT ports do, then a GRU."""
+
+    def __init__(self, words: int = 30, longest: int = 80, width: int = 10) -> None:
+        super().__init__()
+        self.word, self.place = nn.Embedding(words, width), nn.Embedding(longest, width)
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.gru = nn.GRU(width, width, batch_first=True)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        batch, length = tokens.shape
+        places = torch.arange(0, length).unsqueeze(0).repeat(batch, 1).to(tokens.device)
+        y: Tensor = self.gru(self.norm(self.word(tokens) + self.place(places)))[0]
+        return y

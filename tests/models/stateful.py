@@ -80,3 +80,19 @@ class LearnedStart(nn.Module):
         h0 = self.start.repeat(1, x.shape[0], 1)
         y: Tensor = self.gru(x, h0)[0]
         return y
+
+
+class StateWithoutLayers(nn.Module):
+    """A two-layer stack of single GRUs whose states come and go as ``[batch, hidden]`` and as one stacked tensor."""
+
+    def __init__(self, features: int = 6, hidden: int = 10) -> None:
+        super().__init__()
+        self.first = nn.GRU(features, hidden, batch_first=True)
+        self.second = nn.GRU(hidden, hidden, batch_first=True)
+        self.third = nn.GRU(hidden, hidden, batch_first=True)
+
+    def forward(self, x: Tensor, top: Tensor, below: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        y, h1 = self.first(x, below[0:1])
+        y, h2 = self.second(y, below[1:2])
+        y, h3 = self.third(y, top.unsqueeze(0))
+        return y, h3.squeeze(0), torch.cat([h1, h2], dim=0)

@@ -198,14 +198,40 @@ def _initial(
     """The state before the first frame: the same for every row, or an input handed straight to the layer."""
     if isinstance(fact, Timed) or (isinstance(fact, Static) and not fact.conditioned):
         return value[layer : layer + 1, :1] if step.planning else None
-    source = step.node.args[1][which]  # type: ignore[union-attr, index]
-    given = next((item for item in step.captured.inputs if getattr(source, "name", None) == item.placeholder), None)
-    if given is None:
+    name, index = _source(step.node.args[1][which])  # type: ignore[union-attr, index]
+    given = next((item for item in step.captured.inputs if name == item.placeholder), None)
+    if given is None or (index is not None and layers > 1):
         raise step.refuse(
             "its initial state is computed from an input",
             "pass the initial state itself as the input, as in forward(x, h0)",
         )
-    return Initial(kind="conditioning", port=given.name, index=layer if layers > 1 else None)
+    return Initial(kind="conditioning", port=given.name, index=layer if layers > 1 else index)
+
+
+def _source(node: Any) -> tuple[str | None, int | None]:
+    """The placeholder that a state comes from untouched, and which entry of its first axis it is (None: all)."""
+    index = None
+    while isinstance(node, torch.fx.Node) and node.op == "call_function":
+        picked = _entry(node)
+        if node.target not in _ONES_ONLY and (picked is None or index is not None):
+            return None, None
+        index = picked if index is None else index
+        node = node.args[0]
+    return getattr(node, "name", None), index
+
+
+def _entry(node: torch.fx.Node) -> int | None:
+    """The entry of the first axis that a select or a slice of one keeps."""
+    if node.target not in (aten.select.int, aten.slice.Tensor) or node.args[1] != 0:
+        return None
+    first = node.args[2]
+    single = node.target is aten.select.int or node.args[2:] == (first, (first or 0) + 1)  # type: ignore[operator]
+    return first if single and isinstance(first, int) and first >= 0 else None
+
+
+aten = torch.ops.aten
+#: Views that only add or drop axes of size one where they stand between an input and a recurrent call.
+_ONES_ONLY = (aten.unsqueeze.default, aten.squeeze.dim, aten.squeeze.dims, aten.contiguous.default, aten.clone.default)
 
 
 RULES = {torch.ops.edgeseq.recurrent.default: recurrent}

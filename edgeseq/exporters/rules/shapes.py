@@ -148,7 +148,13 @@ def repeat(step: Step, facts: Any, x: torch.Tensor, repeats: Any) -> tuple[Any, 
     if repeats[fact.axis + missing] != 1:
         raise step.refuse("it repeats the whole sequence", "repeat along another axis")
     placed = (fact.axis + missing, fact.outer, fact.inner)
-    return _view(step, fact, x, shape, placed, lambda _, v: v.repeat(repeats))
+    return _view(step, fact, x, shape, placed, lambda look, v: v.repeat(_times(look, v, placed[0])))
+
+
+def _times(sizes: list[Any], value: torch.Tensor, time_axis: int) -> list[Any]:
+    """How often to repeat each axis to reach the looked-up sizes."""
+    before = [1] * (len(sizes) - value.dim()) + list(value.shape)
+    return [1 if axis == time_axis else size // own for axis, (size, own) in enumerate(zip(sizes, before, strict=True))]
 
 
 def _plain(step: Step, repeats: Any) -> list[Size]:

@@ -14,7 +14,7 @@ from edgeseq.exporters.rules.positions import table_rows
 from edgeseq.exporters.rules.schema import bound, result_shape
 from edgeseq.exporters.rules.shapes import concatenate
 from edgeseq.exporters.step import Step
-from edgeseq.exporters.symbols import Size
+from edgeseq.exporters.symbols import Size, simplest
 
 aten = torch.ops.aten
 
@@ -23,7 +23,8 @@ def cut(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> t
     """A slice. Along time, frames dropped in front are a delay, frames dropped at the end shorten the length."""
     named = bound(step, (x, *args), kwargs)
     fact, shape = facts[0], result_shape(step)
-    dim, first, stride = named["dim"] % len(fact.shape), named["start"] or 0, named["step"]
+    dim, stride = named["dim"] % len(fact.shape), named["step"]
+    first = _from_the_start(step, named["start"] or 0, fact.shape[dim])
     if isinstance(fact, Static):
         if isinstance(first, Scalar):
             raise step.refuse("a table is read from its end backwards in time", "read it from its start")
@@ -58,6 +59,15 @@ def cut(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> t
     if stride != 1:
         raise step.refuse("it skips frames", "use a strided convolution or average pooling")
     return _dropped(step, x, fact.with_(shape=shape, length=length, position=None), first)
+
+
+def _from_the_start(step: Step, first: Any, size: Size) -> Any:
+    """A start that is computed from sizes and is a constant all the same: ``-(T - 2)`` of T frames is 2."""
+    if not isinstance(first, Scalar):
+        return first
+    length = step.captured.length(simplest(-first.size)) if not isinstance(first.size, int) else None
+    counted = simplest(size + first.size) if length is not None else first.size
+    return counted if isinstance(counted, int) and counted >= 0 else first
 
 
 def _dropped(step: Step, x: torch.Tensor, fact: Timed, frames: int) -> tuple[torch.Tensor, Timed]:

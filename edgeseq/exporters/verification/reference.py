@@ -124,15 +124,22 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def _nested(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """``{"state.0": h, "state.1": c}`` as ``{"state": (h, c)}``."""
+    """``{"state.0": h, "bag.audio": x}`` as ``{"state": (h,), "bag": {"audio": x}}``."""
     nested: dict[str, Any] = {}
     for name, tensor in tensors.items():
-        argument, dot, _ = name.partition(".")
-        if dot:
-            nested.setdefault(argument, []).append(tensor)
-        else:
-            nested[argument] = tensor
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in nested.items()}
+        *path, last = name.split(".")
+        place = nested
+        for word in path:
+            place = place.setdefault(word, {})
+        place[last] = tensor
+    return {name: _with_tuples(value) for name, value in nested.items()}
+
+
+def _with_tuples(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    inner = {key: _with_tuples(item) for key, item in value.items()}
+    return tuple(inner.values()) if all(key.isdigit() for key in inner) else inner
 
 
 def draw(contract: Contract, frames: int, batch: int, seed: int) -> Arrays:
