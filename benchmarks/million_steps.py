@@ -47,8 +47,10 @@ def measure(subject: str, folder: Path, steps: int) -> dict[str, float]:
 def figures(found: Comparison) -> tuple[Figure, ...]:
     """Both kinds of growth; a handful of blocks are this script's own numbers."""
     return (
-        Figure("resident memory added", "KiB", found.of("stream.resident_kib"), Wanted("less than", 1024)),
-        Figure("Python memory blocks added", "blocks", found.of("stream.left_blocks"), Wanted("less than", 100)),
+        Figure("resident memory added", "KiB", found.of("stream.resident_kib"), Wanted("less than", 1024, every=True)),
+        Figure(
+            "Python memory blocks added", "blocks", found.of("stream.left_blocks"), Wanted("less than", 100, every=True)
+        ),
     )
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
-from benchmarks.result import Figure, Result, shown
+from benchmarks.result import Figure, Result, shown, wanted_text
 
 HEAD = """\
 # Figures
 
 Made by `python -m benchmarks.figures`, which runs every script at its default size; the numbers behind each table are
 in `benchmarks/results`. A figure is the median over fresh processes that take turns, its range their least and
-greatest value; a step is the median of one process's steps.
+greatest value; a step is the median of one process's steps. onnxruntime's telemetry is off in all of them.
 """
 
 
@@ -26,39 +27,44 @@ def page(results: Sequence[Result]) -> str:
 
 def _made_by(results: Sequence[Result]) -> str:
     machine, versions = results[0].machine, results[0].versions
-    cores = f"{machine['usable_cores']} of {machine['cores']} cores"
     busiest = max(result.others_cores for result in results)
-    return (
-        f"- Machine: {machine['cpu']}, {machine['architecture']}, {cores}, {machine['system']}; shared: other programs"
-        f" kept up to {busiest:.1f} cores busy meanwhile\n"
-        f"- Versions: {', '.join(f'{name} {version}' for name, version in versions.items())}\n"
-        f"- Date: {max(result.date for result in results)}\n"
-    )
+    lines = [
+        f"- Machine: {machine['cpu']}, {machine['architecture']}, {machine['usable_cores']} of {machine['cores']}"
+        f" cores, {machine['system']}; other programs kept up to {busiest:.1f} cores busy",
+        f"- Versions: {', '.join(f'{name} {version}' for name, version in versions.items())}",
+        f"- Date: {max(result.date for result in results)}",
+    ]
+    return "\n".join(_wrapped(line, "  ") for line in lines) + "\n"
 
 
 def _section(result: Result) -> str:
-    settings = ", ".join(
-        f"{name} {value:,}" if isinstance(value, int) else f"{name} {value}" for name, value in result.settings.items()
-    )
-    rows = [_row(figure) for figure in result.figures]
-    doubts = "".join(f"\nDoubtful: {doubt}.\n" for doubt in result.doubts)
+    settings = ", ".join(f"{name} {_setting(value)}" for name, value in result.settings.items())
+    doubts = [f"- Doubtful: {doubt}" for doubt in result.doubts]
     return "\n".join(
         [
             f"## {result.title}\n",
-            f"{result.about}\n",
+            f"{_wrapped(result.about)}\n",
             f"Again: `python -m benchmarks.{result.script}` ({settings})\n",
             "| figure | wanted | median | range | |",
             "| --- | --- | ---: | ---: | --- |",
-            *rows,
-            doubts,
+            *map(_row, result.figures),
+            "",
+            *([*doubts, ""] if doubts else []),
         ]
     )
 
 
+def _setting(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
 def _row(figure: Figure) -> str:
-    found, unit = figure.found, "" if figure.unit == "ratio" else f" {figure.unit}"
-    times = "x" if figure.unit == "ratio" else ""
-    wanted = "" if figure.wanted is None else f"{figure.wanted}{times}{unit}"
+    found = figure.found
+    times, unit = ("x", "") if figure.unit == "ratio" else ("", f" {figure.unit}")
     verdict = {None: "", True: "holds", False: "**missed**"}[figure.holds]
     median, least, most = (f"{shown(value)}{times}" for value in (found.median, found.least, found.most))
-    return f"| {figure.name} | {wanted} | {median}{unit} | {least} to {most} | {verdict} |"
+    return f"| {figure.name} | {wanted_text(figure)} | {median}{unit} | {least} to {most} | {verdict} |"
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

@@ -14,23 +14,24 @@ VERSION = 1
 
 #: Cores that others may keep busy before a result is doubtful.
 QUIET_CORES = 0.2
+#: Times of fresh processes that differ by more than this factor make a result doubtful.
+STEADY_WITHIN = 1.25
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a figure's median must be."""
+    """What a figure's median must be; with ``every``, what it must be in every run."""
 
     kind: Literal["at most", "at least", "less than"]
     value: float
+    every: bool = False
 
-    def holds(self, value: float) -> bool:
-        """Whether ``value`` is as wanted."""
+    def holds(self, found: Spread) -> bool:
+        """Whether ``found`` is as wanted."""
         if self.kind == "at least":
-            return value >= self.value
+            return (found.least if self.every else found.median) >= self.value
+        value = found.most if self.every else found.median
         return value <= self.value if self.kind == "at most" else value < self.value
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.value:,g}"
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,8 @@ class Figure:
 
     @property
     def holds(self) -> bool | None:
-        """Whether the median is as wanted; None where nothing is."""
-        return None if self.wanted is None else self.wanted.holds(self.found.median)
+        """Whether it is as wanted; None where nothing is."""
+        return None if self.wanted is None else self.wanted.holds(self.found)
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,14 @@ class Result:
     @property
     def doubts(self) -> tuple[str, ...]:
         """Reasons not to trust the figures, in words."""
-        cores = int(self.machine["usable_cores"])
-        if self.others_cores <= QUIET_CORES:
-            return ()
-        return (f"other programs kept {self.others_cores:.1f} of the machine's {cores} cores busy meanwhile",)
+        found = []
+        if self.others_cores > QUIET_CORES:
+            cores = self.machine["usable_cores"]
+            found.append(f"other programs kept {self.others_cores:.1f} of the machine's {cores} cores busy meanwhile")
+        for name, values in self.values.items():
+            if name.endswith(("_us", "_s")) and max(values) > STEADY_WITHIN * min(values):
+                found.append(f"{name}: one process took {max(values) / min(values):.2f} times as long as another")
+        return tuple(found)
 
     def to_json(self) -> str:
         """The result as JSON text."""
@@ -97,6 +102,15 @@ def _figure(written: dict[str, Any]) -> Figure:
     return Figure(
         written["name"], written["unit"], Spread(**written["found"]), None if wanted is None else Wanted(**wanted)
     )
+
+
+def wanted_text(figure: Figure) -> str:
+    """What is wanted of a figure, in words; empty where nothing is."""
+    wanted = figure.wanted
+    if wanted is None:
+        return ""
+    unit = "x" if figure.unit == "ratio" else f" {figure.unit}"
+    return f"{wanted.kind} {wanted.value:,g}{unit}{' in every run' if wanted.every else ''}"
 
 
 def shown(value: float) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.alternate import Comparison, alternate
 from benchmarks.others import Others
-from benchmarks.result import Figure, Result, shown
+from benchmarks.result import Figure, Result, shown, wanted_text
 from edgeseq.runtime.measuring.machine import machine, versions
 
 
@@ -107,7 +107,7 @@ def _text(result: Result) -> str:
         line = f"  {figure.name:46} {shown(found.median):>8} {figure.unit:6}"
         line += f" ({shown(found.least)} to {shown(found.most)})"
         if figure.wanted is not None:
-            line += f"   wanted: {figure.wanted}{'' if figure.holds else ', MISSED'}"
+            line += f"   wanted: {wanted_text(figure)}{'' if figure.holds else ', MISSED'}"
         lines.append(line)
     lines += [f"  doubtful: {doubt}" for doubt in result.doubts]
     return "\n".join(lines) + "\n"

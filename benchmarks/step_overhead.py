@@ -1,6 +1,6 @@
 """What ``stream.step`` costs on a GRU-128 beside a bare bound loop and the usual ``session.run`` loop.
 
-python -m benchmarks.step_overhead [--runs 15] [--graph exported|handmade] [--json out.json]
+python -m benchmarks.step_overhead [--runs 21] [--graph exported|handmade] [--json out.json]
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ SCRIPT = Script(
     subjects=SUBJECTS,
     measure=measure,
     figures=figures,
-    runs=15,
+    runs=21,
     steps=20_000,
     files={"exported": write_exported, "handmade": write_handmade},
 )

@@ -185,7 +185,8 @@ def length_of(length: Length, base_frames: torch.Tensor) -> torch.Tensor:
     if length.period == 1:
         frames = base_frames * length.frames if length.frames != 1 else base_frames
         return frames + length.at[0] if length.at[0] else frames
-    whole = torch.div(base_frames, length.period, rounding_mode="floor")
+    # torch.div(rounding_mode="floor") would be lowered through float32, which cannot hold these counts
+    whole = torch.floor_divide(base_frames, length.period)
     rest = base_frames - whole * length.period
     offsets = torch.tensor([0 if offset is None else offset for offset in length.at], device=base_frames.device)
     return whole * length.frames + offsets[rest]

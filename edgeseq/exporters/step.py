@@ -291,7 +291,7 @@ class Step:
         if key not in self._memo:
             first = self.position(start)
             if ratio != 1:
-                first = torch.div(first * ratio.numerator, ratio.denominator, rounding_mode="floor")
+                first = torch.floor_divide(first * ratio.numerator, ratio.denominator)
             self._memo[key] = first[:, None] + torch.arange(frames, device=self.device)
         return self._memo[key]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -123,7 +124,8 @@ def initial_array(state: State, conditioning: Mapping[str, Array], sizes: Mappin
     if initial.kind == "conditioning" and initial.port is not None:
         given = conditioning[initial.port]
         part = given if initial.index is None else given[initial.index : initial.index + 1]
-        return part.reshape(resolve_shape(state.shape, sizes))
+        shape = resolve_shape(state.shape, sizes)
+        return part.reshape(shape) if part.size == math.prod(shape) else part
     if initial.kind == "data":
         return _decode(initial, state)
     return np.full((1,) * len(state.shape), initial.value or 0, dtype=state.dtype)
