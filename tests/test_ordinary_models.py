@@ -133,25 +133,9 @@ def assert_same(found: list[Array], wanted: list[Array], *, folded: bool = False
         np.testing.assert_allclose(one.reshape(other.shape), other, rtol=0, atol=TOLERANCE * scale)
 
 
-#: Models that are not exported yet, and why.
-NOT_YET = {
-    "state-without-layers": "an initial state that is a slice of an input is refused",
-    "placed-words": "repeat of positions over the batch trips over its own check",
-    "unbatched-smoother": "look-ahead without a batch axis: contract and graph disagree on the shape of remaining",
-    "wavenet-without-padding": "a slice x[:, :, -y.size(2):] is not seen to start at a constant",
-}
-
-
 def rows(*ids: str) -> list[Any]:
     """Rows of the table as parameters with readable ids."""
-    return [
-        pytest.param(
-            BY_ID[name],
-            id=name,
-            marks=[pytest.mark.xfail(strict=True, reason=NOT_YET[name])] if name in NOT_YET else [],
-        )
-        for name in ids or BY_ID
-    ]
+    return [pytest.param(BY_ID[name], id=name) for name in ids or BY_ID]
 
 
 # torch says this once per process of every LSTM with a projection on an x86 machine, exported or not.

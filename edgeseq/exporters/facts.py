@@ -5,11 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil
+from typing import NamedTuple
 
 import torch
 
 from edgeseq.contract import Length
 from edgeseq.exporters.symbols import Shape, Size
+
+
+class Place(NamedTuple):
+    """Where time is in a shape: along ``axis``, whose size is ``outer * frames * inner``."""
+
+    axis: int
+    outer: Size = 1
+    inner: Size = 1
+
+    def at(self, axis: int) -> Place:
+        """The same fold along another axis."""
+        return Place(axis, self.outer, self.inner)
 
 
 @dataclass(frozen=True)
@@ -68,6 +81,11 @@ class Timed:
     def ratio(self) -> Fraction:
         """Frames per base frame."""
         return self.length.ratio
+
+    @property
+    def place(self) -> Place:
+        """Where time is in the shape."""
+        return Place(self.axis, self.outer, self.inner)
 
     @property
     def head_frames(self) -> int:

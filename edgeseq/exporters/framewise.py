@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from edgeseq.exporters.alignment import align, frames_in, settle
-from edgeseq.exporters.facts import Fact, Scalar, Static, Summary, Timed
-from edgeseq.exporters.symbols import Shape, Size, quotient
+from edgeseq.exporters.facts import Fact, Place, Scalar, Static, Summary, Timed
+from edgeseq.exporters.symbols import Shape, quotient
 
 if TYPE_CHECKING:
     from edgeseq.exporters.step import Step
@@ -39,21 +39,21 @@ def framewise(
     facts: Sequence[Any],
     args: Sequence[Any],
     *,
-    shape: Shape,
-    axis: int,
-    outer: Size = 1,
-    inner: Size = 1,
+    place: Place,
     op: Op,
+    shape: Shape | None = None,
     rows: Rows = "map",
     position: tuple[int, int] | None = None,
 ) -> tuple[Any, Timed]:
     """Replay an op that mixes no frames.
 
-    ``args`` may nest lists; timed values among them are brought to one delay first. ``shape`` is the captured shape of
-    the result, whose time is at ``axis``, folded as ``outer * frames * inner``. ``rows``: how positions,
+    ``args`` may nest lists; timed values among them are brought to one delay first. ``place`` is where time is in the
+    result, ``shape`` the result's captured shape (by default the current node's). ``rows``: how positions,
     one row per stream, go through the op: mapped over, lined up with the batch by the broadcasting rules, or as one
     more leading axis that the op does not mind.
     """
+    assert step.node is not None
+    shape = step.captured.shape(step.node.meta["val"]) if shape is None else shape
     leaves, leaf_facts = flatten(args), flatten(facts)
     timed = [i for i, fact in enumerate(leaf_facts) if isinstance(fact, Timed)]
     dated = align(step, [(leaves[i], leaf_facts[i]) for i in timed])
@@ -62,7 +62,7 @@ def framewise(
     for i, (value, fact) in zip(timed, dated, strict=True):
         leaves[i], leaf_facts[i] = value, fact
     first = next((fact for _, fact in dated if not fact.uniform), dated[0][1])
-    scaled = _scale(step, first, shape, axis, outer, inner)
+    scaled = _scale(step, first, shape, place)
     frames = frames_in(step, *dated[[fact for _, fact in dated].index(first)])
     result_frames = _rescaled(frames, first, scaled)
     value, rowed = _run(step, op, args, leaves, leaf_facts, scaled, result_frames, rows)
@@ -72,8 +72,9 @@ def framewise(
     return value, _head(step, op, args, leaves, leaf_facts, first, fact)
 
 
-def _scale(step: Step, first: Timed, shape: Shape, axis: int, outer: Size, inner: Size) -> Timed:
+def _scale(step: Step, first: Timed, shape: Shape, place: Place) -> Timed:
     """The result's fact; its length may be a multiple or a fraction of the operand's (a reshape that divides time)."""
+    axis, outer, inner = place
     whole = quotient(shape[axis], outer) if outer != 1 else shape[axis]
     size = quotient(whole, inner) if inner != 1 and whole is not None else whole
     length = step.captured.length(size) if size is not None else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import os
 import re
 from collections.abc import Callable
 from typing import Any
@@ -42,6 +43,8 @@ def onnxruntime() -> Any:
             why="the two wheels overwrite each other's files",
             do="run pip uninstall -y onnxruntime onnxruntime-gpu, then pip install 'edgeseq[cpu]' or 'edgeseq[gpu]'",
         )
+    # From 1.29 on its Linux wheels report usage over the network, from a thread of their own, unless told not to.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime as package
     except ImportError as error:

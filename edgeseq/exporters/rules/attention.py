@@ -52,10 +52,7 @@ def _whole(step: Step, facts: Any, args: Any, kwargs: Any, named: dict[str, Any]
         step,
         facts[:3],
         args[:3],
-        shape=result_shape(step),
-        axis=timed.axis,
-        outer=timed.outer,
-        inner=timed.inner,
+        place=timed.place,
         op=lambda _, *operands: op(*operands, *rest, **kwargs),
     )
 

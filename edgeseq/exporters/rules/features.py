@@ -58,9 +58,7 @@ def same_axes(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, A
             facts,
             args,
             shape=result_shape(step, index),
-            axis=fact.axis,
-            outer=fact.outer,
-            inner=fact.inner,
+            place=fact.place,
             op=lambda _, *operands: _pick(op(*operands, **kwargs), index),
         )
 
@@ -97,10 +95,7 @@ def one_hot(step: Step, facts: Any, x: torch.Tensor, classes: int = -1) -> tuple
         step,
         facts[:1],
         [x],
-        shape=result_shape(step),
-        axis=fact.axis,
-        outer=fact.outer,
-        inner=fact.inner,
+        place=fact.place,
         op=lambda _, v: (v.unsqueeze(-1) == numbers).to(torch.int64),
     )
 

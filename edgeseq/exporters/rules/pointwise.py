@@ -6,45 +6,41 @@ from typing import Any
 
 import torch
 
-from edgeseq.exporters.facts import Scalar, Timed
+from edgeseq.exporters.facts import Place, Scalar, Timed
 from edgeseq.exporters.framewise import flatten, framewise
 from edgeseq.exporters.rules.schema import bound, result_shape, target
 from edgeseq.exporters.step import Step
-from edgeseq.exporters.symbols import Size
 
 aten = torch.ops.aten
 
 
 def pointwise(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, Timed]:
     """Replay an elementwise op; operands that come later than others wait for nothing, the others are delayed."""
-    shape = result_shape(step)
     leaves = flatten(facts)
     if any(isinstance(fact, Scalar) for fact in leaves):
         raise step.refuse(
             "it uses the length of the whole sequence (time) before its end",
             "use the number of frames so far, or return a value without a time axis",
         )
-    axis, outer, inner = common_axis(step, leaves, len(shape))
+    place = common_place(step, leaves, len(result_shape(step)))
     op = target(step)
     return framewise(
         step,
         facts,
         args,
-        shape=shape,
-        axis=axis,
-        outer=outer,
-        inner=inner,
+        place=place,
         op=lambda _, *operands: op(*operands, **kwargs),
         rows="broadcast",
     )
 
 
-def common_axis(step: Step, facts: list[Any], rank: int) -> tuple[int, Size, Size]:
+def common_place(step: Step, facts: list[Any], rank: int) -> Place:
     """Where time stands in the broadcast of some operands, and how it is folded."""
     timed = [fact for fact in facts if isinstance(fact, Timed)]
     certain = [fact for fact in timed if not fact.uniform] or timed
-    places = {(fact.axis + rank - len(fact.shape), fact.outer, fact.inner) for fact in certain}
-    places |= {(fact.axis + rank - len(fact.shape), *next(iter(places))[1:]) for fact in timed if fact.uniform}
+    places = {fact.place.at(fact.axis + rank - len(fact.shape)) for fact in certain}
+    fold = next(iter(places))
+    places |= {fold.at(fact.axis + rank - len(fact.shape)) for fact in timed if fact.uniform}
     if len(places) > 1:
         raise step.refuse(
             "every frame meets every other frame, so it is not causal",

@@ -6,11 +6,10 @@ from typing import Any
 
 import torch
 
-from edgeseq.exporters.facts import Fact, Static, Timed
+from edgeseq.exporters.facts import Fact, Place, Static, Timed
 from edgeseq.exporters.framewise import flatten, framewise
 from edgeseq.exporters.rules.schema import result_shape, target
 from edgeseq.exporters.step import Step
-from edgeseq.exporters.symbols import Size
 
 aten = torch.ops.aten
 Label = Any
@@ -27,10 +26,7 @@ def linear(step: Step, facts: Any, *args: Any) -> tuple[Any, Any]:
         step,
         facts,
         args,
-        shape=result_shape(step),
-        axis=fact.axis,
-        outer=fact.outer,
-        inner=fact.inner,
+        place=fact.place,
         op=lambda _, *operands: op(*operands),
         rows="leading",
     )
@@ -52,7 +48,7 @@ def added(
 
 def _product(step: Step, facts: Any, operands: list[torch.Tensor], op: Any) -> tuple[Any, Any]:
     shape = result_shape(step)
-    places: set[tuple[int, Size, Size]] = set()
+    places: set[Place] = set()
     for side, fact in enumerate(facts[:2]):
         if isinstance(fact, Timed):
             places.add(_place(step, fact, facts[1 - side], side, len(shape)))
@@ -61,21 +57,20 @@ def _product(step: Step, facts: Any, operands: list[torch.Tensor], op: Any) -> t
             "every frame meets every other frame, as in attention without a mask: not causal",
             "use scaled_dot_product_attention with is_causal=True",
         )
-    axis, outer, inner = next(iter(places))
-    return framewise(step, facts[:2], operands, shape=shape, axis=axis, outer=outer, inner=inner, op=op)
+    return framewise(step, facts[:2], operands, place=places.pop(), op=op)
 
 
-def _place(step: Step, fact: Timed, other: Fact, side: int, rank: int) -> tuple[int, Size, Size]:
+def _place(step: Step, fact: Timed, other: Fact, side: int, rank: int) -> Place:
     own = len(fact.shape)
     summed = own - 1 if side == 0 else max(own - 2, 0)
     _refuse_summed(step, fact.axis == summed)
     if own == 1 or fact.axis < own - 2:
         missing = max(own, len(other.shape)) - own  # type: ignore[union-attr]
-        return fact.axis + missing, fact.outer, fact.inner
+        return fact.place.at(fact.axis + missing)
     other_is_vector = len(other.shape) == 1  # type: ignore[union-attr]
     if side == 0:
-        return rank - (1 if other_is_vector else 2), fact.outer, fact.inner
-    return rank - 1, fact.outer, fact.inner
+        return fact.place.at(rank - (1 if other_is_vector else 2))
+    return fact.place.at(rank - 1)
 
 
 def _refuse_summed(step: Step, summed: bool) -> None:
@@ -102,10 +97,7 @@ def einsum(step: Step, facts: Any, equation: str, operands: list[torch.Tensor], 
         step,
         facts[1:2],
         [operands],
-        shape=result_shape(step),
-        axis=output.index(label),
-        outer=outer,
-        inner=inner,
+        place=Place(output.index(label), outer, inner),
         op=lambda _, parts: torch.einsum(equation, parts),
     )
 
@@ -127,10 +119,7 @@ def embedding(
         step,
         facts[1:2],
         [indices],
-        shape=result_shape(step),
-        axis=fact.axis,
-        outer=fact.outer,
-        inner=fact.inner,
+        place=fact.place,
         op=lambda _, i: torch.nn.functional.embedding(i, weight),
         rows="leading",
     )

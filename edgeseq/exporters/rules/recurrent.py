@@ -104,9 +104,7 @@ def _whole(
             [fact, facts[1]],
             [x, hx],
             shape=result_shape(step, index),
-            axis=fact.axis if index == 0 else 1,
-            outer=fact.outer,
-            inner=fact.inner,
+            place=fact.place.at(fact.axis if index == 0 else 1),
             op=lambda _, frames, states, index=index: _stack(frames, states, layers, batch_first)[index],
         )
         results.append(value)

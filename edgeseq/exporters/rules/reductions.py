@@ -44,9 +44,7 @@ def reduce(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -
             [fact],
             [x],
             shape=result_shape(step, index),
-            axis=axis,
-            outer=fact.outer,
-            inner=fact.inner,
+            place=fact.place.at(axis),
             op=lambda _, v: op(v, *args, **kwargs) if index is None else op(v, *args, **kwargs)[index],
         )
 

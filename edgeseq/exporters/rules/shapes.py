@@ -9,26 +9,25 @@ from typing import Any
 import torch
 
 from edgeseq.exporters.alignment import delay, settle
-from edgeseq.exporters.facts import Static, Timed
+from edgeseq.exporters.facts import Place, Static, Timed
 from edgeseq.exporters.framewise import framewise
-from edgeseq.exporters.rules.pointwise import common_axis
+from edgeseq.exporters.rules.pointwise import common_place
 from edgeseq.exporters.rules.schema import axes_of, bound, result_shape, target
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.symbols import Shape, Size, mentions, product, quotient, simplest
 
 aten = torch.ops.aten
-Placed = tuple[int, Size, Size]
 
 
 def reshape(step: Step, facts: Any, x: torch.Tensor, *_: Any, **__: Any) -> tuple[Any, Any]:
     """view, reshape, flatten, unflatten: sizes are looked up, time is followed by the strides of its axis."""
     fact, shape = facts[0], result_shape(step)
-    axis, outer, inner = _placed(step, fact, shape)
-    x, fact = _whole_groups(step, x, fact, shape, axis, outer, inner)
-    return _view(step, fact, x, shape, (axis, outer, inner), lambda look, v: v.reshape(look))
+    place = _placed(step, fact, shape)
+    x, fact = _whole_groups(step, x, fact, shape, place)
+    return _view(step, fact, x, shape, place, lambda look, v: v.reshape(look))
 
 
-def _placed(step: Step, fact: Timed, shape: Shape) -> Placed:
+def _placed(step: Step, fact: Timed, shape: Shape) -> Place:
     """Where a reshape puts time: sizes after it must divide, sizes before it follow."""
     axes = [axis for axis, size in enumerate(shape) if mentions(size, step.captured.time)]
     if len(axes) == 1:
@@ -37,7 +36,7 @@ def _placed(step: Step, fact: Timed, shape: Shape) -> Placed:
         before = simplest(fact.outer * product(fact.shape[: fact.axis]))
         outer = quotient(before, product(shape[: axes[0]]))
         if isinstance(inner, Fraction) and inner.numerator == 1 and outer == 1:
-            return axes[0], 1, 1
+            return Place(axes[0])
         if (
             inner is not None
             and outer is not None
@@ -45,18 +44,16 @@ def _placed(step: Step, fact: Timed, shape: Shape) -> Placed:
             and not isinstance(inner, Fraction)
         ):
             alone = outer == 1 and isinstance(inner, int)
-            return axes[0], outer, 1 if alone else inner
+            return Place(axes[0], outer, 1 if alone else inner)
     raise step.refuse(
         f"it spreads time over other axes: {list(fact.shape)} becomes {list(shape)}",
         "keep time whole: in one axis, alone or next to another whole axis",
     )
 
 
-def _whole_groups(
-    step: Step, x: torch.Tensor, fact: Timed, shape: Shape, axis: int, outer: Size, inner: Size
-) -> tuple[torch.Tensor, Timed]:
+def _whole_groups(step: Step, x: torch.Tensor, fact: Timed, shape: Shape, place: Place) -> tuple[torch.Tensor, Timed]:
     """Frames that a reshape gathers in groups must start at a group's first frame: a delay line sees to it."""
-    grown = quotient(shape[axis], simplest(outer * inner))
+    grown = quotient(shape[place.axis], simplest(place.outer * place.inner))
     length = step.captured.length(grown) if grown is not None and not isinstance(grown, Fraction) else None
     group = fact.ratio / length.ratio if length is not None else Fraction(1)
     if group.denominator > 1 or group == 1:
@@ -67,18 +64,15 @@ def _whole_groups(
 
 
 def _view(
-    step: Step, fact: Timed, x: torch.Tensor, shape: Shape, placed: Placed, op: Callable[[Any, torch.Tensor], Any]
+    step: Step, fact: Timed, x: torch.Tensor, shape: Shape, place: Place, op: Callable[[Any, torch.Tensor], Any]
 ) -> tuple[Any, Any]:
-    axis, outer, inner = placed
-    looked_up = Timed(shape, axis, 0, fact.length, outer, inner)
+    looked_up = Timed(shape, place.axis, 0, fact.length, place.outer, place.inner)
     return framewise(
         step,
         [fact],
         [x],
         shape=shape,
-        axis=axis,
-        outer=outer,
-        inner=inner,
+        place=place,
         position=fact.position,
         op=lambda sizes, value: op(sizes(looked_up), value),
     )
@@ -89,31 +83,31 @@ def permute(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) 
     fact, op = facts[0], target(step)
     numbered = torch.empty([axis + 1 for axis in range(len(fact.shape))], device="meta")
     axis = list(op(numbered, *args, **kwargs).shape).index(fact.axis + 1)
-    return _view(step, fact, x, result_shape(step), (axis, fact.outer, fact.inner), lambda _, v: op(v, *args, **kwargs))
+    return _view(step, fact, x, result_shape(step), fact.place.at(axis), lambda _, v: op(v, *args, **kwargs))
 
 
 def unsqueeze(step: Step, facts: Any, x: torch.Tensor, dim: int) -> tuple[Any, Any]:
     """A new axis of size one."""
     fact = facts[0]
     dim %= len(fact.shape) + 1
-    placed = (fact.axis + (dim <= fact.axis), fact.outer, fact.inner)
-    return _view(step, fact, x, result_shape(step), placed, lambda _, v: v.unsqueeze(dim))
+    place = fact.place.at(fact.axis + (dim <= fact.axis))
+    return _view(step, fact, x, result_shape(step), place, lambda _, v: v.unsqueeze(dim))
 
 
 def squeeze(step: Step, facts: Any, x: torch.Tensor, dim: Any = None) -> tuple[Any, Any]:
     """Drop axes of size one: those that were one when captured, not a chunk that happens to be one frame long."""
     fact = facts[0]
     gone = tuple(axis for axis in axes_of(dim, len(fact.shape)) if fact.shape[axis] == 1)
-    placed = (fact.axis - sum(axis < fact.axis for axis in gone), fact.outer, fact.inner)
-    return _view(step, fact, x, result_shape(step), placed, lambda _, v: v.squeeze(gone))
+    place = fact.place.at(fact.axis - sum(axis < fact.axis for axis in gone))
+    return _view(step, fact, x, result_shape(step), place, lambda _, v: v.squeeze(gone))
 
 
 def expand(step: Step, facts: Any, x: torch.Tensor, *_: Any, **__: Any) -> tuple[Any, Any]:
     """Repeat along axes of size one. A value without time that is spread over time is equal in every frame."""
     fact, shape = facts[0], result_shape(step)
     if isinstance(fact, Timed):
-        axis, outer, inner = fact.axis + len(shape) - len(fact.shape), fact.outer, fact.inner
-        return _view(step, fact, x, shape, (axis, outer, inner), lambda look, v: v.expand(look))
+        place = fact.place.at(fact.axis + len(shape) - len(fact.shape))
+        return _view(step, fact, x, shape, place, lambda look, v: v.expand(look))
     spread = uniform_fact(step, shape)
     return x.expand(step.sizes(spread, step.frames_of(spread))), spread
 
@@ -147,8 +141,8 @@ def repeat(step: Step, facts: Any, x: torch.Tensor, repeats: Any) -> tuple[Any, 
     missing = len(shape) - len(fact.shape)
     if repeats[fact.axis + missing] != 1:
         raise step.refuse("it repeats the whole sequence", "repeat along another axis")
-    placed = (fact.axis + missing, fact.outer, fact.inner)
-    return _view(step, fact, x, shape, placed, lambda look, v: v.repeat(_times(look, v, placed[0])))
+    place = fact.place.at(fact.axis + missing)
+    return _view(step, fact, x, shape, place, lambda look, v: v.repeat(_times(look, v, place.axis)))
 
 
 def _times(sizes: list[Any], value: torch.Tensor, time_axis: int) -> list[Any]:
@@ -165,14 +159,12 @@ def concatenate(step: Step, facts: Any, tensors: list[torch.Tensor], dim: int = 
     """Concatenate or stack along an axis that is not time."""
     shape, op = result_shape(step), target(step)
     dim %= len(shape)
-    axis, outer, inner = common_axis(step, facts[0], len(facts[0][0].shape))
+    place = common_place(step, facts[0], len(facts[0][0].shape))
     if op is aten.stack.default:
-        axis += dim <= axis
-    elif dim == axis:
+        place = place.at(place.axis + (dim <= place.axis))
+    elif dim == place.axis:
         raise step.refuse("it joins pieces of time", "pad with torch.nn.functional.pad instead")
-    return framewise(
-        step, facts[:1], [tensors], shape=shape, axis=axis, outer=outer, inner=inner, op=lambda _, parts: op(parts, dim)
-    )
+    return framewise(step, facts[:1], [tensors], place=place, op=lambda _, parts: op(parts, dim))
 
 
 def pieces(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
@@ -188,7 +180,7 @@ def pieces(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -
             fact,
             x,
             result_shape(step, index),
-            (axis, fact.outer, fact.inner),
+            fact.place.at(axis),
             _item(op, index, args, kwargs),
         )
         for index in range(len(step.node.meta["val"]))  # type: ignore[union-attr]

@@ -35,9 +35,7 @@ def cut(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> t
             facts[:1],
             [x],
             shape=shape,
-            axis=fact.axis,
-            outer=fact.outer,
-            inner=fact.inner,
+            place=fact.place,
             position=fact.position,
             op=lambda _, v: aten.slice.Tensor(v, dim, first, named["end"], stride),
         )
@@ -93,10 +91,7 @@ def pick(step: Step, facts: Any, x: torch.Tensor, dim: int, index: Any) -> tuple
         step,
         facts[:1],
         [x],
-        shape=result_shape(step),
-        axis=fact.axis - (dim < fact.axis),
-        outer=fact.outer,
-        inner=fact.inner,
+        place=fact.place.at(fact.axis - (dim < fact.axis)),
         position=fact.position,
         op=lambda _, v: v.select(dim, index),
     )
@@ -152,9 +147,7 @@ def pad(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> t
             [fact],
             [x],
             shape=between,
-            axis=fact.axis,
-            outer=fact.outer,
-            inner=fact.inner,
+            place=fact.place,
             op=lambda _, v: torch.nn.functional.pad(v, others, value=fill),
         )
     if front or behind:
