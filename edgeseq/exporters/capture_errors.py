@@ -59,10 +59,11 @@ def raise_if_final(error: Exception) -> None:
     text = str(error)
     if "specialized it to be a constant" in text:
         raise CaptureError(
-            "cannot capture the model: it fixes a size that must stay free, as a Python loop over time does",
+            "cannot capture the model: it fixes a size that must stay free, as a Python loop over time"
+            " or a pooling window as long as the sequence does",
             where=_noted[0] if _noted else user_line(error),
             why=_fixed_at(text),
-            do="use nn.RNN, nn.LSTM or nn.GRU in place of a loop over time, and sizes taken from the input's shape",
+            do="use nn.RNN, nn.LSTM or nn.GRU in place of a loop over time, amax or mean in place of pooling all of it",
         ) from error
     if type(error).__name__ == "GuardOnDataDependentSymNode" or "data-dependent" in text:
         raise CaptureError(
