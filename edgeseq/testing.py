@@ -123,7 +123,10 @@ def _compare(port: Port, streamed: torch.Tensor, wanted: Any, length: int, atol:
         )
     if streamed.numel() == 0:
         return
-    distance = (streamed - wanted).abs().nan_to_num(nan=float("inf")).flatten()
+    if streamed.dtype != wanted.dtype:
+        raise VerificationError("the stream has another dtype", where=where, got=streamed.dtype, wanted=wanted.dtype)
+    distance = (streamed.double() - wanted.double()).abs().nan_to_num(nan=float("inf"))
+    distance = torch.where(streamed == wanted, 0.0, distance).flatten()
     worst = int(distance.argmax())
     if distance[worst] > atol:
         place = [int(i) for i in torch.unravel_index(torch.tensor(worst), streamed.shape)]

@@ -6,6 +6,7 @@ The formulas are those of ``docs/transform.md``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from typing import TYPE_CHECKING
 
 import torch
@@ -78,11 +79,11 @@ def _delay_line(step: Step, value: torch.Tensor, fact: Timed, frames: int) -> Da
         initial=last_frames(fact, frames),
     )
     joined = torch.cat([line.value, value], axis)
-    count = value.shape[axis]
-    line.next = joined.narrow(axis, count, frames)
+    now = value.shape[axis]
+    line.next = joined.narrow(axis, now, frames)
     kept = max(0, fact.head_frames - frames)
     head = _first_frames(fact, kept) if kept else None
-    return joined.narrow(axis, 0, count), fact.with_(delay=fact.delay + frames, head=head)
+    return joined.narrow(axis, 0, now), fact.with_(delay=fact.delay + frames, head=head)
 
 
 def last_frames(fact: Timed, frames: int, fill: float = 0.0) -> torch.Tensor | Initial | None:
@@ -159,16 +160,14 @@ def ready(step: Step, value: torch.Tensor, fact: Timed) -> tuple[torch.Tensor, T
     Starts are multiples of the chunk multiple, so that no call need straddle one: a delay line makes up the rest.
     """
     value, fact = settle(step, value, fact)
-    start = step.start_of(fact)
-    while start is None:
-        value, fact = delay(step, value, fact, 1)
-        start = step.start_of(fact)
-    return value, fact, start
+    more = next(frames for frames in count() if step.start_of(fact.with_(delay=fact.delay + frames)) is not None)
+    value, fact = delay(step, value, fact, more)
+    return value, fact, step.start_of(fact) or 0
 
 
 def until_end(step: Step, value: torch.Tensor, fact: Timed) -> Dated:
     """The value, so late that no frame is given that may turn out to lie past the end (``x[:, :-3]`` waits for 3)."""
-    return delay(step, value, fact, max(0, -(fact.length.at[0] or 0) - fact.delay))
+    return delay(step, value, fact, max(0, fact.certain_delay(step.plan.multiple) - fact.delay))
 
 
 def past_end(step: Step, value: torch.Tensor, fact: Timed, fill: float) -> Dated:

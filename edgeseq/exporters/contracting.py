@@ -39,7 +39,10 @@ def contract_of(graph: StepGraph, *, max_context: int | None = None, frame_perio
 
 def _inputs(graph: StepGraph) -> list[Port]:
     given = {state.initial.port for state in graph.plan.states.values() if state.initial.kind == "conditioning"}
-    ports = [Port(item.name, "frame", item.spec.dtype, item.spec.shape, item.spec.time_axis) for item in graph.frames]
+    ports = [
+        Port(item.name, "frame", item.spec.dtype, item.spec.shape, item.spec.time_axis, range=_range(graph, item))
+        for item in graph.frames
+    ]
     for item in graph.captured.inputs:
         if item.spec.time_axis is None:
             only_initial = item.name in given and item.name in graph.dropped

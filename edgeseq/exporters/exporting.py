@@ -68,6 +68,7 @@ def export(
     """
     target = Path(path)
     _check_arguments(target, mode, ops, opset, max_context, frame_period)
+    _check_floats(model)
     with evaluating(model):
         graph = StepGraph(_named(capture(model, inputs), outputs), Registry(FAMILIES, rules), ops)
         onnx_model = lower(graph, lambda: contract_of(graph), opset or DEFAULT_OPSET)
@@ -104,6 +105,18 @@ def _check_arguments(
         raise UsageError("max_context must be a positive number of frames", got=repr(max_context))
     if frame_period is not None and not frame_period > 0:
         raise UsageError("frame_period must be positive", got=repr(frame_period), wanted="seconds")
+
+
+def _check_floats(model: nn.Module) -> None:
+    """onnxruntime's recurrent and attention kernels compute in float32 on CPUs; other widths would fail at load."""
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and tensor.dtype is not torch.float32:
+            raise UsageError(
+                f"{name} is not float32",
+                got=str(tensor.dtype).removeprefix("torch."),
+                wanted="float32",
+                do="export model.float(); half precision belongs to quantization",
+            )
 
 
 def _named(captured: Any, outputs: Sequence[str] | None) -> Any:

@@ -104,6 +104,11 @@ class Timed:
         needed = [ceil((Fraction(length.at[rest] or 0) + self.delay) / self.ratio) - rest for rest in known]
         return max(0, *needed)
 
+    def certain_delay(self, multiple: int) -> int:
+        """The least delay at which no frame is given that may lie past the end, for calls of ``multiple`` frames."""
+        offsets = [(rest - rest % multiple, offset) for rest, offset in enumerate(self.length.at) if offset is not None]
+        return max(0, *(int(self.ratio * fed) - offset for fed, offset in offsets))
+
     def shifted(self, frames: int) -> tuple[Fraction, Fraction] | None:
         """``reads`` when frame ``j`` becomes frame ``j - frames``."""
         return self.reads and (self.reads[0] + frames / self.ratio, self.reads[1] + frames / self.ratio)

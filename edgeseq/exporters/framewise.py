@@ -67,7 +67,10 @@ def framewise(
     result_frames = _rescaled(frames, first, scaled)
     value, rowed = _run(step, op, args, leaves, leaf_facts, scaled, result_frames, rows)
     fact = scaled.with_(
-        rowed=rowed, uniform=all(fact.uniform for _, fact in dated), position=position, reads=_union(dated)
+        rowed=rowed,
+        uniform=all(fact.uniform for _, fact in dated),
+        position=position if scaled.ratio == first.ratio else None,
+        reads=_gathered(_union(dated), first, scaled),
     )
     return value, _head(step, op, args, leaves, leaf_facts, first, fact)
 
@@ -91,6 +94,12 @@ def _union(dated: list[tuple[Any, Timed]]) -> tuple[Fraction, Fraction] | None:
     spans = [fact.reads for _, fact in dated]
     known = [span for span in spans if span is not None]
     return (min(s[0] for s in known), max(s[1] for s in known)) if len(known) == len(spans) else None
+
+
+def _gathered(span: tuple[Fraction, Fraction] | None, old: Timed, new: Timed) -> tuple[Fraction, Fraction] | None:
+    """What a frame reads when it gathers several of the operand's frames."""
+    group = old.ratio / new.ratio
+    return span if span is None or group <= 1 else (span[0], span[1] + (group - 1) / old.ratio)
 
 
 def _rescaled(frames: Any, old: Timed, new: Timed) -> Any:
@@ -129,6 +138,8 @@ def _lined_up(step: Step, leaf: Any, fact: Fact | None, shape: Shape) -> Any:
     if not isinstance(fact, Timed) or not fact.rowed:
         return leaf
     batch = step.batch_axis(shape)
+    if batch is None and step.mentions_batch(shape):
+        raise step.refuse("positions meet a value whose batch shares an axis", "keep batch in an axis of its own")
     missing = len(shape) - len(fact.shape)
     if batch is not None and batch >= missing:
         return leaf.squeeze(batch - missing + 1).movedim(0, batch - missing)
@@ -168,11 +179,7 @@ def _row_axis(step: Step, leaf: Any, fact: Fact | None) -> int | None:
     if isinstance(fact, Timed) and fact.rowed:
         return 0
     axis = step.batch_axis(fact.shape)
-    if (
-        axis is None
-        and step.captured.batch is not None
-        and any(not isinstance(size, int) and step.captured.batch in size.free_symbols for size in fact.shape)
-    ):
+    if axis is None and step.mentions_batch(fact.shape):
         raise step.refuse("positions meet a value whose batch shares an axis", "keep batch in an axis of its own")
     return axis
 
@@ -193,11 +200,20 @@ def _head(
     return step.on_head(fact, first.head, run, count)
 
 
+def _takes_tensors(step: Step, argument: int) -> bool:
+    """True where the op would take a tensor in place of this number."""
+    assert step.node is not None
+    schema = step.node.target._schema  # type: ignore[union-attr]
+    return argument < len(schema.arguments) and str(schema.arguments[argument].type) == "Tensor"
+
+
 def on_summaries(step: Step, facts: Sequence[Any], args: Sequence[Any], shape: Shape, op: Op) -> tuple[Any, Summary]:
     """Replay an op on values without a frame axis; the length T among its arguments becomes the frames so far."""
     leaves, leaf_facts = flatten(args), flatten(facts)
     for i, fact in enumerate(leaf_facts):
         if isinstance(fact, Scalar) and isinstance(leaves[i], Scalar):
+            if not _takes_tensors(step, i):
+                raise step.refuse("the length of time is used where only a plain number fits", "use tensor arithmetic")
             length = step.captured.length(fact.size)
             if length is None:
                 raise step.refuse(f"the number {fact.size} is computed from the length", "use the length itself")

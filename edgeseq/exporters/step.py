@@ -20,7 +20,7 @@ from edgeseq.exporters.alignment import length_of
 from edgeseq.exporters.capture import Captured
 from edgeseq.exporters.facts import Fact, Head, Timed
 from edgeseq.exporters.origin import module_path, op_name, source_line
-from edgeseq.exporters.symbols import Shape, Size, evaluate
+from edgeseq.exporters.symbols import Shape, Size, evaluate, mentions
 
 _PLANNED_CAPACITY = 16
 _aten = torch.ops.aten
@@ -153,6 +153,10 @@ class Step:
         """The axis that is the batch and nothing else."""
         return shape.index(self.captured.batch) if self.captured.batch in shape else None
 
+    def mentions_batch(self, shape: Shape) -> bool:
+        """True where some axis depends on the batch."""
+        return any(mentions(size, self.captured.batch) for size in shape)
+
     def is_output(self, node: torch.fx.Node | None) -> bool:
         """True when the model returns this node's value."""
         return any(output is node for _, output in self.captured.outputs)
@@ -185,7 +189,7 @@ class Step:
                 kind=kind,
                 dtype=str(dtype).removeprefix("torch."),
                 shape=axes,
-                initial=initial if isinstance(initial, Initial) else initial_of(initial),
+                initial=initial if isinstance(initial, Initial) else initial_of(self.same_rows(initial, shape)),
                 start=start,
                 in_place=in_place,
                 ratio=ratio,
@@ -195,6 +199,21 @@ class Step:
         name = self.plan.keys[key]
         self.carried[name] = Carried(self._values[name])
         return self.carried[name]
+
+    def same_rows(self, value: torch.Tensor | None, shape: Sequence[Size | str]) -> torch.Tensor | None:
+        """The value with size 1 along axes that depend on the batch, along which it must not vary."""
+        if value is None:
+            return None
+        for axis, size in enumerate(shape):
+            if mentions(size, self.captured.batch) and value.shape[axis] > 1:
+                first = value.narrow(axis, 0, 1)
+                if not bool((value == first).all()):
+                    raise self.refuse(
+                        "what a state holds at first differs along an axis that batch shares with another",
+                        "keep batch in an axis of its own",
+                    )
+                value = first
+        return value
 
     def _numbered(self, suffix: str) -> str:
         assert self.node is not None
@@ -228,7 +247,7 @@ class Step:
     def constant(self, suffix: str, value: torch.Tensor | None) -> torch.Tensor:
         """A tensor known at export; ``value`` is only read while planning."""
         assert self.node is not None
-        key = f"{self.node.name}.{self._numbered(suffix)}"
+        key = f"made.{self.node.name}.{self._numbered(suffix)}"
         if self.planning:
             assert value is not None
             self.plan.constants[key] = value.detach().contiguous()
@@ -239,7 +258,8 @@ class Step:
         """A captured parameter, buffer or folded constant as the step graph holds it."""
         if not isinstance(value, torch.Tensor):
             return value
-        key = self.captured.names.get(name, name)
+        known = self.captured.names.get(name)
+        key = f"folded.{name}" if known is None else f"model.{known}"
         if self.planning:
             self.plan.constants[key] = value
             return value
@@ -295,6 +315,16 @@ class Step:
             self._memo[key] = first[:, None] + torch.arange(frames, device=self.device)
         return self._memo[key]
 
+    @property
+    def has_rows(self) -> bool:
+        """True where streams are batched, so that each row has a position of its own."""
+        return self.captured.batch is not None
+
+    def own_places(self, fact: Timed) -> torch.Tensor:
+        """Places of this call's frames: ``[batch, frames]``, or ``[frames]`` without a batch."""
+        places = self.places(fact.ratio, self.frames_of(fact))
+        return places if self.has_rows else places[0]
+
     def remaining(self) -> torch.Tensor:
         """Real base frames from the start of this call to the end of the stream: int64[batch], may be negative."""
         self.plan.uses_remaining = True
@@ -317,10 +347,10 @@ class Step:
         return torch.minimum(counts, torch.scalar_tensor(most, dtype=counts.dtype, device=self.device))
 
     def count(self, length: Length) -> torch.Tensor:
-        """Frames that ``length`` gives for the base frames so far, at least one: int64[batch]."""
+        """Frames that ``length`` gives for the base frames so far: int64[batch]."""
         now = self.at_most(self.remaining(), self.chunk) if self.plan.flushes else self.chunk
         seen = self.position() + now
-        return torch.clamp(length_of(length, seen), min=1)
+        return length_of(length, seen)
 
     def within(self, places: torch.Tensor, rows: int) -> torch.Tensor:
         """Places as indices of a table: where frames past the end are fed, theirs stop at its last row."""

@@ -24,6 +24,11 @@ class TorchStream:
         self.contract: Contract = contract_of(graph)
         self.batch, self.capacity = batch, capacity
         self.conditioning = dict(conditioning or {})
+        self.sizes = {"batch": batch, "capacity": capacity}
+        for item in graph.captured.inputs:
+            if item.name in self.conditioning:
+                named = zip(item.spec.shape, self.conditioning[item.name].shape, strict=True)
+                self.sizes |= {axis: size for axis, size in named if isinstance(axis, str)}
         self.count = 0
         self.given: dict[str, int] = {}
         self.waiting: dict[str, torch.Tensor] = {}
@@ -112,7 +117,7 @@ class TorchStream:
         if port.time_axis is None:
             self.last[name] = parts[-1] if parts else self.last.get(name, torch.empty(0))
             return self.last[name]
-        shape = resolve_shape(port.shape, {"batch": self.batch, "time": 0})
+        shape = resolve_shape(port.shape, {**self.sizes, "time": 0})
         return torch.cat([torch.zeros(shape, dtype=getattr(torch, port.dtype)), *parts], port.time_axis)
 
     def _join(self, name: str, value: torch.Tensor) -> torch.Tensor:
@@ -123,7 +128,7 @@ class TorchStream:
         return value.narrow(self.contract.port(name).time_axis or 0, first, last - first)
 
     def _initial(self, state: State) -> torch.Tensor:
-        shape = resolve_shape(state.shape, {"batch": self.batch, "capacity": self.capacity})
+        shape = resolve_shape(state.shape, self.sizes)
         dtype = getattr(torch, state.dtype)
         if state.initial.kind == "conditioning":
             given = self.conditioning.get(state.initial.port or "")

@@ -24,6 +24,8 @@ _NOT_CAUSAL = (
 def attention(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
     """``softmax(q k^T * scale) v`` over time, or over anything else."""
     named = bound(step, args, kwargs)
+    if named["dropout_p"]:
+        raise step.refuse_random()
     q, k, v = facts[:3]
     mask = facts[3] if len(facts) > 3 else None
     over_time = any(isinstance(fact, Timed) and fact.axis == len(fact.shape) - 2 for fact in (k, v))
@@ -42,7 +44,7 @@ def attention(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, A
 def _whole(step: Step, facts: Any, args: Any, kwargs: Any, named: dict[str, Any], mask: Any) -> tuple[Any, Any]:
     """Keys without time (conditioning), or time among the batch axes: every frame is attended to alone."""
     timed = next(fact for fact in facts[:3] if isinstance(fact, Timed))
-    if timed.axis >= len(timed.shape) - 2 and (named["is_causal"] or isinstance(mask, Timed)):
+    if isinstance(mask, Timed) or (timed.axis >= len(timed.shape) - 2 and named["is_causal"]):
         raise step.refuse(*_NOT_CAUSAL)
     if timed.axis == len(timed.shape) - 1:
         raise step.refuse("time is its feature axis", "transpose it to the last axis but one")

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.utils._sympy.functions import FloorDiv
 
-from edgeseq.exporters.alignment import delay, last_frames, past_end, settle
+from edgeseq.exporters.alignment import last_frames, past_end, ready
 from edgeseq.exporters.facts import Head, Timed
 from edgeseq.exporters.rules.features import same_axes
 from edgeseq.exporters.rules.schema import bound, result_shape
@@ -148,13 +148,7 @@ def _at_a_start(step: Step, x: torch.Tensor, fact: Timed, *, needed: bool) -> tu
     if not needed and fact.head is None:
         return x, fact, 0
     start = step.start_of(fact)
-    if start is None and fact.head:
-        x, fact = settle(step, x, fact)
-        start = step.start_of(fact)
-    while start is None:
-        x, fact = delay(step, x, fact, 1)
-        start = step.start_of(fact)
-    return x, fact, start
+    return ready(step, x, fact) if start is None else (x, fact, start)
 
 
 def _head_of(step: Step, x: torch.Tensor, fact: Timed, made: Timed, windows: Windows, run: Any, fill: float) -> Timed:

@@ -24,6 +24,7 @@ def pointwise(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, T
         )
     place = common_place(step, leaves, len(result_shape(step)))
     op = target(step)
+    position = _moved(op, facts, args, kwargs)
     return framewise(
         step,
         facts,
@@ -31,7 +32,28 @@ def pointwise(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, T
         place=place,
         op=lambda _, *operands: op(*operands, **kwargs),
         rows="broadcast",
+        position=position,
     )
+
+
+def _moved(op: Any, facts: Any, args: Any, kwargs: Any) -> tuple[int, int] | None:
+    """Where a position stands after an op that moves it by whole numbers, or only changes its integer type."""
+    fact = facts[0]
+    if not isinstance(fact, Timed) or fact.position is None or kwargs.get("alpha", 1) != 1:
+        return None
+    scale, offset = fact.position
+    if op in _CASTS:
+        dtype = kwargs.get("dtype", args[1] if len(args) > 1 else None)
+        return None if isinstance(dtype, torch.dtype) and dtype.is_floating_point else fact.position
+    other = args[1] if len(args) > 1 else None
+    if type(other) is not int:
+        return None
+    moved = {
+        aten.add.Tensor: (scale, offset + other),
+        aten.sub.Tensor: (scale, offset - other),
+        aten.mul.Tensor: (scale * other, offset * other),
+    }
+    return moved.get(op)
 
 
 def common_place(step: Step, facts: list[Any], rank: int) -> Place:
@@ -61,6 +83,7 @@ def dropout(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) 
     return x, facts[0]
 
 
+_CASTS = (aten._to_copy.default, aten.to.dtype, aten.to.dtype_layout, aten.to.device)
 POINTWISE = pointwise
 RULES = {
     **dict.fromkeys(
@@ -93,6 +116,9 @@ RULES = {
             aten.to.device,
             aten.type_as.default,
             aten.where.self,
+            aten.where.ScalarOther,
+            aten.where.ScalarSelf,
+            aten.where.Scalar,
             aten.masked_fill.Scalar,
             aten.masked_fill.Tensor,
             aten.nan_to_num.default,
@@ -109,7 +135,6 @@ RULES = {
             aten.selu.default,
             aten.celu.default,
             aten.elu.default,
-            aten.rrelu.default,
             aten.fake_quantize_per_tensor_affine.default,
         ],
         pointwise,

@@ -50,7 +50,9 @@ def _refuse_odd_pooling(step: Step, fact: Timed, name: str, named: dict[str, Any
         raise step.refuse("it pools over time folded with another axis", "give time an axis of its own")
     if named.get("ceil_mode"):
         raise step.refuse("ceil_mode makes a last window that is cut short", "pool without ceil_mode")
-    uneven = not named.get("count_include_pad", True) or named.get("divisor_override")
+    if named.get("divisor_override"):
+        raise step.refuse("it divides by another number than the window's size", "scale the result instead")
+    uneven = not named.get("count_include_pad", True)
     if "avg" in name and any(per_axis(named["padding"], 1)) and uneven:
         raise step.refuse("its first and last windows are averaged over fewer frames", "pool with count_include_pad")
 

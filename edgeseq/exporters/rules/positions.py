@@ -10,6 +10,7 @@ from edgeseq.exporters.facts import Scalar, Static, Timed
 from edgeseq.exporters.rules.schema import bound, result_shape, target
 from edgeseq.exporters.rules.shapes import uniform_fact
 from edgeseq.exporters.step import Step
+from edgeseq.exporters.symbols import mentions
 
 aten = torch.ops.aten
 
@@ -18,8 +19,11 @@ def filled(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]
     """zeros, ones, full and their _like forms: equal in every frame."""
     named = bound(step, args, kwargs)
     shape = result_shape(step)
-    like = facts[0] if facts and isinstance(facts[0], Timed) else None
-    fact = _like(shape, like) if like is not None else uniform_fact(step, shape)
+    like = facts[0] if "_like" in target(step).name() and isinstance(facts[0], Timed) else None
+    if like is None and not any(mentions(size, step.captured.time) for size in shape):
+        fact: Any = Static(shape)
+    else:
+        fact = _like(shape, like) if like is not None else uniform_fact(step, shape)
     value = _fill_value(target(step), named)
     if isinstance(value, (Scalar, torch.Tensor)):
         raise step.refuse(
@@ -27,7 +31,7 @@ def filled(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]
         )
     assert step.node is not None
     dtype = step.node.meta["val"].dtype
-    sizes = step.sizes(fact, step.frames_of(fact))
+    sizes = step.sizes(fact, step.frames_of(fact) if isinstance(fact, Timed) else None)
     return torch.full(sizes, value, dtype=dtype, device=step.device), fact
 
 
@@ -52,8 +56,8 @@ def arange(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]
     length = step.captured.length(shape[0])
     if length is None:
         raise step.refuse(f"its length {shape[0]} does not grow evenly with time", "use arange(T)")
-    fact = Timed(shape, 0, 0, length, rowed=True)
-    places = step.places(fact.ratio, step.frames_of(fact))
+    fact = Timed(shape, 0, 0, length, rowed=step.has_rows)
+    places = step.own_places(fact)
     assert step.node is not None
     dtype = step.node.meta["val"].dtype
     whole = isinstance(first, int) and isinstance(stride, int)
@@ -69,14 +73,17 @@ def table_rows(step: Step, table: torch.Tensor, fact: Static, dim: int, first: i
     if length is None or not isinstance(fact.shape[dim], int):
         raise step.refuse(f"a table is cut to {shape[dim]} rows", "cut it to the length, as in table[:T]")
     step.limit(length, int(fact.shape[dim]) - first)
-    made = Timed(shape, dim, 0, length, rowed=True)
-    places = step.places(made.ratio, step.frames_of(made))
+    if step.mentions_batch(fact.shape):
+        raise step.refuse("an input without time is read frame by frame", "give it a time axis")
+    made = Timed(shape, dim, 0, length, rowed=step.has_rows)
+    places = step.own_places(made)
     places = places if first == 0 else places + first
     places = step.within(places, int(fact.shape[dim]))
     front = table.movedim(dim, 0)
     rows = torch.nn.functional.embedding(places, front.reshape(front.shape[0], -1))
     rows = rows.reshape([*places.shape, *front.shape[1:]])
-    return (rows if dim == 0 else rows.movedim(1, dim + 1)), made
+    axis = 1 if step.has_rows else 0
+    return rows.movedim(axis, dim + axis), made
 
 
 RULES = {

@@ -89,8 +89,10 @@ def einsum(step: Step, facts: Any, equation: str, operands: list[torch.Tensor], 
         for terms, fact in zip(inputs.split(","), flatten(facts[1]), strict=True)
         if isinstance(fact, Timed)
     }
-    if "..." in equation or len(labels) != 1:
-        raise step.refuse("its time axis cannot be followed", "write it with matmul, or without an ellipsis")
+    if "..." in equation or not output or len(labels) != 1:
+        raise step.refuse(
+            "its time axis cannot be followed", "write it with matmul, or spell the result out after ->"
+        )
     label, outer, inner = labels.pop()
     _refuse_summed(step, label not in output)
     return framewise(

@@ -148,7 +148,7 @@ def _streamed(
     layers: Layers,
     batch_first: bool,
 ) -> tuple[Any, Any]:
-    finals_used = any(user.args[1] != 0 for user in step.node.users) or False  # type: ignore[union-attr]
+    finals_used = any(user.args[1] != 0 for user in step.node.users)  # type: ignore[union-attr]
     if finals_used:
         x, fact = until_end(step, *settle(step, x, fact))
     x, fact, start = ready(step, x, fact)
@@ -195,7 +195,7 @@ def _initial(
 ) -> torch.Tensor | Initial | None:
     """The state before the first frame: the same for every row, or an input handed straight to the layer."""
     if isinstance(fact, Timed) or (isinstance(fact, Static) and not fact.conditioned):
-        return value[layer : layer + 1, :1] if step.planning else None
+        return value[layer : layer + 1] if step.planning else None
     name, index = _source(step.node.args[1][which])  # type: ignore[union-attr, index]
     given = next((item for item in step.captured.inputs if name == item.placeholder), None)
     if given is None or (index is not None and layers > 1):

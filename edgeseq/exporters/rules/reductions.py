@@ -77,10 +77,7 @@ def _running(
     step: Step, kind: str, x: torch.Tensor, fact: Timed, axes: list[int], start: int, *, result: Any, keepdim: bool
 ) -> torch.Tensor:
     """``state = combine(state, reduce(chunk))``; a mean divides the running sum by the count of frames so far."""
-    largest = torch.finfo(x.dtype).max if x.dtype.is_floating_point else torch.iinfo(x.dtype).max
-    empty = {"sum": 0.0, "mean": 0.0, "amax": -float("inf"), "amin": float("inf")}[kind]
-    if not x.dtype.is_floating_point and kind in ("amax", "amin"):
-        empty = -largest - 1 if kind == "amax" else largest
+    empty = _empty(kind, x.dtype)
     if step.plan.flushes:
         x, fact = past_end(step, x, fact, empty)
     if kind == "mean" and not x.dtype.is_floating_point:
@@ -104,8 +101,18 @@ def _running(
     for axis in axes:
         if axis != fact.axis:
             others *= step.size(fact.shape[axis])
-    frames = step.over_batch(step.count(fact.length), result).to(dtype)
+    frames = step.over_batch(step.count(fact.length).clamp(min=1), result).to(dtype)
     return state.next / (frames * others if others != 1 else frames)
+
+
+def _empty(kind: str, dtype: torch.dtype) -> float:
+    """What a statistic is before its first frame."""
+    if kind in ("sum", "mean"):
+        return 0.0
+    if dtype.is_floating_point:
+        return -float("inf") if kind == "amax" else float("inf")
+    limits = torch.iinfo(dtype)
+    return limits.min if kind == "amax" else limits.max
 
 
 RULES = dict.fromkeys(

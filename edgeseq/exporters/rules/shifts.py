@@ -26,8 +26,8 @@ def cut(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> t
     dim, stride = named["dim"] % len(fact.shape), named["step"]
     first = _from_the_start(step, named["start"] or 0, fact.shape[dim])
     if isinstance(fact, Static):
-        if isinstance(first, Scalar):
-            raise step.refuse("a table is read from its end backwards in time", "read it from its start")
+        if isinstance(first, Scalar) or stride != 1:
+            raise step.refuse("a table is read backwards or in strides of time", "read its rows in order")
         return table_rows(step, x, fact, dim, first)
     if dim != fact.axis:
         return framewise(
@@ -49,6 +49,8 @@ def cut(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> t
             f"it keeps {shape[dim]} frames counted from the start of all time",
             "pass those frames as an input of their own, without a time axis",
         )
+    if length is not None and length.ratio != fact.ratio:
+        raise step.refuse(f"it keeps a share of all time, {shape[dim]} frames", "keep all but a fixed number of frames")
     if length is None or isinstance(first, Scalar) or first < 0 or fact.folded:
         raise step.refuse(
             f"it keeps {shape[dim]} frames counted from the end of time",
@@ -56,7 +58,7 @@ def cut(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> t
         )
     if stride != 1:
         raise step.refuse("it skips frames", "use a strided convolution or average pooling")
-    return _dropped(step, x, fact.with_(shape=shape, length=length, position=None), first)
+    return _dropped(step, x, fact.with_(shape=shape, length=length), first)
 
 
 def _from_the_start(step: Step, first: Any, size: Size) -> Any:
@@ -70,7 +72,8 @@ def _from_the_start(step: Step, first: Any, size: Size) -> Any:
 
 def _dropped(step: Step, x: torch.Tensor, fact: Timed, frames: int) -> tuple[torch.Tensor, Timed]:
     """The value without its first ``frames`` frames: those of the head go first, the rest is delay."""
-    fact = fact.with_(reads=fact.shifted(frames))
+    position = fact.position and (fact.position[0], fact.position[1] + fact.position[0] * frames)
+    fact = fact.with_(reads=fact.shifted(frames), position=position)
     if fact.head is None or fact.head.frames <= frames:
         return x, fact.with_(delay=fact.delay + frames, head=None)
     kept = fact.head.frames - frames
@@ -130,6 +133,8 @@ def pad(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> t
     """Constant padding. In front of time it is a lead whose head is the padding; behind it is written over the end."""
     named = bound(step, (x, *args), kwargs)
     fact, shape, pads = facts[0], result_shape(step), list(named["pad"])
+    if not isinstance(fact, Timed):
+        raise step.refuse("it pads a value to the length of all time", "make it as long as it must be, once")
     if named.get("mode", "constant") != "constant":
         raise step.refuse(f"{named['mode']} padding copies frames from elsewhere in time", "pad with a constant")
     fill = named.get("value") or 0.0
