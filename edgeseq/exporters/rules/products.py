@@ -90,9 +90,7 @@ def einsum(step: Step, facts: Any, equation: str, operands: list[torch.Tensor], 
         if isinstance(fact, Timed)
     }
     if "..." in equation or not output or len(labels) != 1:
-        raise step.refuse(
-            "its time axis cannot be followed", "write it with matmul, or spell the result out after ->"
-        )
+        raise step.refuse("its time axis cannot be followed", "write it with matmul, or spell the result out after ->")
     label, outer, inner = labels.pop()
     _refuse_summed(step, label not in output)
     return framewise(

@@ -1,0 +1,176 @@
+"""Small models at the edges of the rules: each was once wrong, or once not told apart from what is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from edgeseq.errors import NotStreamable
+from edgeseq.testing import check_rule
+
+SPEC = "float32[batch,time,4]"
+Function = Callable[[Any, torch.Tensor], Any]
+
+
+class Given(nn.Module):
+    """``forward(x) = function(self, x)``, with some parts."""
+
+    def __init__(self, function: Function, **parts: Any) -> None:
+        super().__init__()
+        for name, part in parts.items():
+            setattr(self, name, part)
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.function(self, x)
+
+
+def embedding(rows: int) -> nn.Module:
+    return nn.Embedding(rows, 4)
+
+
+def table(rows: int, width: int = 4) -> nn.Parameter:
+    return nn.Parameter(torch.randn(rows, width))
+
+
+STREAMS: dict[str, tuple[Given, int, int | None]] = {
+    "a sum divided by one less than the length": (Given(lambda _, x: x.sum(1) / (x.shape[1] - 1)), 0, None),
+    "a tail cut to a multiple": (Given(lambda _, x: x[:, : x.shape[1] // 4 * 4]), 3, None),
+    "a mean over a tail cut to a multiple": (Given(lambda _, x: x[:, : x.shape[1] // 4 * 4].mean(1)), 3, None),
+    "positions moved by two": (Given(lambda m, x: x + m.e(torch.arange(x.shape[1]) + 2), e=embedding(50)), 0, 48),
+    "positions of another integer type": (
+        Given(lambda m, x: x + m.e(torch.arange(x.shape[1], dtype=torch.int32).long()), e=embedding(50)),
+        0,
+        50,
+    ),
+    "positions without the last three": (
+        Given(lambda m, x: x[:, :-3] + m.e(torch.arange(x.shape[1])[:-3]), e=embedding(50)),
+        3,
+        51,
+    ),
+    "a fill without time made from a frame": (
+        Given(lambda _, x: x.new_ones(x.shape[0], 1, 4).sum(1) + x.mean(1)),
+        0,
+        None,
+    ),
+    "a fill as long as time": (Given(lambda _, x: x + x.new_zeros(x.shape[1], 1)), 0, None),
+    "zeros made from a frame in front": (
+        Given(lambda _, x: torch.cat([x.new_zeros(x.shape[0], 3, 4), x], 1)[:, :-3]),
+        0,
+        None,
+    ),
+    "a count of true values": (Given(lambda _, x: (x > 0).sum(1)), 0, None),
+    "a scalar where": (Given(lambda _, x: torch.where(x > 0, x, 0.0)), 0, None),
+    "an infinite output": (Given(lambda _, x: x * float("inf")), 0, None),
+    "a boolean output": (Given(lambda _, x: x > 0), 0, None),
+    "a padded stride behind look-ahead": (
+        Given(lambda m, x: m.c(x[:, 1:].transpose(1, 2)), c=nn.Conv1d(4, 4, 8, stride=8, padding=1)),
+        8,
+        None,
+    ),
+    "heads with the batch folded": (
+        Given(
+            lambda m, x: m.b(torch.tanh(m.a(functional.pad(_banded(x), (4, 0))))),
+            a=nn.Conv1d(4, 4, 3),
+            b=nn.Conv1d(4, 4, 3),
+        ),
+        0,
+        None,
+    ),
+}
+
+
+def _banded(x: torch.Tensor) -> torch.Tensor:
+    """Three copies of every row: ``[3 * batch, channels, time]``."""
+    return x.transpose(1, 2)[:, None].expand(-1, 3, -1, -1).reshape(-1, 4, x.shape[1])
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_streams_exactly(name: str) -> None:
+    model, delay, context = STREAMS[name]
+    contract = check_rule(model, {"x": SPEC}, frames=24)
+    assert (contract.delay, contract.max_context) == (delay, context)
+
+
+WITHOUT_ROWS: dict[str, tuple[Given, str]] = {
+    "no batch": (
+        Given(
+            lambda m, x: m.c((x + m.p[: x.shape[0]]).t()[None])[0, :, :-2].t(),
+            p=table(64),
+            c=nn.Conv1d(4, 4, 3, padding=2),
+        ),
+        "float32[time,4]",
+    ),
+    "a batch of one": (
+        Given(lambda m, x: m.g(x + m.p[: x.shape[1]])[0], p=table(64), g=nn.GRU(4, 4, batch_first=True)),
+        "float32[1,time,4]",
+    ),
+    "a batch of three with states of their own": (
+        Given(lambda m, x: m.g(x, m.h)[0], g=nn.GRU(4, 3, batch_first=True), h=nn.Parameter(torch.randn(1, 3, 3))),
+        "float32[3,time,4]",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_ROWS)
+def test_a_batch_that_is_fixed_has_no_rows(name: str) -> None:
+    model, spec = WITHOUT_ROWS[name]
+    check_rule(model, {"x": spec})
+
+
+REFUSED: dict[str, tuple[Given, str]] = {
+    "a table read in strides": (Given(lambda m, x: x + m.p[: 2 * x.shape[1] : 2], p=table(90)), "in strides of time"),
+    "half of all time": (Given(lambda _, x: x[:, : x.shape[1] // 2]), r"a share of all time, \(time//2\) frames"),
+    "a number that must be plain": (
+        Given(lambda _, x: (x.mean(1), torch.full((x.shape[0],), x.shape[1]))),
+        "where only a plain number fits",
+    ),
+    "weights padded to the length": (
+        Given(lambda m, x: x + functional.pad(m.p, (0, 0, 0, x.shape[1] - 3)), p=table(3)),
+        "to the length of all time",
+    ),
+    "positions on a folded batch": (
+        Given(
+            lambda m, x: (
+                x.view(x.shape[0], x.shape[1], 2, 2).transpose(1, 2).reshape(-1, x.shape[1], 2) * m.p[: x.shape[1]]
+            ),
+            p=table(64, 2),
+        ),
+        "batch shares an axis",
+    ),
+    "a learned state per band of a folded batch": (
+        Given(
+            lambda m, x: m.g(x.view(x.shape[0], -1, 2, 2).transpose(1, 2).flatten(0, 1), m.h.repeat(1, x.shape[0], 1))[
+                0
+            ],
+            g=nn.GRU(2, 3, batch_first=True),
+            h=nn.Parameter(torch.randn(1, 2, 3)),
+        ),
+        "differs along an axis that batch shares",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_with_the_reason(name: str) -> None:
+    model, reason = REFUSED[name]
+    with pytest.raises(NotStreamable, match=reason):
+        check_rule(model, {"x": SPEC})
+
+
+def test_a_buffer_and_a_folded_value_of_one_name_are_kept_apart() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("mean", torch.ones(4))
+            self.w = nn.Parameter(torch.randn(3, 4))
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return x * self.w.mean(0) + self.get_buffer("mean")
+
+    check_rule(Named(), {"x": SPEC})
