@@ -90,6 +90,11 @@ def _banded(x: torch.Tensor) -> torch.Tensor:
     return x.transpose(1, 2)[:, None].expand(-1, 3, -1, -1).reshape(-1, 4, x.shape[1])
 
 
+def _bands(x: torch.Tensor) -> torch.Tensor:
+    """Two bands of every row: ``[2 * batch, time, 2]``."""
+    return x.view(x.shape[0], x.shape[1], 2, 2).transpose(1, 2).flatten(0, 1)
+
+
 @pytest.mark.parametrize("name", STREAMS)
 def test_streams_exactly(name: str) -> None:
     model, delay, context = STREAMS[name]
