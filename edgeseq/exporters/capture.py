@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import math
 import re
@@ -118,6 +119,7 @@ def capture(model: nn.Module, inputs: Mapping[str, Any]) -> Captured:
             wanted="at least one axis named time",
             do="name it as in x=float32[batch,time,64]",
         )
+    _check_axes(leaves)
     first_error: Exception | None = None
     short: Captured | None = None
     for frames in _LENGTHS:
@@ -136,6 +138,19 @@ def capture(model: nn.Module, inputs: Mapping[str, Any]) -> Captured:
         # A bound this low is a table's, or that of an example so short that an axis came out as one frame.
         short = short if short is not None and (short.most or 0) >= captured.most else captured
     return short or _capture_multiples(model, specs, leaves, first_error)
+
+
+def _check_axes(leaves: list[tuple[str, InputSpec]]) -> None:
+    for name, spec in leaves:
+        odd = [axis for axis in spec.shape if isinstance(axis, str) and axis not in ("batch", "time")]
+        if odd and spec.time_axis is not None:
+            close = difflib.get_close_matches(odd[0], ["batch", "time"], 1)
+            raise UsageError(
+                f"input {name} has an axis called {odd[0]} beside time",
+                got=str(spec),
+                wanted="sizes, batch and time",
+                do=f"did you mean {close[0]}?" if close else f"write the size in place of {odd[0]}",
+            )
 
 
 def _capture_multiples(

@@ -68,10 +68,13 @@ def export(
     """
     target = Path(path)
     _check_arguments(target, mode, ops, opset, max_context, frame_period)
+    if not isinstance(model, nn.Module):
+        raise UsageError("model must be a module", got=repr(model), wanted="an instance of torch.nn.Module")
     _check_floats(model)
     with evaluating(model):
         graph = StepGraph(_named(capture(model, inputs), outputs), Registry(FAMILIES, rules), ops)
         onnx_model = lower(graph, lambda: contract_of(graph), opset or DEFAULT_OPSET)
+        _check_context(contract_of(graph), max_context)
         contract = replace(
             contract_of(graph, max_context=max_context, frame_period=frame_period),
             mode={"name": mode.name},
@@ -105,6 +108,16 @@ def _check_arguments(
         raise UsageError("max_context must be a positive number of frames", got=repr(max_context))
     if frame_period is not None and not frame_period > 0:
         raise UsageError("frame_period must be positive", got=repr(frame_period), wanted="seconds")
+
+
+def _check_context(contract: Contract, asked: int | None) -> None:
+    if asked is not None and contract.max_context is not None and asked > contract.max_context:
+        raise UsageError(
+            "max_context is more than the model has room for",
+            got=asked,
+            wanted=f"at most {contract.max_context}",
+            do="make the model's table of positions longer",
+        )
 
 
 def _check_floats(model: nn.Module) -> None:
@@ -150,10 +163,19 @@ def _provenance(model: nn.Module) -> dict[str, Any]:
     }
 
 
+_REMEDIES = {
+    "concatenation": "report this with the model; if the difference is rounding alone, allow it with atol or rtol",
+    "prefix": "report this with the model; if the difference is rounding alone, allow it with atol or rtol",
+    "neighbours": "where the model itself mixes the rows of a batch, fix the batch as in [1,time,64]; else report this",
+    "futures": "report this with the model",
+    "reset": "report this with the model",
+}
+
+
 def _failed(model: nn.Module, found: Verification) -> VerificationError:
     broken = next(check for check in found.checks if not check.passed)
     return VerificationError(
         f"the exported file does not compute what {type(model).__name__} computes",
         why=f"the law of {broken.name} fails: {broken.detail}",
-        do="report this with the model; if the difference is rounding alone, allow it with atol or rtol",
+        do=_REMEDIES[broken.name],
     )

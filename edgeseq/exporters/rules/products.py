@@ -54,7 +54,7 @@ def _product(step: Step, facts: Any, operands: list[torch.Tensor], op: Any) -> t
             places.add(_place(step, fact, facts[1 - side], side, len(shape)))
     if len(places) > 1:
         raise step.refuse(
-            "every frame meets every other frame, as in attention without a mask: not causal",
+            "every frame meets every other frame, as attention written by hand does: not causal",
             "use scaled_dot_product_attention with is_causal=True",
         )
     return framewise(step, facts[:2], operands, place=places.pop(), op=op)
@@ -102,6 +102,13 @@ def einsum(step: Step, facts: Any, equation: str, operands: list[torch.Tensor], 
     )
 
 
+def outer(step: Step, facts: Any, a: torch.Tensor, b: torch.Tensor) -> tuple[Any, Any]:
+    """``a[:, None] * b``, as rotary positions take their angles."""
+    if not isinstance(facts[0], Timed) or not isinstance(facts[1], Static):
+        raise step.refuse("its second operand changes with time", "put the frames first")
+    return framewise(step, facts[:1], [a], place=facts[0].place, op=lambda _, v: v.unsqueeze(-1) * b, rows="leading")
+
+
 def embedding(
     step: Step, facts: Any, weight: torch.Tensor, indices: torch.Tensor, *args: Any, **_: Any
 ) -> tuple[Any, Any]:
@@ -130,5 +137,6 @@ RULES = {
     **dict.fromkeys([aten.matmul.default, aten.bmm.default, aten.mm.default], matmul),
     **dict.fromkeys([aten.addmm.default, aten.baddbmm.default], added),
     aten.einsum.default: einsum,
+    **dict.fromkeys([aten.outer.default, aten.ger.default], outer),
     aten.embedding.default: embedding,
 }

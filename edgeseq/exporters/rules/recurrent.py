@@ -13,6 +13,7 @@ from edgeseq.exporters.framewise import flatten, framewise
 from edgeseq.exporters.rules.schema import result_shape
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.step_ops import TORCH_TO_ONNX, recurrent_layer, reorder_gates
+from edgeseq.exporters.symbols import mentions
 
 
 class Layers:
@@ -73,7 +74,13 @@ def recurrent(
     if not isinstance(fact, Timed):
         raise step.refuse("only its initial state changes with time", "give time to its input")
     layers = Layers(step, weights, mode, has_biases, 2 if bidirectional else 1)
+    sequence = fact.shape[1 if batch_first else 0]
     if fact.axis != (1 if batch_first else 0):
+        if mentions(sequence, step.captured.batch):
+            raise step.refuse(
+                "it runs along the batch, and time is what it takes for its batch",
+                "set batch_first as the input spec has it, or write the spec as [time,batch,...]",
+            )
         return _whole(step, facts, x, hx, layers, batch_first)
     if bidirectional:
         raise step.refuse(

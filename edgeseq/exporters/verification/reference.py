@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -49,6 +50,15 @@ class Reference:
         return "float32" if self._double is None else "float64"
 
     def _outputs(self, model: nn.Module, inputs: Mapping[str, np.ndarray[Any, Any]], dtype: torch.dtype) -> Arrays:
+        known = inspect.signature(model.forward).parameters
+        unknown = [name for name in _nested(inputs) if name not in known]
+        if unknown:
+            raise UsageError(
+                f"forward of {type(model).__name__} takes no argument named {unknown[0]!r}, which the file has",
+                got=", ".join(known),
+                wanted=", ".join(_nested(inputs)),
+                do="verify with the model that was exported",
+            )
         device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
         tensors = {}
         for name, array in inputs.items():
