@@ -116,6 +116,31 @@ def test_what_was_found_is_stored_in_the_file(tmp_path: Path) -> None:
     assert stored["settings"]["reference"] == "float64"
 
 
+class Branching(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(x) if x.shape[1] > 10 else torch.sigmoid(x)
+
+
+class Windows(nn.Module):
+    def __init__(self, padding: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(4, 4, 5, stride=4, padding=padding)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return torch.relu(self.conv(x.transpose(1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("model", "frames"),
+    [(Branching(), 11), (Windows(0), 5), (Windows(2), 1), (Tagger(), 1)],
+    ids=["branch on the length", "window", "padded window", "no bound"],
+)
+def test_the_shortest_stream_is_the_shortest_input_that_the_model_takes(
+    model: nn.Module, frames: int, tmp_path: Path
+) -> None:
+    assert export(model, SPEC, tmp_path / "m.onnx").contract.min_frames == frames
+
+
 def test_the_yardstick_allows_four_times_the_modules_own_rounding() -> None:
     exact = np.array([1.0, 2.0])
     plain = np.array([1.0 + 1e-6, 2.0], np.float32)

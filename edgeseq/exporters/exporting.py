@@ -25,6 +25,8 @@ from edgeseq.exporters.rules.registry import Registry, Rule
 from edgeseq.exporters.stepgraph import StepGraph
 from edgeseq.exporters.verification import Verification, verify
 from edgeseq.exporters.verification.reference import evaluating
+from edgeseq.exporters.verification.shortest import shortest
+from edgeseq.exporters.verification.yardstick import Yardstick
 from edgeseq.exporters.writing import replacing
 
 _OPSETS = range(18, 26)
@@ -82,6 +84,7 @@ def export(
             provenance=_provenance(model),
         )
         with replacing(target) as scratch:
+            contract = replace(contract, min_frames=_least_frames(model, onnx_model, contract, scratch, atol, rtol))
             _save(onnx_model, contract, scratch)
             found = verify(scratch, model, atol=atol, rtol=rtol)
             if not found.passed:
@@ -144,6 +147,15 @@ def _named(captured: Any, outputs: Sequence[str] | None) -> Any:
     return replace(
         captured, outputs=tuple((name, node) for name, (_, node) in zip(outputs, captured.outputs, strict=True))
     )
+
+
+def _least_frames(
+    model: nn.Module, made: ir.Model, contract: Contract, scratch: Path, atol: float | None, rtol: float | None
+) -> int:
+    if contract.min_frames == 1:
+        return 1
+    _save(made, replace(contract, min_frames=1), scratch)
+    return shortest(scratch, model, contract.min_frames, Yardstick(atol or 0.0, rtol or 0.0))
 
 
 def _save(model: ir.Model, contract: Contract, path: Path) -> None:

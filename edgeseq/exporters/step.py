@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
 import sympy
 import torch
 
@@ -20,6 +17,7 @@ from edgeseq.exporters.alignment import length_of
 from edgeseq.exporters.capture import Captured
 from edgeseq.exporters.facts import Fact, Head, Timed
 from edgeseq.exporters.origin import module_path, op_name, source_line
+from edgeseq.exporters.plan import Carried, Plan, initial_of
 from edgeseq.exporters.symbols import Shape, Size, evaluate, mentions
 
 _PLANNED_CAPACITY = 16
@@ -38,35 +36,6 @@ _SAME_VALUES = frozenset(
         _aten.select.int,
     ]
 )
-
-
-@dataclass
-class Carried:
-    """One state in one call: ``value`` comes in, ``next`` goes out."""
-
-    value: torch.Tensor
-    next: torch.Tensor | None = None
-
-
-@dataclass
-class Plan:
-    """What the replay of a graph needs, found by running it: its states, constants, limits and controls.
-
-    ``flushes``: at the end the runtime feeds frames past the last real one, so what must not see them masks them.
-    ``ranges``: the rows of the smallest table that an integer input indexes, by placeholder.
-    """
-
-    multiple: int
-    states: dict[str, State] = field(default_factory=dict)
-    constants: dict[str, torch.Tensor] = field(default_factory=dict)
-    keys: dict[tuple[str, str], str] = field(default_factory=dict)
-    flushes: bool = False
-    ranges: dict[str, int] = field(default_factory=dict)
-    uses_remaining: bool = False
-    max_context: int | None = None
-    max_batched: int | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
-    folded: dict[str, Any] = field(default_factory=dict)
 
 
 class Step:
@@ -426,19 +395,3 @@ class Step:
             why=why,
             do=do,
         )
-
-
-def initial_of(value: torch.Tensor | None) -> Initial:
-    """The shortest description of a state's first value."""
-    if value is None:
-        return Initial()
-    array = np.ascontiguousarray(value.detach().cpu().numpy())
-    first = array.flat[0] if array.size else 0
-    if array.size == 0 or not array.any():
-        return Initial()
-    if (array == first).all():
-        if np.isfinite(first):
-            return Initial(kind="fill", value=float(first))
-        array = array.flat[:1].reshape([1] * array.ndim)
-    little = array.astype(array.dtype.newbyteorder("<"))
-    return Initial(kind="data", shape=array.shape, base64=base64.b64encode(little.tobytes()).decode("ascii"))

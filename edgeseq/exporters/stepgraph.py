@@ -17,9 +17,10 @@ from edgeseq.exporters.alignment import settle, unfold, until_end
 from edgeseq.exporters.capture import Captured, Input
 from edgeseq.exporters.facts import Fact, Static, Summary, Timed
 from edgeseq.exporters.framewise import flatten
+from edgeseq.exporters.plan import Plan
 from edgeseq.exporters.replay import replay
 from edgeseq.exporters.rules.registry import Registry
-from edgeseq.exporters.step import Plan, Step
+from edgeseq.exporters.step import Step
 
 Output = tuple[str, Fact, torch.dtype]
 

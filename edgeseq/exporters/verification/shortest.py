@@ -1,0 +1,59 @@
+"""The shortest input that the module takes and the file answers alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from edgeseq.exporters.verification.reference import Reference, draw
+from edgeseq.exporters.verification.streams import Runs
+from edgeseq.exporters.verification.yardstick import Yardstick
+from edgeseq.runtime import load
+
+_TOO_SHORT = (RuntimeError, ValueError, IndexError, ZeroDivisionError)
+
+
+def shortest(path: Path, model: nn.Module, most: int, yardstick: Yardstick) -> int:
+    """Frames of the shortest input on which file and module agree, ``most`` at the most.
+
+    A capture knows a safe bound only: it takes an axis that could be one frame long for one that never is. The file at
+    ``path`` must allow any length. The search halves lengths: a model that takes one is held to take all longer ones.
+    """
+    runs = Runs(load(path))
+    reference = Reference(model, runs.contract)
+
+    def agrees(frames: int) -> bool:
+        inputs = draw(runs.contract, frames, 1 if _unbatched(runs) else 2, seed=frames)
+        try:
+            exact, plain = reference.exact(inputs), reference.run(inputs)
+        except _TOO_SHORT:
+            return False
+        lengths = [port.length(frames) for port in runs.contract.with_role("output") if port.length is not None]
+        if None in lengths:
+            return False
+        streamed = runs.whole(inputs, [1] * frames)
+        return all(_alike(streamed[name], exact[name], plain[name], yardstick) for name in streamed)
+
+    low, high = 1, most
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if agrees(middle) else (middle + 1, high)
+    return high
+
+
+def _alike(
+    streamed: np.ndarray,
+    exact: np.ndarray,
+    plain: np.ndarray,
+    yardstick: Yardstick,
+) -> bool:
+    if streamed.size != exact.size:
+        return False
+    shape = streamed.shape
+    return yardstick.worst(streamed, exact.reshape(shape), plain.reshape(shape))[2] is None
+
+
+def _unbatched(runs: Runs) -> bool:
+    return not any("batch" in port.shape for port in runs.contract.with_role("frame"))
