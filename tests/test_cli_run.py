@@ -229,3 +229,20 @@ def test_inputs_of_different_lengths(tmp_path: Path) -> None:
     named = [f"--input={name}={saved(tmp_path / f'{name}.npy', noise(n, 2))}" for name, n in (("a", 5), ("b", 4))]
     result = invoke(tmp_path / "m.onnx", *named, "-o", tmp_path / "y.npz")
     assert result.stderr == "error: inputs of different lengths (got a 5, b 4).\n"
+
+
+def test_the_shape_that_is_wrong_is_that_of_the_file(conv: Path, tmp_path: Path) -> None:
+    result = invoke(conv, saved(tmp_path / "x.npy", noise(77, 3)), "-o", tmp_path / "y.npy")
+    assert result.exit_code == 2
+    assert "input 'x' has the wrong shape (got [1, 77, 3], wanted [batch, time, 2], with or without batch)." in (
+        result.stderr
+    )
+
+
+def test_conditioning_that_is_missing_names_the_option(tmp_path: Path) -> None:
+    path = handmade.scaled_sum().save(tmp_path / "m.onnx")
+    files = [f"--input={name}={saved(tmp_path / f'{name}.npy', noise(1, 4, 2))}" for name in ("a", "b")]
+    result = invoke(path, *files, "-o", tmp_path / "y.npz")
+    assert result.exit_code == 2
+    assert "input 'scale' is missing. Give it with --input scale=FILE.npy." in result.stderr
+    assert not (tmp_path / "y.npz").exists()

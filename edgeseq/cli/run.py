@@ -114,6 +114,13 @@ def _base_frames(inputs: dict[str, Array], contract: Contract) -> int:
                 got=list(array.shape),
                 wanted=f"[{', '.join(map(str, port.shape))}], with or without batch",
             )
+        fits = zip(array.shape, port.shape, strict=True)
+        if any(isinstance(wanted, int) and got != wanted for got, wanted in fits):
+            raise UsageError(
+                f"input {port.name!r} has the wrong shape",
+                got=list(array.shape),
+                wanted=f"[{', '.join(map(str, port.shape))}], with or without batch",
+            )
         counts[port.name] = array.shape[axis] / port.ratio
     total = next(iter(counts.values()))
     if set(counts.values()) != {total} or total.denominator != 1:
@@ -157,7 +164,11 @@ def _open(model: Any, inputs: dict[str, Array]) -> Any:
     first = contract.with_role("frame")[0]
     axis = arrays.batch_axis(first)
     batch = 1 if axis is None else inputs[first.name].shape[axis]
-    conditioning = {port.name: inputs[port.name] for port in contract.with_role("conditioning") if port.name in inputs}
+    ports = contract.with_role("conditioning")
+    missing = [port.name for port in ports if port.default is None and port.name not in inputs]
+    if missing:
+        raise UsageError(f"input {missing[0]!r} is missing", do=f"give it with --input {missing[0]}=FILE.npy")
+    conditioning = {port.name: inputs[port.name] for port in ports if port.name in inputs}
     return model.stream(batch=batch, **options.given(conditioning=conditioning or None))
 
 

@@ -45,6 +45,8 @@ def verify(
     head = {"format": "edgeseq.verify", "version": 1, "path": str(path), "passed": bool(verification.passed)}
     write_report({**head, "verification": verification.to_dict()}, json_path)
     if not verification.passed:
+        if weights is None:
+            click.echo("no --weights were given: a model made anew has random ones", err=True)
         context.exit(1)
 
 

@@ -41,6 +41,10 @@ class Exported:
     contract: Contract
     verification: Verification
 
+    def __repr__(self) -> str:
+        checks = len(self.verification.checks)
+        return f"Exported({str(self.path)!r}, {len(self.contract.states)} states, {checks} checks passed)"
+
 
 def export(
     model: nn.Module,

@@ -59,7 +59,8 @@ def check_array(name: str, value: object, dtype: str, shape: tuple[Axis, ...]) -
         )
     for got, wanted in zip(value.shape, shape, strict=True):
         if got == 0 or (isinstance(wanted, int) and got != wanted):
-            raise ShapeError(f"{name} has the wrong shape", got=show(value.shape), wanted=show(shape))
+            do = "give at least one frame, and at least one row" if got == 0 else None
+            raise ShapeError(f"{name} has the wrong shape", got=show(value.shape), wanted=show(shape), do=do)
     return value
 
 

@@ -63,8 +63,14 @@ BAD: dict[str, tuple[Any, str]] = {
     ),
     "features": (GOOD[:, :, :3], "x has the wrong shape (got [1, 1, 3], wanted [1, time, 4])."),
     "batch": (np.zeros((2, 1, 4), np.float32), "x has the wrong shape (got [2, 1, 4], wanted [1, time, 4])."),
-    "no frames": (GOOD[:, :0], "x has the wrong shape (got [1, 0, 4], wanted [1, time, 4])."),
-    "no batch": (GOOD[:0], "x has the wrong shape (got [0, 1, 4], wanted [1, time, 4])."),
+    "no frames": (
+        GOOD[:, :0],
+        "x has the wrong shape (got [1, 0, 4], wanted [1, time, 4]). Give at least one frame, and at least one row.",
+    ),
+    "no batch": (
+        GOOD[:0],
+        "x has the wrong shape (got [0, 1, 4], wanted [1, time, 4]). Give at least one frame, and at least one row.",
+    ),
     "another name": ({"z": GOOD}, "the inputs do not match the model's (got z, wanted x)."),
     "no name": ({}, "the inputs do not match the model's (got none, wanted x)."),
 }
