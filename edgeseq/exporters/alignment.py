@@ -154,12 +154,15 @@ def align(step: Step, items: Sequence[Dated]) -> list[Dated]:
     return align(step, aligned) if settled_later else aligned
 
 
-def ready(step: Step, value: torch.Tensor, fact: Timed) -> tuple[torch.Tensor, Timed, int]:
+def ready(step: Step, value: torch.Tensor, fact: Timed, *, to_end: bool = False) -> tuple[torch.Tensor, Timed, int]:
     """A settled value and the count of base frames at which its first real frame arrives.
 
     Starts are multiples of the chunk multiple, so that no call need straddle one: a delay line makes up the rest.
+    ``to_end``: for what must know the last frame, so late that none is given past it (:func:`until_end`).
     """
     value, fact = settle(step, value, fact)
+    if to_end:
+        value, fact = until_end(step, value, fact)
     more = next(frames for frames in count() if step.start_of(fact.with_(delay=fact.delay + frames)) is not None)
     value, fact = delay(step, value, fact, more)
     return value, fact, step.start_of(fact) or 0

@@ -15,14 +15,14 @@ from edgeseq.exporters.stepgraph import Output, StepGraph
 from edgeseq.exporters.symbols import Size
 
 
-def contract_of(graph: StepGraph, *, max_context: int | None = None, frame_period: float | None = None) -> Contract:
+def contract_of(graph: StepGraph) -> Contract:
     """Ports, states, chunk rule, delays and limits; opset, verification and provenance are filled in later."""
     captured, plan = graph.captured, graph.plan
     ports = [*_inputs(graph), *(_output(captured, output) for output in graph.outputs)]
     if plan.uses_remaining:
         rows = ("batch",) if captured.batch is not None else (1,)
         ports.append(Port("remaining", "control", "int64", rows, control="remaining"))
-    limits = [limit for limit in (plan.max_context, captured.most, max_context) if limit is not None]
+    limits = [limit for limit in (plan.max_context, captured.most) if limit is not None]
     outputs = [port for port in ports if port.role == "output"]
     delays = [math.ceil(port.delay / port.ratio) for port in outputs]
     return Contract(
@@ -33,7 +33,6 @@ def contract_of(graph: StepGraph, *, max_context: int | None = None, frame_perio
         min_frames=_least(captured),
         receptive_field=_receptive_field(graph),
         max_context=min(limits, default=None),
-        frame_period=frame_period,
     )
 
 

@@ -80,9 +80,12 @@ def export(
     with evaluating(model):
         graph = StepGraph(_named(capture(model, inputs), outputs), Registry(FAMILIES, rules), ops)
         onnx_model = lower(graph, lambda: contract_of(graph), opset or DEFAULT_OPSET)
-        _check_context(contract_of(graph), max_context)
+        contract = contract_of(graph)
+        _check_context(contract, max_context)
         contract = replace(
-            contract_of(graph, max_context=max_context, frame_period=frame_period),
+            contract,
+            max_context=max_context or contract.max_context,
+            frame_period=frame_period,
             mode={"name": mode.name},
             opset={domain or "ai.onnx": version for domain, version in sorted(onnx_model.graph.opset_imports.items())},
             provenance=_provenance(model),

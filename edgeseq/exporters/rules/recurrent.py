@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from edgeseq.contract import Initial
-from edgeseq.exporters.alignment import ready, settle, until_end
+from edgeseq.exporters.alignment import ready
 from edgeseq.exporters.facts import Static, Summary, Timed
 from edgeseq.exporters.framewise import flatten, framewise
 from edgeseq.exporters.rules.schema import result_shape
@@ -156,9 +156,7 @@ def _streamed(
     batch_first: bool,
 ) -> tuple[Any, Any]:
     finals_used = any(user.args[1] != 0 for user in step.node.users)  # type: ignore[union-attr]
-    if finals_used:
-        x, fact = until_end(step, *settle(step, x, fact))
-    x, fact, start = ready(step, x, fact)
+    x, fact, start = ready(step, x, fact, to_end=finals_used)
     if fact.rowed:
         raise step.refuse("it runs over positions alone", "compute it once, outside the model")
     real = step.real_frames(fact) if finals_used and step.plan.flushes else None

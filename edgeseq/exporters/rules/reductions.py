@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from edgeseq.exporters.alignment import past_end, ready, settle, until_end
+from edgeseq.exporters.alignment import past_end, ready
 from edgeseq.exporters.facts import Summary, Timed
 from edgeseq.exporters.framewise import framewise
 from edgeseq.exporters.rules.schema import axes_of, bound, result_shape, target
@@ -64,8 +64,7 @@ def over_time(
             "use sum, mean, amax, amin or the last step over time",
         )
     shape = result_shape(step, 0 if several else None)
-    x, fact = until_end(step, *settle(step, x, fact))
-    x, fact, start = ready(step, x, fact)
+    x, fact, start = ready(step, x, fact, to_end=True)
     if fact.folded:
         raise step.refuse("it takes a statistic over time folded with another axis", "give time an axis of its own")
     value = _running(step, kind, x, fact, axes, start, result=shape, keepdim=keepdim)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from edgeseq.contract import Length
-from edgeseq.exporters.alignment import past_end, ready, settle, until_end
+from edgeseq.exporters.alignment import past_end, ready
 from edgeseq.exporters.facts import Head, Scalar, Static, Summary, Timed
 from edgeseq.exporters.framewise import framewise
 from edgeseq.exporters.rules.positions import table_rows
@@ -104,8 +104,7 @@ def last_frame(step: Step, x: torch.Tensor, fact: Timed, *, keepdim: bool) -> tu
     """The last step: the last frame of the call, held once the stream has ended."""
     if fact.folded:
         raise step.refuse("it takes the last frame of time folded with another axis", "give time an axis of its own")
-    x, fact = until_end(step, *settle(step, x, fact))
-    x, fact, start = ready(step, x, fact)
+    x, fact, start = ready(step, x, fact, to_end=True)
     axis = fact.axis + fact.rowed
     shape = result_shape(step)
     if fact.rowed:

@@ -31,7 +31,7 @@ def verify(path: str | Path, model: nn.Module, *, atol: float | None = None, rto
     contract = runs.contract
     yardstick = Yardstick(atol or 0.0, rtol or 0.0)
     reference = Reference(model, contract)
-    frames, batch = horizon(contract), _BATCH if _is_batched(contract) else 1
+    frames, batch = horizon(contract), _BATCH if runs.batched else 1
     bench = Bench(runs, reference, yardstick, frames, batch)
     checks = tuple(law(bench) for law in LAWS)
     settings = {
@@ -62,10 +62,6 @@ def _accepted(contract: Contract, frames: int) -> int:
     while frames > 1 and any(length(frames) is None for length in lengths):
         frames -= 1
     return frames
-
-
-def _is_batched(contract: Contract) -> bool:
-    return any("batch" in port.shape for port in contract.with_role("frame"))
 
 
 class Bench:

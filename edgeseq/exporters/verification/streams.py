@@ -29,6 +29,11 @@ class Runs:
         self.model = model
         self.contract: Contract = model.contract
 
+    @property
+    def batched(self) -> bool:
+        """True where the file takes more than one row."""
+        return any("batch" in port.shape for port in self.contract.with_role("frame"))
+
     def whole(self, inputs: Arrays, chunks: Sequence[int], *, stream: Any = None) -> Arrays:
         """Every frame of every output: the steps' and the flush's, concatenated along time."""
         stream = stream or self.open(inputs)
