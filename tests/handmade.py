@@ -14,7 +14,8 @@ import onnx
 import onnx.numpy_helper
 import onnx.parser
 
-from edgeseq.contract import METADATA_KEY, Chunk, Contract, Initial, Length, Port, State
+from edgeseq.contract import Chunk, Contract, Initial, Length, Port, State
+from edgeseq.sealing import seal
 
 Array = npt.NDArray[Any]
 Weights = dict[str, Array]
@@ -37,8 +38,8 @@ class Handmade:
         model = onnx.parser.parse_model(f'<ir_version: 10, opset_import: ["": 22]> {self.graph}')
         for name, value in self.weights.items():
             model.graph.initializer.append(onnx.numpy_helper.from_array(value, name))
-        model.metadata_props.add(key=METADATA_KEY, value=(contract or self.contract).to_json())
         onnx.save(model, str(path))
+        seal(path, contract or self.contract)
         return str(path)
 
     def with_contract(self, **changes: Any) -> Handmade:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx_ir as ir
 import pytest
 import torch
@@ -20,7 +19,6 @@ from edgeseq.exporters.lowering import lower
 from edgeseq.exporters.rules import FAMILIES
 from edgeseq.exporters.rules.registry import Registry
 from edgeseq.exporters.stepgraph import StepGraph
-from edgeseq.exporters.verification.yardstick import Yardstick
 
 SPEC = {"x": "float32[batch,time,4]"}
 
@@ -102,7 +100,7 @@ def test_a_model_that_mixes_the_rows_of_a_batch_is_not_exported(tmp_path: Path) 
 def test_another_models_weights_are_told_apart(tmp_path: Path) -> None:
     exported = export(Tagger(), SPEC, tmp_path / "m.onnx")
     assert exported.verification.passed
-    assert broken(verify(exported.path, Tagger())) == {"concatenation", "prefix"}
+    assert broken(verify(exported.path, Tagger())) == {"concatenation", "prefix", "long run"}
     with pytest.raises(UsageError, match=r"does not return what the file returns \(got 1 tensors, wanted 3:"):
         verify(exported.path, Frames())
 
@@ -139,17 +137,3 @@ def test_the_shortest_stream_is_the_shortest_input_that_the_model_takes(
     model: nn.Module, frames: int, tmp_path: Path
 ) -> None:
     assert export(model, SPEC, tmp_path / "m.onnx").contract.min_frames == frames
-
-
-def test_the_yardstick_allows_four_times_the_modules_own_rounding() -> None:
-    exact = np.array([1.0, 2.0])
-    plain = np.array([1.0 + 1e-6, 2.0], np.float32)
-    near, far = (np.array([1.0 + off * 1e-6, 2.0], np.float32) for off in (3.5, 4.5))
-    assert Yardstick().worst(near, exact, plain)[2] is None
-    assert Yardstick().worst(far, exact, plain)[2] == (0,)
-    assert Yardstick(atol=1e-6).worst(far, exact, plain)[2] is None
-
-
-def test_the_yardstick_never_lets_a_nan_pass() -> None:
-    exact, plain = np.array([1.0]), np.array([1.0], np.float32)
-    assert Yardstick(atol=1e9).worst(np.array([np.nan], np.float32), exact, plain)[2] == (0,)

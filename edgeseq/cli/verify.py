@@ -1,9 +1,9 @@
-"""``edgeseq verify``: does the file still compute what the module computes?"""
+"""``edgeseq verify``: does the file compute what its module computes, here too?"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,43 +11,92 @@ from edgeseq.cli import libraries, options
 from edgeseq.cli.files import say, write_report
 from edgeseq.cli.tables import table
 from edgeseq.cli.terminal import working
+from edgeseq.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgeseq.runtime.golden import Replay
 
 
 @click.command()
 @options.onnx_file
 @options.model_source
 @options.weights
+@options.trust
 @options.model_arguments
+@options.example
 @options.with_tolerances
+@click.option("--golden", type=options.FILE, help="The golden trace; M.golden.npz beside the file by default.")
+@click.option("--allow-unverified", is_flag=True, help="Replay the trace although the file was changed since.")
+@options.device
+@options.threads
 @options.json_report
 @click.pass_context
 def verify(
     context: click.Context,
     path: Path,
-    model_source: str,
+    model_source: str | None,
     weights: Path | None,
+    trust: bool,
     arguments: tuple[tuple[str, str], ...],
+    example: str | None,
     atol: float | None,
     rtol: float | None,
+    golden: Path | None,
+    allow_unverified: bool,
+    device: str | None,
+    threads: int | None,
     json_path: str | None,
 ) -> None:
-    """Check a file against the module it was made from.
+    """Check a file against the module it was made from, or, without --model, against its golden trace.
 
-    The exit code is 1 where a check fails.
+    The golden trace is a small input with the module's outputs, written at export. Replaying it needs no PyTorch and
+    shows how far this machine, device and onnxruntime are off. With --model every law is checked, and a file that was
+    changed since it was last verified gets a new seal if they hold. The exit code is 1 where a check fails.
     """
+    if model_source is None:
+        _check_alone(weights=weights, trust=trust or None, arg=arguments, example=example, atol=atol, rtol=rtol)
+        chosen = options.given(golden=golden, device=device, threads=threads)
+        found = libraries.runtime().replay(path, allow_unverified=allow_unverified, **chosen)
+        say(replayed(path, found), json_path)
+        write_report({**_head(path, found.passed), "replay": found.to_dict()}, json_path)
+        context.exit(0 if found.passed else 1)
     exporters = libraries.exporters()
+    from edgeseq.cli.examples import read_examples
     from edgeseq.cli.model_source import load_model
 
-    model = load_model(model_source, arguments, weights)
+    model = load_model(model_source, arguments, weights, trust)
+    samples = None if example is None else read_examples(example, model)
     with working(f"verifying {path}"):
-        verification = exporters.verify(path, model, **options.given(atol=atol, rtol=rtol))
+        verification = exporters.verify(path, model, **options.given(atol=atol, rtol=rtol, calibration=samples))
     say(checks(verification), json_path)
-    head = {"format": "edgeseq.verify", "version": 1, "path": str(path), "passed": bool(verification.passed)}
-    write_report({**head, "verification": verification.to_dict()}, json_path)
+    write_report({**_head(path, verification.passed), "verification": verification.to_dict()}, json_path)
     if not verification.passed:
         if weights is None:
             click.echo("no --weights were given: a model made anew has random ones", err=True)
         context.exit(1)
+
+
+def _check_alone(**given: object) -> None:
+    """UsageError where an option was given that speaks of a module."""
+    for name, value in given.items():
+        if value not in (None, ()):
+            raise UsageError(f"--{name} is for a check against the module", do="name the module with --model")
+
+
+def _head(path: Path, passed: bool) -> dict[str, Any]:
+    return {"format": "edgeseq.verify", "version": 1, "path": str(path), "passed": passed}
+
+
+def replayed(path: Path, found: Replay) -> str:
+    """A replay told to a person: how far each output is off here."""
+    settings = found.settings
+    where = f"{settings['device']}, onnxruntime {settings['onnxruntime']}, {settings['machine']}"
+    rows = [
+        [name, "passed" if output.place is None else "FAILED", f"{output.error:.2g}", f"{output.allowed:.2g}"]
+        for name, output in found.outputs.items()
+    ]
+    head = f"{path}: golden trace of {found.frames:,} frames on {where}"
+    return "\n".join([head, "", *table(["output", "result", "error", "allowed"], rows)])
 
 
 def checks(verification: Any) -> str:

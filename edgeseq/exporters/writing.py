@@ -8,11 +8,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import onnx_ir as ir
+
+#: A protobuf message cannot be larger than 2 GiB; what stands beside the weights has some room.
+_INLINE = 2**31 - 2**26
+
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """A scratch path in a folder beside ``target``; renamed to it on success, removed on any failure."""
+    """A path of the same name in a scratch folder beside ``target``, for it and for what belongs to it.
+
+    On success everything in the scratch folder moves to the folder of ``target``, ``target`` itself last, so that it
+    never exists without its companions. On any failure nothing moves.
+    """
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}.") as folder:
         scratch = Path(folder) / target.name
         yield scratch
-        os.replace(scratch, target)
+        for item in sorted(scratch.parent.iterdir(), key=lambda item: item == scratch):
+            os.replace(item, target.parent / item.name)
+
+
+def save(model: ir.Model, path: Path, external_data: bool = False) -> None:
+    """Write ``model``, its weights in ``NAME.onnx.data`` beside it if asked to or where one file cannot hold them."""
+    size = sum(value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value is not None)
+    ir.save(model, path, external_data=f"{path.name}.data" if external_data or size > _INLINE else None)

@@ -5,9 +5,13 @@ Nothing but numpy and onnxruntime is ever loaded from here; onnxruntime itself i
 
 from __future__ import annotations
 
+from edgeseq.runtime.golden import Replay, replay
 from edgeseq.runtime.loading import load
+from edgeseq.runtime.logs import log, switch_on
 from edgeseq.runtime.measuring import Latency, measure
 from edgeseq.runtime.model import Model
 from edgeseq.runtime.stream import Stream
 
-__all__ = ["Latency", "Model", "Stream", "load", "measure"]
+__all__ = ["Latency", "Model", "Replay", "Stream", "load", "log", "measure", "replay"]
+
+switch_on()

@@ -1,46 +1,115 @@
-"""Opening a file: the path, the session, the contract, and whether they fit."""
+"""Opening a file: the path, the bytes, the contract, the session, and whether they fit."""
 
 from __future__ import annotations
 
+import json
 import os
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
 
 from edgeseq.contract import METADATA_KEY, Contract
 from edgeseq.errors import ContractError, ModelFileError, UsageError
+from edgeseq.modelfile import ModelFile, read_model_file
 from edgeseq.runtime.agreement import check_agreement
-from edgeseq.runtime.devices import Device, parse_device
+from edgeseq.runtime.devices import parse_device
 from edgeseq.runtime.engine import check_version, open_session
 from edgeseq.runtime.model import Model
+from edgeseq.sealing import sidecar_of
 
 
-def load(path: str | os.PathLike[str], device: str = "cpu", threads: int = 1) -> Model:
+@dataclass(frozen=True)
+class Described:
+    """A file and its contract, read without onnxruntime.
+
+    ``doubt`` says why the file's verification does not count: it was changed afterwards, or never verified. None: it
+    is what was verified.
+    """
+
+    file: ModelFile
+    contract: Contract
+    doubt: str | None
+
+
+def load(path: str | os.PathLike[str], device: str = "cpu", threads: int = 1, allow_unverified: bool = False) -> Model:
     """The model in an exported file, ready to open streams.
 
     ``device`` is ``cpu``, ``cuda`` or ``cuda:N``; a device that cannot be used is an error, never a silent fallback.
-    ``threads`` is how many threads one step may use; more than one seldom helps a single frame.
+    ``threads`` is how many threads one step may use; more than one seldom helps a single frame. A file whose graph or
+    weights are not those that were verified is refused unless ``allow_unverified``. All that can be checked without
+    onnxruntime is checked before it sees the file.
 
     Raises ModelFileError (missing, empty, truncated, not ONNX), ContractError (no contract, a broken one, one that the
-    graph contradicts), ProviderError (onnxruntime or the device missing) or UsageError.
+    graph contradicts, a changed file), ProviderError (onnxruntime or the device missing) or UsageError.
     """
-    where = _check_path(path)
     if type(threads) is not int or threads < 1:
         raise UsageError("threads must be a whole number from 1", got=repr(threads))
     place = parse_device(device)
+    described = describe(path)
+    where = str(described.file.path)
+    if described.doubt and not allow_unverified:
+        raise ContractError(
+            "the file is not verified",
+            where=where,
+            why=described.doubt,
+            got=described.file.digest[:19],
+            wanted=(described.contract.digest or "none")[:19],
+            do=f"verify it against its module, edgeseq verify {Path(where).name} --model MODEL, "
+            "or load it with allow_unverified=True",
+        )
+    check_version(described.contract.onnxruntime)
     try:
-        return _open(where, place, threads)
+        session = open_session(where, threads, place.providers)
+        place.check_session(session)
+        check_agreement(described.contract, session, where)
     except UnicodeDecodeError as error:
         raise ModelFileError(
             "cannot load the model", where=where, why=f"it is damaged: a name in it is not UTF-8 ({error.reason})"
         ) from None
+    return Model(path=where, contract=described.contract, device=place, session=session)
 
 
-def _open(where: str, device: Device, threads: int) -> Model:
-    session = open_session(where, threads, device.providers)
-    device.check_session(session)
-    contract = _read_contract(session, where)
-    check_version(contract.onnxruntime)
-    check_agreement(contract, session, where)
-    return Model(path=where, contract=contract, device=device, session=session)
+def describe(path: str | os.PathLike[str]) -> Described:
+    """The file's contract, and whether its verification still counts; nothing of the graph is run or parsed.
+
+    Raises ModelFileError, ContractError or UsageError.
+    """
+    where = _check_path(path)
+    file = read_model_file(where)
+    text = file.metadata.get(METADATA_KEY)
+    if text is None:
+        raise ContractError(
+            "the file carries no contract",
+            where=where,
+            why=f"its metadata has no entry {METADATA_KEY!r}",
+            do="export the model with edgeseq: edgeseq export MODEL --input ... -o m.onnx",
+        )
+    contract = Contract.from_json(text, where=f"{where}, metadata {METADATA_KEY}")
+    _check_sidecar(Path(where), text)
+    return Described(file, contract, _doubt(file, contract))
+
+
+def _doubt(file: ModelFile, contract: Contract) -> str | None:
+    if contract.digest is None:
+        return "it was never verified"
+    if contract.digest != file.digest:
+        return "the file was changed after verification"
+    return None
+
+
+def _check_sidecar(path: Path, text: str) -> None:
+    sidecar = sidecar_of(path)
+    if not sidecar.is_file():
+        return
+    try:
+        same = json.loads(sidecar.read_bytes()) == json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ContractError("cannot read the contract beside the model", where=str(sidecar), why=str(error)) from None
+    if not same:
+        raise ContractError(
+            "the contract beside the model differs from the one in it",
+            where=str(sidecar),
+            do=f"remove it, or export again with it; {path.name} itself holds its contract",
+        )
 
 
 def _check_path(path: object) -> str:
@@ -56,15 +125,3 @@ def _check_path(path: object) -> str:
     if os.path.getsize(where) == 0:
         raise ModelFileError("the file is empty", where=where, do="export the model again")
     return where
-
-
-def _read_contract(session: Any, where: str) -> Contract:
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if text is None:
-        raise ContractError(
-            "the file carries no contract",
-            where=where,
-            why=f"its metadata has no entry {METADATA_KEY!r}",
-            do="export the model with edgeseq: edgeseq export MODEL --input ... -o m.onnx",
-        )
-    return Contract.from_json(text, where=f"{where}, metadata {METADATA_KEY}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeseq.exporters.verification.laws import verify
 from edgeseq.exporters.verification.report import Check, Verification
+from edgeseq.exporters.verification.verifying import verify
 
 __all__ = ["Check", "Verification", "verify"]

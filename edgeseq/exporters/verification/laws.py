@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,130 +10,58 @@ import numpy as np
 from torch import nn
 
 from edgeseq.contract import Contract
-from edgeseq.exporters.verification.reference import Arrays, Reference, draw
+from edgeseq.exporters.verification.bench import LONG, Bench, Worst, accepted, past_of
+from edgeseq.exporters.verification.drawing import Calibration, Draws
+from edgeseq.exporters.verification.reference import Arrays, Reference
 from edgeseq.exporters.verification.report import Check, Verification
-from edgeseq.exporters.verification.streams import Runs, random_chunks
-from edgeseq.exporters.verification.yardstick import Yardstick
-from edgeseq.runtime import load
+from edgeseq.exporters.verification.streams import Runs, frames_between, random_chunks
+from edgeseq.exporters.verification.windows import Windows
+from edgeseq.exporters.verification.yardstick import FACTOR, Found, Yardstick
+from edgeseq.runtime.loading import describe, load
 
-_FRAMES = 61
 _CHUNKINGS = 3
-_BATCH = 3
+#: The largest chunk of the long run.
+_LARGE_CHUNK = 64
 
 
-def verify(path: str | Path, model: nn.Module, *, atol: float | None = None, rtol: float | None = None) -> Verification:
-    """Run the laws on the file at ``path`` against the module it was made from.
-
-    ``atol`` and ``rtol`` are the user's allowance on top of the yardstick. Returns what was found; a failed law is a
-    failed check, not an exception. Raises EdgeseqError where the file cannot be loaded or the model is another one.
-    """
-    runs = Runs(load(path))
-    contract = runs.contract
-    yardstick = Yardstick(atol or 0.0, rtol or 0.0)
-    reference = Reference(model, contract)
-    frames, batch = horizon(contract), _BATCH if runs.batched else 1
-    bench = Bench(runs, reference, yardstick, frames, batch)
+def check_laws(
+    path: str | Path,
+    model: nn.Module,
+    *,
+    atol: float | None = None,
+    rtol: float | None = None,
+    calibration: Calibration | None = None,
+    rules: Mapping[str, Any] | None = None,
+) -> Verification:
+    """Run every law on the file at ``path``, changed or not, against the module; see :func:`verify`."""
+    runs = Runs(load(path, allow_unverified=True))
+    reference = Reference(model, runs.contract)
+    draws = Draws(runs.contract, calibration)
+    bench = Bench(runs, reference, draws, Yardstick(atol or 0.0, rtol or 0.0), rules)
     checks = tuple(law(bench) for law in LAWS)
     settings = {
-        "frames": frames,
-        "batch": batch,
+        "frames": bench.frames,
+        "batch": bench.batch,
         "chunkings": _CHUNKINGS,
+        "horizon": bench.horizon,
+        "inputs": "random" if not draws.samples else f"calibration for {', '.join(sorted(draws.samples))}",
         "atol": atol,
         "rtol": rtol,
-        "factor": 4.0,
+        "factor": FACTOR,
         "reference": reference.precision,
     }
-    return Verification(checks, settings)
-
-
-def horizon(contract: Contract) -> int:
-    """Frames to compare on: past the start of every state and the shortest input, within the context."""
-    least = contract.min_frames + 2 * contract.delay + max((state.start for state in contract.states), default=0)
-    frames = max(_FRAMES, least + 16 * contract.chunk.multiple)
-    frames += contract.receptive_field or 0
-    if contract.max_context is not None:
-        frames = min(frames, contract.max_context)
-    return _accepted(contract, frames)
-
-
-def _accepted(contract: Contract, frames: int) -> int:
-    """The largest length up to ``frames`` that the model takes."""
-    lengths = [port.length for port in contract.with_role("output") if port.length is not None]
-    while frames > 1 and any(length(frames) is None for length in lengths):
-        frames -= 1
-    return frames
-
-
-class Bench:
-    """What a law needs: the file's streams, the module, the yardstick, and a size."""
-
-    def __init__(self, runs: Runs, reference: Reference, yardstick: Yardstick, frames: int, batch: int) -> None:
-        self.runs, self.reference, self.yardstick = runs, reference, yardstick
-        self.frames, self.batch = frames, batch
-        self.contract = runs.contract
-
-    def inputs(self, seed: int, frames: int | None = None) -> Arrays:
-        """Random inputs of this size."""
-        return draw(self.contract, frames or self.frames, self.batch, seed)
-
-    def compare(self, streamed: Arrays, inputs: Arrays, names: list[str]) -> Iterator[tuple[str, Any]]:
-        """For each output: its name, and the yardstick's finding or a sentence."""
-        exact, plain = self.reference.exact(inputs), self.reference.run(inputs)
-        for name in names:
-            axes = unfolded(streamed[name], exact[name])
-            if axes is None:
-                yield name, f"shape {list(streamed[name].shape)}, the module gives {list(exact[name].shape)}"
-            elif streamed[name].dtype != plain[name].dtype:
-                yield name, f"dtype {streamed[name].dtype}, the module gives {plain[name].dtype}"
-            else:
-                yield name, self.yardstick.worst(streamed[name], axes, plain[name].reshape(streamed[name].shape))
-
-    def named(self, timed: bool) -> list[str]:
-        """The outputs with, or without, a time axis."""
-        return [port.name for port in self.contract.with_role("output") if (port.length is not None) is timed]
-
-
-def unfolded(streamed: np.ndarray[Any, Any], whole: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
-    """The whole-sequence output in the shape of the streamed one, whose time is in an axis of its own."""
-    if streamed.shape == whole.shape:
-        return whole
-    return whole.reshape(streamed.shape) if streamed.size == whole.size else None
-
-
-class _Worst:
-    """Collects comparisons into one check."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.distance = self.allowed = 0.0
-        self.failure: str | None = None
-
-    def add(self, output: str, found: Any, where: str) -> None:
-        if isinstance(found, str):
-            self.failure = self.failure or f"{output}, {where}: {found}"
-            return
-        distance, allowed, place = found
-        if place is not None:
-            self.failure = self.failure or (
-                f"{output}{list(place)}, {where}: off by {distance:.3g}, allowed {allowed:.3g}"
-            )
-        if distance >= self.distance:
-            self.distance, self.allowed = distance, allowed
-
-    def check(self, passed: str) -> Check:
-        detail = self.failure or f"{passed}; worst {self.distance:.2g}, allowed {self.allowed:.2g}"
-        return Check(self.name, self.failure is None, detail, self.distance, self.allowed)
+    return Verification(checks, settings, describe(path).file.digest)
 
 
 def concatenation(bench: Bench) -> Check:
     """Steps and flush, concatenated, are the whole; the lengths of every remainder included."""
-    worst = _Worst("concatenation")
+    worst = Worst("concatenation")
     names = bench.named(timed=True)
     if not names:
         return worst.check("no output has a time axis: nothing to compare")
     multiple = bench.contract.chunk.multiple
-    lengths = {_accepted(bench.contract, max(bench.contract.min_frames, bench.frames - r)) for r in range(multiple + 1)}
-    lengths |= {_accepted(bench.contract, min(bench.frames, bench.contract.min_frames + multiple))}
+    lengths = {accepted(bench.contract, max(bench.contract.min_frames, bench.frames - r)) for r in range(multiple + 1)}
+    lengths |= {accepted(bench.contract, min(bench.frames, bench.contract.min_frames + multiple))}
     for seed, frames in enumerate(sorted(lengths, reverse=True)):
         inputs = bench.inputs(seed, frames)
         for trial in range(_CHUNKINGS if seed == 0 else 1):
@@ -146,35 +74,28 @@ def concatenation(bench: Bench) -> Check:
 
 def prefix(bench: Bench) -> Check:
     """An output without time is, after t frames, what the module gives for those t frames."""
-    worst = _Worst("prefix")
+    worst = Worst("prefix")
     names = bench.named(timed=False)
     if not names:
         return worst.check("every output has a time axis")
     inputs = bench.inputs(101)
-    late = [name for name in names if bench.contract.port(name).delay or bench.contract.chunk.multiple > 1]
-    count = 0
+    contract = bench.contract
+    late = [name for name in names if contract.port(name).delay or contract.chunk.multiple > 1]
     chunks = [1] * min(4, bench.frames) + random_chunks(max(0, bench.frames - 4), 7)
-    for taken, streamed in bench.runs.summaries(inputs, chunks):
-        if taken >= bench.contract.min_frames and taken % bench.contract.chunk.multiple == 0:
-            past = _past(bench.contract, inputs, taken)
-            for output, found in bench.compare(streamed, past, [name for name in names if name not in late]):
-                worst.add(output, found, f"after {taken} frames")
-            count += 1
-    for frames in range(max(bench.contract.min_frames, bench.frames - bench.contract.chunk.multiple), bench.frames + 1):
-        if _accepted(bench.contract, frames) == frames:
-            past = _past(bench.contract, inputs, frames)
-            streamed = bench.runs.whole(past, random_chunks(frames, frames))
-            for output, found in bench.compare(streamed, past, names):
-                worst.add(output, found, f"flushed after {frames} frames")
-    return worst.check(f"after {count} steps and at the end")
-
-
-def _past(contract: Contract, inputs: Arrays, frames: int) -> Arrays:
-    timed = {port.name: port.time_axis for port in contract.with_role("frame")}
-    return {
-        name: np.take(array, range(frames), axis=timed[name]) if name in timed else array
-        for name, array in inputs.items()
-    }
+    steps = [
+        (taken, streamed)
+        for taken, streamed in bench.runs.summaries(inputs, chunks)
+        if taken >= contract.min_frames and taken % contract.chunk.multiple == 0
+    ]
+    bench.compare_history(worst, steps, inputs, [name for name in names if name not in late], "after {} frames")
+    ends = range(max(contract.min_frames, bench.frames - contract.chunk.multiple), bench.frames + 1)
+    flushed = [
+        (frames, bench.runs.whole(past_of(contract, inputs, frames), random_chunks(frames, frames)))
+        for frames in ends
+        if accepted(contract, frames) == frames
+    ]
+    bench.compare_history(worst, flushed, inputs, names, "flushed after {} frames")
+    return worst.check(f"after {len(steps)} steps and at the end")
 
 
 def neighbours(bench: Bench) -> Check:
@@ -215,8 +136,8 @@ def futures(bench: Bench) -> Check:
         if port.time_axis is None:
             mixed[name] = array
             continue
-        past = np.take(array, range(split), axis=port.time_axis)
-        future = np.take(other[name], range(split, bench.frames), axis=port.time_axis)
+        past = frames_between(port, array, 0, split)
+        future = frames_between(port, other[name], split, bench.frames)
         mixed[name] = np.concatenate([past, future * 1000 if array.dtype.kind == "f" else future], port.time_axis)
     one, two = bench.runs.whole(inputs, chunks), bench.runs.whole(mixed, chunks)
     for port in contract.with_role("output"):
@@ -243,6 +164,28 @@ def reset(bench: Bench) -> Check:
     return Check("reset", True, "bit for bit the same after another tenant and a reset")
 
 
+def long_run(bench: Bench) -> Check:
+    """A sequence as long as the module can be run on still gives what the module gives, in windows if need be."""
+    worst, frames = Worst("long run"), bench.horizon["frames"]
+    inputs = bench.inputs(LONG, frames)
+    streamed = bench.runs.whole(inputs, random_chunks(frames, 11, largest=_LARGE_CHUNK))
+    names = bench.named(timed=True) + ([] if bench.yardstick.amplifying else bench.named(timed=False))
+    compared = frames
+    for output, found in bench.compare(streamed, inputs, names):
+        worst.add(output, found, f"{frames} frames")
+        if isinstance(found, Found) and found.compared is not None:
+            compared = min(compared, found.compared)
+    done = f"{frames:,} frames, bounded by {bench.horizon['limit']}"
+    if bench.yardstick.amplifying and worst.failure is None:
+        windows = Windows(bench.runs.model.session, bench.contract, bench.reference.model, bench.rules)
+        count, worsts = windows.compare(inputs, frames, bench.yardstick)
+        for output, found in worsts.items():
+            worst.add(output, found, f"in windows of {windows.frames} frames")
+        bench.horizon["windows"] = {"whole": compared, "frames": windows.frames, "count": count}
+        done += f"; the model amplifies rounding: from frame {compared} on in {count:,} windows of {windows.frames}"
+    return worst.check(done)
+
+
 def _first_difference(bench: Bench, one: Arrays, two: Arrays, row: int | None = None) -> str | None:
     for port in bench.contract.with_role("output"):
         first, second = one[port.name], two[port.name]
@@ -261,4 +204,4 @@ def _shown(chunks: list[int]) -> str:
     return "1" if set(chunks) == {1} else text + (", ..." if len(chunks) > 12 else "")
 
 
-LAWS: tuple[Callable[[Bench], Check], ...] = (concatenation, prefix, neighbours, futures, reset)
+LAWS: tuple[Callable[[Bench], Check], ...] = (concatenation, prefix, neighbours, futures, reset, long_run)

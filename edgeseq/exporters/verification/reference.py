@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from edgeseq.contract import Contract, Port, resolve_shape
+from edgeseq.contract import Contract
 from edgeseq.errors import UsageError
 
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -27,12 +27,12 @@ class Reference:
 
     def __init__(self, model: nn.Module, contract: Contract) -> None:
         self.contract = contract
-        self._model = model
+        self.model = model
         self._double = _doubled(model)
 
     def run(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
         """The module's outputs in float32."""
-        return self._outputs(self._model, inputs, torch.float32)
+        return self._outputs(self.model, inputs, torch.float32)
 
     def exact(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
         """The module's outputs in float64; in float32 where it cannot be run in float64."""
@@ -51,12 +51,12 @@ class Reference:
 
     def _outputs(self, model: nn.Module, inputs: Mapping[str, np.ndarray[Any, Any]], dtype: torch.dtype) -> Arrays:
         known = inspect.signature(model.forward).parameters
-        unknown = [name for name in _nested(inputs) if name not in known]
+        unknown = [name for name in nested(inputs) if name not in known]
         if unknown:
             raise UsageError(
                 f"forward of {type(model).__name__} takes no argument named {unknown[0]!r}, which the file has",
                 got=", ".join(known),
-                wanted=", ".join(_nested(inputs)),
+                wanted=", ".join(nested(inputs)),
                 do="verify with the model that was exported",
             )
         device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
@@ -66,7 +66,7 @@ class Reference:
             tensors[name] = tensor.to(dtype) if tensor.is_floating_point() else tensor
         wide = WideFloats() if dtype is torch.float64 else contextlib.nullcontext()
         with evaluating(model), torch.no_grad(), wide, one_thread():
-            result = model(**_nested(tensors))
+            result = model(**nested(tensors))
         leaves = [leaf for leaf in torch.utils._pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
         ports = self.contract.with_role("output")
         if len(leaves) != len(ports):
@@ -133,7 +133,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def _nested(tensors: Mapping[str, Any]) -> dict[str, Any]:
+def nested(tensors: Mapping[str, Any]) -> dict[str, Any]:
     """``{"state.0": h, "bag.audio": x}`` as ``{"state": (h,), "bag": {"audio": x}}``."""
     nested: dict[str, Any] = {}
     for name, tensor in tensors.items():
@@ -150,28 +150,3 @@ def _with_tuples(value: Any) -> Any:
         return value
     inner = {key: _with_tuples(item) for key, item in value.items()}
     return tuple(inner.values()) if all(key.isdigit() for key in inner) else inner
-
-
-def draw(contract: Contract, frames: int, batch: int, seed: int) -> Arrays:
-    """Random inputs: standard normal, or integers within the port's range (0 and 1 where that is not known)."""
-    generator = np.random.default_rng(seed)
-    sizes = {"batch": batch, "time": frames}
-    return {
-        port.name: _draw(port, _shape(port, sizes), generator)
-        for role in ("frame", "conditioning")
-        for port in contract.with_role(role)
-    }
-
-
-def _shape(port: Port, sizes: dict[str, int]) -> tuple[int, ...]:
-    words = {axis: 6 for axis in port.shape if isinstance(axis, str)}
-    return resolve_shape(port.shape, {**words, **sizes})
-
-
-def _draw(port: Port, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray[Any, Any]:
-    if "int" in port.dtype:
-        low, high = port.range or (0, 1)
-        return generator.integers(int(low), int(high), shape, endpoint=True).astype(port.dtype)
-    if port.dtype == "bool":
-        return generator.integers(0, 2, shape).astype(bool)
-    return generator.standard_normal(shape).astype(port.dtype)

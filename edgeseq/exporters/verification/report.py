@@ -20,19 +20,29 @@ class Check:
 
 @dataclass(frozen=True)
 class Verification:
-    """All checks of one file. ``settings`` says on how many frames, rows and chunkings, and with what tolerance."""
+    """All checks of one file. ``settings`` says on how many frames, rows and chunkings, and with what tolerance.
+
+    ``digest`` is that of the file on which they were made.
+    """
 
     checks: tuple[Check, ...]
     settings: Mapping[str, Any]
+    digest: str
 
     @property
     def passed(self) -> bool:
         """True when every law held."""
         return all(check.passed for check in self.checks)
 
+    @property
+    def amplifying(self) -> bool:
+        """Whether the module amplifies rounding, so that it was compared in windows."""
+        return "windows" in self.settings["horizon"]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as stored in the contract."""
         return {
+            "digest": self.digest,
             "passed": self.passed,
             "checks": [asdict(check) for check in self.checks],
             "settings": dict(self.settings),

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from edgeseq.exporters.verification.reference import Reference, draw
+from edgeseq.exporters.verification.drawing import Calibration, Draws
+from edgeseq.exporters.verification.reference import Reference
 from edgeseq.exporters.verification.streams import Runs
 from edgeseq.exporters.verification.yardstick import Yardstick
 from edgeseq.runtime import load
@@ -15,17 +16,17 @@ from edgeseq.runtime import load
 _TOO_SHORT = (RuntimeError, ValueError, IndexError, ZeroDivisionError)
 
 
-def shortest(path: Path, model: nn.Module, most: int, yardstick: Yardstick) -> int:
+def shortest(path: Path, model: nn.Module, most: int, yardstick: Yardstick, calibration: Calibration | None) -> int:
     """Frames of the shortest input on which file and module agree, ``most`` at the most.
 
     A capture knows a safe bound only: it takes an axis that could be one frame long for one that never is. The file at
     ``path`` must allow any length. The search halves lengths: a model that takes one is held to take all longer ones.
     """
-    runs = Runs(load(path))
-    reference = Reference(model, runs.contract)
+    runs = Runs(load(path, allow_unverified=True))
+    reference, draws = Reference(model, runs.contract), Draws(runs.contract, calibration)
 
     def agrees(frames: int) -> bool:
-        inputs = draw(runs.contract, frames, 2 if runs.batched else 1, seed=frames)
+        inputs = draws(frames, 2 if runs.batched else 1, seed=frames)
         try:
             exact, plain = reference.exact(inputs), reference.run(inputs)
         except _TOO_SHORT:
@@ -52,4 +53,4 @@ def _alike(
     if streamed.size != exact.size:
         return False
     shape = streamed.shape
-    return yardstick.worst(streamed, exact.reshape(shape), plain.reshape(shape))[2] is None
+    return yardstick.compare(streamed, exact.reshape(shape), plain.reshape(shape)).place is None

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeseq.contract import Contract
+from edgeseq.contract import Contract, Port
 from edgeseq.exporters.verification.reference import Arrays
 from edgeseq.runtime import Model
 
@@ -62,10 +62,9 @@ class Runs:
         return inputs[port.name].shape[port.shape.index("batch")] if "batch" in port.shape else 1
 
     def cut(self, inputs: Arrays, first: int, last: int) -> Arrays:
-        """The frames from ``first`` to ``last`` of every frame input."""
+        """The base frames from ``first`` to ``last`` of every frame input."""
         return {
-            port.name: np.take(inputs[port.name], range(first, last), axis=port.time_axis)
-            for port in self.contract.with_role("frame")
+            port.name: frames_between(port, inputs[port.name], first, last) for port in self.contract.with_role("frame")
         }
 
     def named(self, answer: Any) -> Arrays:
@@ -82,6 +81,11 @@ class Runs:
             else np.concatenate([piece[port.name] for piece in pieces], port.time_axis)
             for port in self.contract.with_role("output")
         }
+
+
+def frames_between(port: Port, array: np.ndarray[Any, Any], first: int, last: int) -> np.ndarray[Any, Any]:
+    """The frames of a port that belong to the base frames from ``first`` to ``last``."""
+    return np.take(array, range(int(first * port.ratio), int(last * port.ratio)), axis=port.time_axis)
 
 
 def _spans(chunks: Sequence[int]) -> Iterator[tuple[int, int]]:

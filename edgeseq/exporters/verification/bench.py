@@ -1,0 +1,191 @@
+"""What the laws share: the file's streams, the module, inputs, the yardstick, and how their comparisons are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from edgeseq.contract import Contract, Port
+from edgeseq.errors import UsageError
+from edgeseq.exporters.verification.drawing import Draws
+from edgeseq.exporters.verification.horizon import horizon
+from edgeseq.exporters.verification.reference import Arrays, Reference
+from edgeseq.exporters.verification.report import Check
+from edgeseq.exporters.verification.streams import Runs, frames_between
+from edgeseq.exporters.verification.yardstick import Found, Yardstick, amplifies
+
+_FRAMES = 61
+_BATCH = 3
+#: Seed of the inputs of the long run.
+LONG = 707
+#: Frames over which no module that is any use amplifies rounding beyond recognition.
+_EARLY = 16
+
+
+def short_run(contract: Contract) -> int:
+    """Frames to compare on: past the start of every state and the shortest input, within the context."""
+    least = contract.min_frames + 2 * contract.delay + max((state.start for state in contract.states), default=0)
+    frames = max(_FRAMES, least + 16 * contract.chunk.multiple)
+    frames += contract.receptive_field or 0
+    if contract.max_context is not None:
+        frames = min(frames, contract.max_context)
+    return accepted(contract, frames)
+
+
+def accepted(contract: Contract, frames: int) -> int:
+    """The largest length up to ``frames`` that the model takes."""
+    lengths = [port.length for port in contract.with_role("output") if port.length is not None]
+    while frames > 1 and any(length(frames) is None for length in lengths):
+        frames -= 1
+    return frames
+
+
+class Bench:
+    """What a law needs: the file's streams, the module, the yardstick, and a size.
+
+    ``horizon`` tells of the long run: how far it goes, what keeps it from more, and in which windows it was compared.
+    """
+
+    def __init__(
+        self, runs: Runs, reference: Reference, draws: Draws, yardstick: Yardstick, rules: Mapping[str, Any] | None
+    ) -> None:
+        self.runs, self.reference, self.draws = runs, reference, draws
+        self.contract, self.rules = runs.contract, rules
+        self.frames, self.batch = short_run(runs.contract), _BATCH if runs.batched else 1
+        self._check_guesses()
+        self.horizon, self.yardstick = self._look_ahead(yardstick)
+
+    def _look_ahead(self, yardstick: Yardstick) -> tuple[dict[str, Any], Yardstick]:
+        """How far the long run goes, and the yardstick for a module that may amplify rounding on the way."""
+        far = horizon(
+            lambda frames: self.reference.exact(self.inputs(0, frames)),
+            lambda frames: accepted(self.contract, frames),
+            self.contract.max_context,
+            self.frames,
+        )
+        inputs = self.inputs(LONG, far.frames)
+        past = past_of(self.contract, inputs, accepted(self.contract, max(_EARLY, self.contract.min_frames)))
+        early, late = ((self.reference.exact(given), self.reference.run(given)) for given in (past, inputs))
+        amplifying = any(_amplifies(port, early, late) for port in self.contract.with_role("output"))
+        return {"frames": far.frames, "limit": far.limit}, replace(yardstick, amplifying=amplifying)
+
+    def _check_guesses(self) -> None:
+        """Ask for calibration where the module refuses integers that were only guessed."""
+        guessed = self.draws.guessed
+        if not guessed:
+            return
+        try:
+            self.reference.run(self.inputs(0))
+        except (IndexError, RuntimeError, ValueError) as error:
+            raise UsageError(
+                f"which integers {guessed[0]} takes cannot be read off the model",
+                why=f"from 0 to 100 were tried: {str(error).splitlines()[0].rstrip(' .')}",
+                do=f"give real inputs: calibration=[{{{guessed[0]!r}: array}}], or --example file.py:function",
+            ) from error
+
+    def inputs(self, seed: int, frames: int | None = None) -> Arrays:
+        """Inputs of this size."""
+        return self.draws(frames or self.frames, self.batch, seed)
+
+    def compare(self, streamed: Arrays, inputs: Arrays, names: list[str]) -> Iterator[tuple[str, Found | str]]:
+        """For each output: its name, and the yardstick's finding or a sentence."""
+        exact, plain = self.reference.exact(inputs), self.reference.run(inputs)
+        for name in names:
+            whole = unfolded(streamed[name], exact[name])
+            if whole is None or streamed[name].dtype != plain[name].dtype:
+                yield name, _unlike(streamed[name], exact[name], plain[name])
+            else:
+                near = plain[name].reshape(streamed[name].shape)
+                yield name, self.yardstick.compare(streamed[name], whole, near, self.contract.port(name).time_axis)
+
+    def compare_history(
+        self, worst: Worst, steps: list[tuple[int, Arrays]], inputs: Arrays, names: list[str], where: str
+    ) -> None:
+        """Hold the values that outputs without a time axis had after so many frames against the module's.
+
+        Their noise is that of a history, as along a time axis: one value says little of how far off a value may be.
+        """
+        if not steps or not names:
+            return
+        pasts = [past_of(self.contract, inputs, taken) for taken, _ in steps]
+        exact, plain = ([run(past) for past in pasts] for run in (self.reference.exact, self.reference.run))
+        for name in names:
+            streamed, wanted, near = (
+                np.stack([item[name] for item in run]) for run in ([s for _, s in steps], exact, plain)
+            )
+            if streamed.shape != wanted.shape or streamed.dtype != near.dtype:
+                worst.add(name, _unlike(streamed[0], wanted[0], near[0]), where.format(steps[0][0]))
+                continue
+            found = self.yardstick.compare(streamed, wanted, near, 0)
+            place = found.place
+            taken = steps[-1 if place is None else place[0]][0]
+            worst.add(name, replace(found, place=place and place[1:]), where.format(taken))
+
+    def named(self, timed: bool) -> list[str]:
+        """The outputs with, or without, a time axis."""
+        return [port.name for port in self.contract.with_role("output") if (port.length is not None) is timed]
+
+
+def _unlike(streamed: np.ndarray[Any, Any], exact: np.ndarray[Any, Any], plain: np.ndarray[Any, Any]) -> str:
+    """What an output of another shape or dtype is told."""
+    if streamed.size != exact.size:
+        return f"shape {list(streamed.shape)}, the module gives {list(exact.shape)}"
+    return f"dtype {streamed.dtype}, the module gives {plain.dtype}"
+
+
+def unfolded(streamed: np.ndarray[Any, Any], whole: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
+    """The whole-sequence output in the shape of the streamed one, whose time is in an axis of its own."""
+    if streamed.shape == whole.shape:
+        return whole
+    return whole.reshape(streamed.shape) if streamed.size == whole.size else None
+
+
+def _amplifies(port: Port, early: tuple[Arrays, Arrays], late: tuple[Arrays, Arrays]) -> bool:
+    """Whether an output shows that the module amplifies rounding, from its values early and at the end of a long run.
+
+    Each is the module's output in float64 and in float32. A value without a time axis has a history of these two.
+    """
+    if port.time_axis is not None and late[0][port.name].ndim == len(port.shape):
+        return amplifies(late[0][port.name], late[1][port.name], port.time_axis)
+    if port.time_axis is not None:
+        return False  # folded with the batch: other outputs, or its own windows, must show it
+    exact, plain = (np.stack([early[index][port.name], late[index][port.name]]) for index in range(2))
+    return amplifies(np.repeat(exact, _EARLY, 0), np.repeat(plain, _EARLY, 0), 0)
+
+
+class Worst:
+    """Collects comparisons into one check."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.distance = self.allowed = 0.0
+        self.failure: str | None = None
+
+    def add(self, output: str, found: Found | str, where: str) -> None:
+        """Keep a finding, or the sentence that says why an output could not be compared."""
+        if isinstance(found, str):
+            self.failure = self.failure or f"{output}, {where}: {found}"
+            return
+        if found.place is not None:
+            self.failure = self.failure or (
+                f"{output}{list(found.place)}, {where}: off by {found.distance:.3g}, allowed {found.allowed:.3g}"
+            )
+        if found.distance >= self.distance:
+            self.distance, self.allowed = found.distance, found.allowed
+
+    def check(self, passed: str) -> Check:
+        """What was found in all; ``passed`` says what was done where nothing was wrong."""
+        detail = self.failure or f"{passed}; worst {self.distance:.2g}, allowed {self.allowed:.2g}"
+        return Check(self.name, self.failure is None, detail, self.distance, self.allowed)
+
+
+def past_of(contract: Contract, inputs: Arrays, frames: int) -> Arrays:
+    """The first ``frames`` base frames of some inputs."""
+    timed = {port.name: port for port in contract.with_role("frame")}
+    return {
+        name: frames_between(timed[name], array, 0, frames) if name in timed else array
+        for name, array in inputs.items()
+    }

@@ -1,0 +1,109 @@
+"""Making the golden trace of a file: what the module gives for a small input, to be replayed without the module."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from edgeseq.contract import Contract, Port, resolve_shape
+from edgeseq.exporters.verification.bench import accepted, short_run
+from edgeseq.exporters.verification.drawing import Calibration, Draws
+from edgeseq.exporters.verification.reference import Arrays, Reference
+from edgeseq.exporters.verification.streams import random_chunks
+from edgeseq.exporters.verification.yardstick import Yardstick
+from edgeseq.runtime import golden
+from edgeseq.runtime.loading import describe
+
+#: A trace travels with its model: it must not be what makes the download large.
+LARGEST = 256 * 1024
+#: Values of one frame of output that are kept; of a wider one, such as the logits of a vocabulary, every n-th is.
+_VALUES = 256
+_SEED = 808
+
+Array = np.ndarray[Any, Any]
+
+
+def write_trace(
+    path: Path,
+    model: nn.Module,
+    target: Path,
+    *,
+    atol: float | None = None,
+    rtol: float | None = None,
+    calibration: Calibration | None = None,
+    amplifying: bool = False,
+) -> bool:
+    """Write the golden trace of the sealed file at ``path`` to ``target``; False where even the shortest is too large.
+
+    The trace has as many frames as the laws are checked on, fewer where that would be more than ``LARGEST`` bytes or
+    where the model has amplified rounding too far.
+    """
+    described = describe(path)
+    yardstick = Yardstick(atol or 0.0, rtol or 0.0, amplifying)
+    maker = _Maker(described.contract, described.file.digest, model, calibration, yardstick)
+    scratch = target.with_name(f".{target.name}.writing")
+    try:
+        frames = short_run(described.contract)
+        while frames >= max(1, described.contract.min_frames):
+            trace = maker.trace(frames)
+            if trace is not None:
+                golden.write_trace(scratch, trace)
+                if scratch.stat().st_size <= LARGEST:
+                    os.replace(scratch, target)
+                    return True
+            frames = accepted(described.contract, frames // 2)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return False
+
+
+class _Maker:
+    """Traces of any length for one file."""
+
+    def __init__(
+        self, contract: Contract, digest: str, model: nn.Module, calibration: Calibration | None, yardstick: Yardstick
+    ) -> None:
+        self.contract, self.digest, self.yardstick = contract, digest, yardstick
+        self.reference, self.draws = Reference(model, contract), Draws(contract, calibration)
+
+    def trace(self, frames: int) -> golden.Trace | None:
+        """The trace of one stream of ``frames`` base frames; None where the model has amplified rounding by then."""
+        inputs = self.draws(frames, 1, _SEED)
+        exact, plain = self.reference.exact(inputs), self.reference.run(inputs)
+        outputs: Arrays = {}
+        allowed: Arrays = {}
+        every = {}
+        for port in self.contract.with_role("output"):
+            whole = _in_shape(exact[port.name], port, frames)
+            near = plain[port.name].reshape(whole.shape)
+            if self.yardstick.compare(whole, whole, near, port.time_axis).compared is not None:
+                return None
+            kept = _kept(whole.shape, port.time_axis)
+            if kept is not None:
+                every[port.name] = kept
+            outputs[port.name] = np.ascontiguousarray(golden.thinned(whole, kept).astype(port.dtype))
+            allowed[port.name] = self.yardstick.by_step(whole, near, port.time_axis)
+        chunks = tuple(random_chunks(frames, _SEED))
+        return golden.Trace(self.digest, chunks, inputs, outputs, allowed, every, self.yardstick.rtol)
+
+
+def _in_shape(whole: Array, port: Port, frames: int) -> Array:
+    """A whole-sequence output of one row as the stream gives it, its time in an axis of its own."""
+    if whole.ndim == len(port.shape):
+        return whole
+    time = port.length(frames) if port.length is not None else None
+    return whole.reshape(resolve_shape(port.shape, {"batch": 1, "time": time or 0}))
+
+
+def _kept(shape: tuple[int, ...], time_axis: int | None) -> tuple[int, int] | None:
+    """The widest axis but time and the step along it that leaves ``_VALUES`` of a frame; None for a narrow frame."""
+    sizes = [1 if axis == time_axis else size for axis, size in enumerate(shape)]
+    values = int(np.prod(sizes))
+    if values <= _VALUES:
+        return None
+    axis = int(np.argmax(sizes))
+    return axis, min(sizes[axis], -(-values // _VALUES))

@@ -1,0 +1,38 @@
+"""Sealing: a contract written into its file together with the file's digest, so that a later change is noticed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from edgeseq.contract import METADATA_KEY, Contract
+from edgeseq.modelfile import read_model_file, with_metadata
+
+
+def seal(path: str | os.PathLike[str], contract: Contract, sidecar: bool = False) -> Contract:
+    """Write ``contract``, with the digest of the file in it, into the file at ``path``; return it.
+
+    Graph and weights stay as they are, byte for byte; the file is replaced whole or not at all. A copy of the contract
+    beside the file is written if ``sidecar``, and renewed where there is one. Raises ModelFileError.
+    """
+    target = Path(path)
+    sealed = replace(contract, digest=read_model_file(target).digest)
+    _replace(target, with_metadata(target.read_bytes(), METADATA_KEY, sealed.to_json(), target))
+    if sidecar or sidecar_of(target).is_file():
+        _replace(sidecar_of(target), (sealed.to_json(indent=2) + "\n").encode())
+    return sealed
+
+
+def sidecar_of(path: Path) -> Path:
+    """Where a copy of the contract lies for clients that cannot read metadata: ``m.contract.json`` for ``m.onnx``."""
+    return path.with_suffix(".contract.json")
+
+
+def _replace(target: Path, content: bytes) -> None:
+    scratch = target.with_name(f".{target.name}.sealing")
+    try:
+        scratch.write_bytes(content)
+        os.replace(scratch, target)
+    finally:
+        scratch.unlink(missing_ok=True)

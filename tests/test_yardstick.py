@@ -1,0 +1,252 @@
+"""The yardstick: how far a stream may be off, how far it is followed, and that it sees what it must see."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from edgeseq.errors import UsageError
+from edgeseq.exporters import Verification, export, verify
+from edgeseq.exporters.verification import horizon
+from edgeseq.exporters.verification.yardstick import Yardstick, amplifies
+
+SPEC = {"x": "float32[batch,time,4]"}
+
+
+def broken(found: Verification) -> set[str]:
+    return {check.name for check in found.checks if not check.passed}
+
+
+def test_four_times_the_modules_own_noise_is_allowed_and_no_more() -> None:
+    exact = np.ones((1, 5, 1))
+    plain = (exact + 1e-5).astype(np.float32)
+    assert Yardstick().compare((exact + 3.5e-5).astype(np.float32), exact, plain, 1).place is None
+    found = Yardstick().compare((exact + 4.5e-5).astype(np.float32), exact, plain, 1)
+    assert found.place == (0, 0, 0)
+    assert found.distance == pytest.approx(4.5e-5, rel=0.01)
+    assert found.allowed == pytest.approx(4e-5, rel=0.01)
+
+
+def test_a_module_that_hits_its_float64_self_leaves_one_unit_of_rounding() -> None:
+    exact = np.full((1, 3), 8.0)
+    unit = np.finfo(np.float32).eps * 8
+    assert Yardstick().compare(exact + 3.9 * unit, exact, exact.astype(np.float32)).place is None
+    assert Yardstick().compare(exact + 4.1 * unit, exact, exact.astype(np.float32)).place is not None
+
+
+def test_noise_late_in_the_run_excuses_nothing_early() -> None:
+    """100 frames of which the last forty are noisy: a stream that is as far off from frame 10 on is wrong there."""
+    exact = np.ones((1, 100, 1))
+    plain = exact.astype(np.float32)
+    plain[:, 60:] += np.float32(1e-3)
+    assert Yardstick().compare(plain, exact, plain, 1).place is None
+    early = exact.astype(np.float32)
+    early[:, 10:] += np.float32(1e-3)
+    assert Yardstick().compare(early, exact, plain, 1).place == (0, 10, 0)
+
+
+def test_nan_and_infinity_are_only_equal_to_themselves() -> None:
+    exact = np.array([1.0, np.inf, np.nan])
+    plain = exact.astype(np.float32)
+    assert Yardstick().compare(plain, exact, plain).place is None
+    for index, value in ((0, np.nan), (0, np.inf), (1, -np.inf), (1, 1.0), (2, 1.0)):
+        wrong = plain.copy()
+        wrong[index] = value
+        assert Yardstick(atol=1e9).compare(wrong, exact, plain).place == (index,)
+
+
+class Two(nn.Module):
+    """An LSTM and a backward one that sees ``frames`` frames, its own included; None: all that come."""
+
+    def __init__(self, frames: int | None, weight: float) -> None:
+        super().__init__()
+        self.frames = frames
+        self.lstm = nn.LSTM(4, 8, batch_first=True)
+        self.back = nn.LSTM(4, 8, batch_first=True)
+        with torch.no_grad():
+            self.back.state_dict()["weight_hh_l0"].mul_(weight)
+            self.back.state_dict()["bias_ih_l0"][8:16] = -40.0  # a closed forget gate: what comes later is felt through h alone
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.frames is None:
+            back = self.back(x.flip(1))[0].flip(1)
+        else:
+            back = self.back(x.reshape(-1, 1, 4))[0].reshape(x.shape[0], -1, 8)
+        return torch.cat([self.lstm(x)[0], back], -1)
+
+
+@pytest.mark.parametrize(("weight", "seen"), [(1e-4, True), (1e-9, False)])
+def test_a_bidirectional_lstm_that_peeks_one_frame_is_seen_beyond_float_noise(
+    tmp_path: Path, weight: float, seen: bool
+) -> None:
+    """The file is that of a module blind to the next frame; the other feels one frame, more than rounding or less."""
+    torch.manual_seed(0)
+    blind = Two(1, weight)
+    bidirectional = Two(None, weight)
+    bidirectional.load_state_dict(blind.state_dict())
+    path = export(blind, SPEC, tmp_path / "m.onnx").path
+    x = torch.randn(1, 30, 4)
+    with torch.no_grad():
+        apart = float((copy.deepcopy(blind).double()(x.double()) - bidirectional.double()(x.double())).abs().max())
+    assert apart < 1e-4
+    assert (apart > 1e-6) is seen
+    assert broken(verify(path, bidirectional.float())) == ({"concatenation", "long run"} if seen else set())
+
+
+class Chaotic(nn.Module):
+    """A recurrent layer with weights nine times too large, and an output of every frame and of the last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.RNN(4, 32, batch_first=True)
+        self.head = nn.Linear(32, 4)
+        with torch.no_grad():
+            self.rnn.state_dict()["weight_hh_l0"].mul_(9)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        y, h = self.rnn(x)
+        return self.head(y), h
+
+
+def test_a_model_that_amplifies_rounding_is_compared_in_windows(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Chaotic()
+    x = torch.randn(1, 300, 4)
+    with torch.no_grad():
+        exact, plain = copy.deepcopy(model).double()(x.double())[0].numpy(), model(x)[0].numpy()
+    assert np.abs(exact - plain).max() > 0.1
+    assert amplifies(exact, plain, 1)
+    exported = export(model, SPEC, tmp_path / "m.onnx")
+    far = exported.verification.settings["horizon"]
+    assert far["frames"] == 300
+    assert far["windows"]["whole"] < 60
+    assert far["windows"]["count"] * far["windows"]["frames"] > 290
+    assert "the model amplifies rounding: from frame" in exported.verification.checks[-1].detail
+
+
+def test_a_wrong_weight_is_seen_in_the_windows_too(tmp_path: Path) -> None:
+    """A difference that only shows late: from frame 200 on, where the whole can no longer be compared."""
+
+    class Late(Chaotic):
+        def forward(self, x: torch.Tensor) -> Any:
+            y, h = self.rnn(x)
+            late = torch.arange(x.shape[1], device=x.device)[:, None] >= 200
+            return self.head(y) + self.extra * late, h
+
+        extra = 0.0
+
+    torch.manual_seed(0)
+    model = Late()
+    path = export(model, SPEC, tmp_path / "m.onnx").path
+    model.extra = 1e-4
+    found = verify(path, model)
+    assert broken(found) == {"long run"}
+    assert "in windows of" in found.checks[-1].detail
+
+
+def test_a_steady_model_does_not_amplify(tmp_path: Path) -> None:
+    exported = export(nn.GRU(4, 8, batch_first=True), {"input": SPEC["x"]}, tmp_path / "m.onnx")
+    assert exported.verification.settings["horizon"] == {"frames": 300, "limit": "300 steps"}
+
+
+@pytest.mark.long_run
+def test_a_recurrent_model_is_followed_for_ten_thousand_steps(tmp_path: Path) -> None:
+    exported = export(nn.GRU(4, 8, batch_first=True), {"input": SPEC["x"]}, tmp_path / "m.onnx")
+    assert exported.verification.settings["horizon"] == {"frames": 10_000, "limit": "10,000 steps"}
+    assert "10,000 frames" in exported.verification.checks[-1].detail
+
+
+class Attending(nn.Module):
+    """Attention with its scores written out: as much memory as the square of the frames."""
+
+    def __init__(self, rows: int | None = None) -> None:
+        super().__init__()
+        self.table = nn.Embedding(rows, 8) if rows else None
+        self.qkv = nn.Linear(8, 24)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.table is not None:
+            x = x + self.table(torch.arange(x.shape[1], device=x.device))
+        q, k, v = self.qkv(x).chunk(3, -1)
+        return nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+def test_a_models_own_limit_bounds_the_horizon(tmp_path: Path) -> None:
+    exported = export(Attending(100), {"x": "float32[batch,time,8]"}, tmp_path / "m.onnx")
+    assert exported.verification.settings["horizon"] == {"frames": 100, "limit": "max_context"}
+
+
+@pytest.mark.parametrize(("name", "value", "limit"), [("_SECONDS", 1e-2, "time"), ("_BYTES", 40_000, "memory")])
+def test_time_and_memory_bound_the_horizon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: float, limit: str
+) -> None:
+    monkeypatch.setattr(horizon, name, value)
+    monkeypatch.setattr(horizon, "STEPS", 10_000)
+    exported = export(nn.GRU(4, 8, batch_first=True), {"input": SPEC["x"]}, tmp_path / "m.onnx")
+    far = exported.verification.settings["horizon"]
+    assert far["limit"] == limit
+    assert 61 <= far["frames"] < 1_000
+
+
+def test_what_a_quadratic_costs_is_foreseen() -> None:
+    """An operation of 8 t^2 bytes, seen at 64, 128 and 256: 2^29 bytes are reached at t = 8,192."""
+
+    def run(frames: int) -> torch.Tensor:
+        return torch.ones(frames, frames, dtype=torch.float64)
+
+    far = horizon.horizon(run, lambda frames: frames, None, 61)
+    assert far == horizon.Horizon(300, "300 steps")
+    values = [float(8 * frames**2) for frames in (64, 128, 256)]
+    assert horizon._largest([64, 128, 256], values, 2.0**29, 10_000) == pytest.approx(8192, abs=1)
+
+
+class Offset(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(20, 8)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return torch.cumsum(self.table(ids + 5), -1)
+
+
+TOKENS = {"ids": "int64[batch,time]"}
+
+
+def test_integers_that_cannot_be_read_off_the_model_are_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(
+        UsageError,
+        match=r"^which integers ids takes cannot be read off the model: from 0 to 100 were tried: index out of range "
+        r"in self\. Give real inputs: calibration=\[\{'ids': array\}\], or --example file\.py:function\.$",
+    ):
+        export(Offset(), TOKENS, tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+    samples = [{"ids": np.random.default_rng(0).integers(0, 15, (2, 40))}]
+    exported = export(Offset(), TOKENS, tmp_path / "m.onnx", calibration=iter(samples))
+    assert exported.verification.settings["inputs"] == "calibration for ids"
+    assert verify(exported.path, Offset(), calibration=samples).passed is False
+
+
+@pytest.mark.parametrize(
+    ("sample", "message"),
+    [
+        (
+            {"ids": np.zeros((1, 4), np.float32)},
+            "got float32[1,4], wanted int64[batch,time]",
+        ),
+        (
+            {"ids": np.zeros((4,), np.int64)},
+            "got int64[4], wanted int64[batch,time]",
+        ),
+        ({"id": np.zeros((1, 4), np.int64)}, "calibration names 'id' (wanted one of ids)."),
+    ],
+)
+def test_calibration_that_does_not_fit_is_refused(tmp_path: Path, sample: Any, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        export(Offset(), TOKENS, tmp_path / "m.onnx", calibration=[sample])
+    assert message in str(caught.value)
