@@ -53,6 +53,10 @@ class NotStreamable(EdgeseqError):
     """The model holds something that cannot be streamed exactly."""
 
 
+class RuleError(EdgeseqError):
+    """A streaming rule broke what every rule owes, or an op that it emits has no ONNX form."""
+
+
 class CaptureError(EdgeseqError):
     """``torch.export`` could not capture the model, or the input spec does not fit it."""
 
@@ -73,16 +77,24 @@ class ShapeError(EdgeseqError, ValueError):
     """A frame, conditioning or output array of the wrong kind, rank, shape or dtype."""
 
 
+class NonFiniteInput(EdgeseqError, ValueError):
+    """A frame or conditioning array holds NaN or an infinity, and the stream was not opened to let them through."""
+
+
 class ContextFull(EdgeseqError):
     """The step would go past the longest context the model or the stream has room for."""
 
 
 class StreamEnded(EdgeseqError):
-    """The stream was flushed; it takes no more frames until ``reset``."""
+    """The stream was flushed and takes no more frames until ``reset``, or it was closed for good."""
 
 
 class ProviderError(EdgeseqError):
     """onnxruntime, or the device that was asked for, is missing, doubled or failed."""
+
+
+class NotInstalled(EdgeseqError, ImportError):
+    """A package that this part of edgeseq needs is not installed."""
 
 
 class UsageError(EdgeseqError, ValueError):

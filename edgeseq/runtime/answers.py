@@ -13,6 +13,7 @@ from edgeseq.runtime.calls import Call
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.inputs import check_names, check_out
 from edgeseq.runtime.schedule import along, frames_of
+from edgeseq.runtime.states import zeros
 
 Answers = Array | dict[str, Array]
 
@@ -30,6 +31,7 @@ class Answer:
     ) -> None:
         """ShapeError where ``out`` (an array, or a dict of them for several outputs) does not fit."""
         self._ports = ports
+        self._out = out
         self._first = first
         self._last = last
         shapes = {}
@@ -37,7 +39,7 @@ class Answer:
             ready = max(0, last[port.name] - first[port.name]) if port.name in first else 0
             shapes[port.name] = resolve_shape(port.shape, {**sizes, "time": ready})
         if out is None:
-            self.arrays = {port.name: np.zeros(shapes[port.name], dtype=port.dtype) for port in ports}
+            self.arrays = {port.name: zeros(shapes[port.name], np.dtype(port.dtype)) for port in ports}
         else:
             given = _by_name(out, ports)
             self.arrays = {
@@ -67,7 +69,9 @@ class Answer:
 
     @property
     def value(self) -> Answers:
-        """The one array, or a dict by name."""
+        """What ``out`` was, else the one array, or a dict by name."""
+        if self._out is not None:
+            return self._out  # type: ignore[return-value]  # its arrays were checked one by one
         return self.arrays if len(self._ports) > 1 else self.arrays[self._ports[0].name]
 
 

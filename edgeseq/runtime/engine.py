@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edgeseq.errors import ContractError, EdgeseqError, ModelFileError, ProviderError
+from edgeseq.runtime.logs import engine_severity
 
 #: onnxruntime's exceptions share no base but ``Exception``; the names are those of its pybind module.
 _ERROR_NAMES = (
@@ -83,7 +84,7 @@ def open_session(path: str, threads: int, providers: list[Any]) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = package.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3
+    options.log_severity_level = engine_severity()
     try:
         return package.InferenceSession(path, options, providers=providers)
     except engine_errors() as error:

@@ -13,6 +13,8 @@ from edgeseq.runtime.answers import Answer
 from edgeseq.runtime.calls import Call, Calls
 from edgeseq.runtime.devices import Array, Device
 from edgeseq.runtime.engine import bound_run, engine_errors, first_line, run_options
+from edgeseq.runtime.logs import LOGGER
+from edgeseq.runtime.repeat import Repeat
 from edgeseq.runtime.schedule import along, frames_of, largest_call, spare, split, unique_starts
 from edgeseq.runtime.states import FIRST_CONTEXT, States
 
@@ -22,9 +24,8 @@ _NEVER = 2**62
 class Feeder:
     """The graph with the state of one stream.
 
-    ``fed``: base frames fed so far. ``side``: the set of states that holds the current values. ``last``: the latest
-    call. ``limit``: base frames that a caller may give, None for no limit. ``broken``: onnxruntime failed and left the
-    states half stepped.
+    ``fed``: base frames fed so far. ``side``: the set of states that holds the current values. ``limit``: base frames
+    that a caller may give, None for no limit. ``broken``: onnxruntime failed and left the states half stepped.
     """
 
     __slots__ = (
@@ -33,6 +34,7 @@ class Feeder:
         "_contract",
         "_controls",
         "_largest",
+        "_last",
         "_ports",
         "_reached",
         "_spare",
@@ -40,7 +42,6 @@ class Feeder:
         "_states",
         "broken",
         "fed",
-        "last",
         "limit",
         "options",
         "run",
@@ -55,7 +56,9 @@ class Feeder:
         conditioning: Mapping[str, Array],
         sizes: Mapping[str, int],
         max_context: int | None,
+        finite: bool,
     ) -> None:
+        """With ``finite`` calls that are repeated look for NaN and infinities."""
         self._contract = contract
         self._ports = contract.with_role("frame")
         self._largest = largest_call(contract.chunk, sizes["batch"])
@@ -70,11 +73,11 @@ class Feeder:
             port.name: device.place(np.zeros(sizes["batch"], dtype=np.int64)) for port in contract.with_role("control")
         }
         self._controls = tuple(controls.values())
-        self._calls = Calls(contract, device, session, sizes, {**shared, **controls}, self._states)
+        self._calls = Calls(contract, device, session, sizes, {**shared, **controls}, self._states, finite)
         self.run = bound_run(session)
         self.options = run_options()
         self.fed = 0
-        self.last: Call | None = None
+        self._last: Call | None = None
         self._reached = self._context + self._spare
         self.begin()
 
@@ -83,12 +86,20 @@ class Feeder:
         """Bytes of the state tensors, both sets where a state has two."""
         return self._states.nbytes
 
+    @property
+    def last(self) -> Call | None:
+        """The latest call since the beginning."""
+        return self._last if self.fed else None
+
+    def repeatable(self) -> Repeat | None:
+        """The latest call, even one before the beginning, where it may be run again as it is."""
+        return self._last.repeat if self._last is not None and self._calls.keeps(self._last) else None
+
     def begin(self) -> None:
         """Go to position 0 with initial states; caches keep their size."""
         self._states.begin(0, self._used())
         self.fed = 0
         self.side = 0
-        self.last = None
         self.broken = False
         self._reached = 0
         self._tell_remaining(END_UNKNOWN)
@@ -108,13 +119,29 @@ class Feeder:
             raise ContextFull(
                 "there is no memory for a longer context", where=f"position {self.fed}", why=str(error)
             ) from error
+        LOGGER.debug("caches grow from room for %d base frames to %d", self._context, context)
         self._context = context
         self._calls.forget()
 
-    def feed(self, frames: Mapping[str, Array], base_frames: int, answer: Answer, total: int | None = None) -> None:
+    def release(self) -> None:
+        """Let go of every buffer and binding; the counts stay. Nothing but they may be asked for afterwards."""
+        self._calls.release()
+        self._states.release()
+        self._controls = ()
+        self._last = None
+
+    def feed(
+        self,
+        frames: Mapping[str, Array],
+        base_frames: int,
+        answer: Answer,
+        total: int | None = None,
+        applied: bool = False,
+    ) -> None:
         """Run ``base_frames`` of ``frames`` through the graph, in as many calls as it takes.
 
-        ``total`` is the number of real base frames of the whole stream, once it is known.
+        ``total`` is the number of real base frames of the whole stream, once it is known. ``applied``: a part of the
+        same step was fed before.
         """
         offset = 0
         for size in split(self.fed, base_frames, self._largest, self._starts):
@@ -131,11 +158,11 @@ class Feeder:
                 self.run(call.handles[self.side], self.options)
             except engine_errors() as error:
                 self._tell_remaining(END_UNKNOWN)
-                raise self.failed(error, offset > 0) from error
+                raise self.failed(error, applied or offset > 0) from error
             answer.take(call, self.fed)
             self.side ^= 1
             self.fed += size
-            self.last = call
+            self._last = call
             offset += size
 
     def repeats_until(self) -> int:
@@ -159,7 +186,7 @@ class Feeder:
 
     def _used(self) -> int:
         """Base frames for which a cache may hold entries, those of a call that failed included."""
-        return max(self._reached, self.fed + (self.last.base_frames if self.last else 0))
+        return max(self._reached, self.fed + (self._last.base_frames if self._last else 0))
 
     def _tell_remaining(self, base_frames: int) -> None:
         for control in self._controls:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from edgeseq.contract import Axis, Port, axis_parts
-from edgeseq.errors import ShapeError
+from edgeseq.errors import ShapeError, UsageError
 from edgeseq.runtime.devices import Array
+from edgeseq.runtime.finite import check_finite
 
 
 def numpy_name(dtype: str) -> str:
@@ -64,26 +65,42 @@ def check_array(name: str, value: object, dtype: str, shape: tuple[Axis, ...]) -
     return value
 
 
-def check_names(given: Mapping[str, object], wanted: tuple[Port, ...], what: str) -> None:
-    """ShapeError unless ``given`` names exactly the ports in ``wanted``."""
+def check_count(name: str, value: object) -> int:
+    """``value`` as an int; UsageError unless it is a whole number of frames, 0 among them."""
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 0:
+        return int(value)
+    raise UsageError(f"{name} must be a whole number from 0", got=repr(value))
+
+
+def check_names(
+    given: Mapping[str, object], wanted: tuple[Port, ...], what: str, elsewhere: tuple[Port, ...] = ()
+) -> None:
+    """ShapeError unless ``given`` names exactly the ports in ``wanted``; says where those in ``elsewhere`` belong."""
     names = [port.name for port in wanted]
     if set(given) != set(names):
+        once = next((port.name for port in elsewhere if port.name in given), None)
         raise ShapeError(
             f"{what} do not match the model's",
             got=", ".join(sorted(str(name) for name in given)) or "none",
             wanted=", ".join(names) or "none",
+            do=once and f"give {once} once per stream: model.stream(conditioning={{{once!r}: array}})",
         )
 
 
-def check_frames(given: Mapping[str, Any], ports: tuple[Port, ...], shapes: Mapping[str, tuple[Axis, ...]]) -> int:
+def check_frames(
+    given: Mapping[str, Any], ports: tuple[Port, ...], shapes: Mapping[str, tuple[Axis, ...]], finite: bool
+) -> int:
     """How many base frames the arrays in ``given`` hold, the same in all; ShapeError where an array does not fit.
 
-    ``shapes`` are the ports' shapes with everything known but the time.
+    ``shapes`` are the ports' shapes with everything known but the time. With ``finite``, NonFiniteInput for NaN and
+    infinities.
     """
     base_frames = set()
     for port in ports:
         value = check_array(port.name, given[port.name], port.dtype, shapes[port.name])
         check_range(port, value)
+        if finite:
+            check_finite_frames(port, value)
         ratio = port.ratio
         whole, rest = divmod(value.shape[port.time_axis or 0] * ratio.denominator, ratio.numerator)
         base_frames.add(-1 if rest else whole)
@@ -108,6 +125,15 @@ def check_range(port: Port, value: Array) -> None:
             got=least if least < low else most,
             wanted=f"from {low:.0f} to {high:.0f}",
         )
+
+
+def check_finite_frames(port: Port, value: Array) -> None:
+    """NonFiniteInput where a frame holds NaN or an infinity."""
+    check_finite(
+        port.name,
+        value,
+        "give finite frames, call missing() in place of bad ones, or open the stream with on_nonfinite='pass'",
+    )
 
 
 def check_out(name: str, out: object, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:

@@ -10,6 +10,7 @@ from edgeseq.contract import Contract, axis_parts
 from edgeseq.errors import ProviderError, ShapeError, UsageError
 from edgeseq.runtime.conditioning import bind_conditioning
 from edgeseq.runtime.devices import Array, Device
+from edgeseq.runtime.finite import check_finite
 from edgeseq.runtime.stream import Stream
 
 
@@ -27,18 +28,30 @@ class Model:
         batch: int = 1,
         conditioning: Mapping[str, Array] | None = None,
         max_context: int | None = None,
+        on_nonfinite: str = "raise",
+        on_missing: str = "raise",
     ) -> Stream:
         """One independent stream, ``batch`` of them in lock-step.
 
         ``conditioning`` maps the model's conditioning inputs to arrays, which are copied; those with a default may be
         left out. ``max_context`` gives caches room for so many base frames at once, and the stream ends there; without
         it they grow by doubling up to the contract's own ``max_context``.
+
+        ``on_nonfinite``: ``raise`` refuses conditioning and frames that hold NaN or an infinity with NonFiniteInput,
+        ``pass`` hands them to the graph. ``on_missing``: what ``Stream.missing`` puts in place of frames that never
+        came: ``hold``, the last frame of every input; ``zero``, zeros; ``raise``, nothing, it refuses.
         """
         self._check_batch(batch)
         self._check_max_context(max_context)
+        if on_nonfinite not in ("raise", "pass"):
+            raise UsageError("unknown on_nonfinite", got=repr(on_nonfinite), wanted="'raise' or 'pass'")
+        finite = on_nonfinite == "raise"
         try:
             arrays, sizes = bind_conditioning(self.contract, conditioning, batch)
-            return Stream(self.contract, self.device, self.session, arrays, sizes, max_context)
+            if finite:
+                for name in conditioning or ():
+                    check_finite(name, arrays[name], "give finite values, or open the stream with on_nonfinite='pass'")
+            return Stream(self.contract, self.device, self.session, arrays, sizes, max_context, finite, on_missing)
         except MemoryError as error:
             raise ProviderError(
                 "there is no memory for this stream", why=str(error), do="take a smaller batch or max_context"

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from edgeseq.contract import Chunk, Contract, Port
+from edgeseq.errors import ShapeError
 
 
 def frames_of(port: Port, base_frames: int) -> int:
@@ -80,6 +81,22 @@ def spare(contract: Contract) -> int:
     return round_up(most, contract.chunk.multiple) + contract.chunk.multiple - 1
 
 
+def lengths_at_end(contract: Contract, total: int) -> dict[str, int]:
+    """Frames of every timed output for ``total`` base frames; ShapeError where the model takes no such length."""
+    timed = [port for port in contract.with_role("output") if port.time_axis is not None]
+    if total == 0:
+        return {port.name: 0 for port in timed}
+    lengths = {port.name: port.length(total) if port.length else None for port in timed}
+    if total < contract.min_frames or any(length is None for length in lengths.values()):
+        raise ShapeError(
+            "the model takes no input of this length",
+            got=f"{total} frames",
+            wanted=accepted_lengths(contract),
+            do="step more frames, then flush again",
+        )
+    return {name: length or 0 for name, length in lengths.items()}
+
+
 def accepted_lengths(contract: Contract) -> str:
     """In words, how many base frames a stream of this contract may have in all."""
     periods = [(port.length.period, port.length.at) for port in contract.with_role("output") if port.length]
@@ -96,6 +113,6 @@ def unique_starts(starts: Iterable[int]) -> tuple[int, ...]:
     return tuple(sorted({start for start in starts if start > 0}))
 
 
-def along(axis: int, begin: int, end: int) -> tuple[slice, ...]:
-    """The index of frames ``begin`` to ``end`` along ``axis``."""
+def along(axis: int, begin: int, end: int | None) -> tuple[slice, ...]:
+    """The index of frames ``begin`` to ``end`` along ``axis``, None for the last."""
     return (*(slice(None),) * axis, slice(begin, end))

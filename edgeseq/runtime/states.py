@@ -78,6 +78,11 @@ class States:
         for state, pair in grown:
             self._put(state, side, pair)
 
+    def release(self) -> None:
+        """Let go of all buffers."""
+        self._sides = ({}, {})
+        self._initial = {}
+
     def bind(self, binding: Any, side: int) -> None:
         """Bind the set ``side`` as input and the other as output."""
         for state in self._states:
@@ -94,18 +99,18 @@ class States:
 
     def _empty(self, state: State, room: int) -> Array:
         sizes = {**self._sizes, "capacity": _entries(state, room)}
-        return _zeros(resolve_shape(state.shape, sizes), np.dtype(state.dtype))
+        return zeros(resolve_shape(state.shape, sizes), np.dtype(state.dtype))
 
     def _pair(self, state: State, current: Array) -> tuple[Buffer, Buffer]:
         """A buffer that holds ``current`` and one to write the next values to."""
         buffer = self._device.place(current)
-        return buffer, buffer if state.in_place else self._device.place(_zeros(current.shape, current.dtype))
+        return buffer, buffer if state.in_place else self._device.place(zeros(current.shape, current.dtype))
 
     def _put(self, state: State, side: int, pair: tuple[Buffer, Buffer]) -> None:
         self._sides[side][state.name], self._sides[1 - side][state.name] = pair
 
 
-def _zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+def zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """``np.zeros`` that raises MemoryError for every size that cannot be."""
     try:
         return np.zeros(shape, dtype)

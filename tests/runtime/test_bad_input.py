@@ -114,6 +114,21 @@ def test_several_inputs_are_given_by_name(load: Load) -> None:
         stream.step(a=np.zeros((1, 1, 2), np.float32))
 
 
+@pytest.mark.parametrize("after", [0, 2])
+def test_conditioning_given_to_a_step_is_sent_to_where_it_belongs(load: Load, after: int) -> None:
+    ones = np.ones((1, 2), np.float32)
+    stream = load(handmade.scaled_sum()).stream(conditioning={"scale": ones})
+    for _ in range(after):
+        stream.step(a=ones[None], b=ones[None])
+    with pytest.raises(ShapeError) as caught:
+        stream.step(a=ones[None], b=ones[None], scale=ones)
+    assert str(caught.value) == (
+        "the inputs do not match the model's (got a, b, scale, wanted a, b). "
+        "Give scale once per stream: model.stream(conditioning={'scale': array})."
+    )
+    assert stream.position == after
+
+
 BAD_OUT: dict[str, Any] = {
     "shape": np.empty((1, 2, 8), np.float32),
     "dtype": np.empty((1, 1, 8), np.float64),
@@ -146,6 +161,54 @@ def test_out_must_be_contiguous_and_writable(load: Load, after: int) -> None:
         ):
             stream.step(GOOD, out=out)
     assert stream.position == after
+
+
+FROZEN = np.empty((1, 1, 2), np.float32)
+FROZEN.setflags(write=False)
+BAD_OUTS: dict[str, Any] = {
+    "an array": np.empty((1, 1, 2), np.float32),
+    "one too few": {"y": np.empty((1, 1, 2), np.float32)},
+    "another name": {"y": np.empty((1, 1, 2), np.float32), "total": np.empty((1, 2), np.float32)},
+    "too many frames": {"y": np.empty((1, 2, 2), np.float32), "sum": np.empty((1, 2), np.float32)},
+    "dtype": {"y": np.empty((1, 1, 2), np.float32), "sum": np.empty((1, 2), np.float64)},
+    "not contiguous": {"y": np.empty((1, 1, 4), np.float32)[:, :, ::2], "sum": np.empty((1, 2), np.float32)},
+    "not writable": {"y": FROZEN, "sum": np.empty((1, 2), np.float32)},
+    "no array": {"y": np.empty((1, 1, 2), np.float32), "sum": [0.0, 0.0]},
+}
+
+
+@pytest.mark.parametrize("bad", BAD_OUTS)
+@pytest.mark.parametrize("after", [0, 2])
+def test_every_out_of_several_must_fit(load: Load, bad: str, after: int) -> None:
+    stream = load(handmade.scaled_sum()).stream(conditioning={"scale": np.ones((1, 2), np.float32)})
+    a = np.ones((1, 1, 2), np.float32)
+    for _ in range(after):
+        stream.step(a=a, b=a)
+    for _ in range(2):
+        with pytest.raises(ShapeError, match=r"^(out for (y|sum) |out must be a dict|the names in out )"):
+            stream.step(a=a, b=a, out=BAD_OUTS[bad])
+    assert stream.position == after
+    answer = stream.step(a=a, b=a)
+    assert isinstance(answer, dict)
+    np.testing.assert_array_equal(answer["sum"], [[4.0 * (after + 1)] * 2])
+
+
+@pytest.mark.parametrize("wrong", [0, 2])
+@pytest.mark.parametrize("chunk", [1, 2, 3])
+def test_out_must_have_the_frames_that_are_ready(load: Load, chunk: int, wrong: int) -> None:
+    """Beside a delay and frames that wait, ``wrong`` steps after the start."""
+    for made in (handmade.centred_conv(), handmade.strided_conv()):
+        stream = load(made).stream()
+        x = np.ones((1, chunk, 2), np.float32)
+        for _ in range(wrong):
+            stream.step(x)
+        ready, before = stream.expect(chunk), repr(stream)
+        assert isinstance(ready, int)
+        for frames in {ready - 1, ready + 1} - {-1}:
+            with pytest.raises(ShapeError, match=r"^out for y does not fit "):
+                stream.step(x, out=np.empty((1, frames, 2), np.float32))
+        assert repr(stream) == before
+        assert np.asarray(stream.step(x, out=np.empty((1, ready, 2), np.float32))).shape == (1, ready, 2)
 
 
 def test_the_message_about_out_says_how_to_make_it(load: Load) -> None:
@@ -181,7 +244,11 @@ def test_max_context_stays_within_the_models(load: Load) -> None:
 @pytest.mark.parametrize("size", [2**45, 2**62, 2**70])
 def test_a_stream_too_large_for_memory(load: Load, size: int) -> None:
     model = load(handmade.attention())
-    too_large: list[Callable[[], object]] = [lambda: model.stream(max_context=size), lambda: model.stream(batch=size)]
+    too_large: list[Callable[[], object]] = [
+        lambda: model.stream(max_context=size),
+        lambda: model.stream(batch=size),
+        lambda: model.stream(batch=size, on_missing="hold"),
+    ]
     for opening in too_large:
         with pytest.raises(ProviderError, match=r"^there is no memory for this stream: .*Take a smaller batch or max"):
             opening()
@@ -192,7 +259,7 @@ def test_a_cache_that_cannot_grow(load: Load, monkeypatch: pytest.MonkeyPatch) -
     x = np.random.default_rng(0).standard_normal((1, 300, 2)).astype(np.float32)
     first = np.asarray(stream.step(x[:, :200]))
     with monkeypatch.context() as patch:
-        patch.setattr("edgeseq.runtime.states._zeros", _no_memory)
+        patch.setattr("edgeseq.runtime.states.zeros", _no_memory)
         with pytest.raises(ContextFull, match=r"^there is no memory for a longer context at position 200"):
             stream.step(x[:, 200:])
     got = np.concatenate([first, np.asarray(stream.step(x[:, 200:]))], axis=1)

@@ -53,6 +53,35 @@ def test_no_object_survives_a_step_of_changing_size(load: Load) -> None:
     assert held < 50_000
 
 
+def test_no_object_survives_a_gap_a_buffer_of_ones_own_or_a_reset(load: Load) -> None:
+    stream = load(handmade.gru()).stream(on_missing="hold")
+    x, out = np.zeros((1, 1, 4), np.float32), np.empty((1, 1, 8), np.float32)
+
+    def step() -> None:
+        stream.step(x)
+        stream.step(x, out=out)
+        stream.missing(1)
+        stream.missing(2)
+        stream.flush()
+        stream.reset()
+
+    objects, held = survivors(step, 500)
+    assert objects <= 5
+    assert held < 20_000
+
+
+def test_no_object_survives_a_stream_that_was_closed(load: Load) -> None:
+    model, x = load(handmade.gru()), np.zeros((1, 1, 4), np.float32)
+
+    def live() -> None:
+        with model.stream() as stream:
+            stream.step(x)
+
+    objects, held = survivors(live, 200)
+    assert objects <= 5
+    assert held < 20_000
+
+
 def test_the_count_can_fail(load: Load) -> None:
     stream = load(handmade.gru()).stream()
     x, kept = np.zeros((1, 1, 4), np.float32), []

@@ -212,7 +212,7 @@ def test_reset_clears_a_cache_even_of_nan(load: Load) -> None:
     made = handmade.attention(64)
     x = frames(2, 6)
     for sizes in ([6], [2, 4], [1] * 6):
-        stream = load(made).stream(max_context=64)
+        stream = load(made).stream(max_context=64, on_nonfinite="pass")
         position = 0
         for size in sizes:
             stream.step(np.full((1, size, 2), np.nan, np.float32))
@@ -245,10 +245,12 @@ def test_a_full_context_is_refused_and_nothing_is_lost(load: Load) -> None:
 @pytest.mark.parametrize("size", [1, 2])
 def test_a_context_may_end_without_any_cache(load: Load, size: int) -> None:
     stream = load(handmade.gru().with_contract(max_context=6)).stream()
-    for _ in range(0, 6, size):
-        stream.step(frames(4, size))
-    with pytest.raises(ContextFull, match=r"^the context is full at position 6 "):
-        stream.step(frames(4, size))
+    for _ in range(2):
+        for _ in range(0, 6, size):
+            stream.step(frames(4, size))
+        with pytest.raises(ContextFull, match=r"^the context is full at position 6 "):
+            stream.step(frames(4, size))
+        stream.reset()
 
 
 def test_a_long_delay_is_kept_by_equal_steps(load: Load) -> None:
@@ -282,11 +284,88 @@ def test_filler_may_go_beyond_the_context(load: Load) -> None:
     assert (stream.position, stream.frames_out) == (7, 4)
 
 
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("flushed", [True, False])
+def test_after_reset_the_same_bits_come_again(load: Load, size: int, flushed: bool) -> None:
+    """The size of the latest call is taken up again at once."""
+    for made in (handmade.gru(), handmade.strided_conv(), handmade.attention(), handmade.centred_conv_then_sum()):
+        features = made.contract.ports[0].shape[-1]
+        assert isinstance(features, int)
+        x, stream, rounds = frames(features, 6), load(made).stream(), []
+        for _ in range(3):
+            parts = [array(stream.step(x[:, i : i + size])) for i in range(0, 6, size)]
+            rounds.append(np.concatenate([*parts, *([array(stream.flush())] if flushed else [])], axis=1))
+            stream.reset()
+            assert (stream.position, stream.frames_in, stream.frames_out) == (0, 0, 0)
+        np.testing.assert_array_equal(rounds[1], rounds[0])
+        np.testing.assert_array_equal(rounds[2], rounds[0])
+        if flushed:
+            np.testing.assert_allclose(rounds[0], made.whole(x)[0], atol=2e-5)
+
+
+def test_a_reset_after_the_caches_grew_finds_them(load: Load) -> None:
+    made = handmade.attention()
+    stream, x = load(made).stream(), frames(2, 300)
+    for number in (300, 3, 300):
+        parts = [array(stream.step(x[:, i : i + 1])) for i in range(number)]
+        np.testing.assert_allclose(np.concatenate(parts, axis=1), made.whole(x[:, :number])[0], rtol=1e-4, atol=1e-5)
+        stream.reset()
+
+
+def test_a_reset_after_a_failure_in_grown_caches_finds_them(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = handmade.attention()
+    stream, x = load(made).stream(), frames(2, 300)
+    for i in range(250):
+        stream.step(x[:, i : i + 1])
+    with monkeypatch.context() as patch:
+        patch.setattr(stream._feeder, "run", _fail)
+        with pytest.raises(ProviderError):
+            stream.step(x[:, 250:])
+    stream.reset()
+    parts = [array(stream.step(x[:, i : i + 1])) for i in range(300)]
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), made.whole(x)[0], rtol=1e-4, atol=1e-5)
+
+
+def test_a_summary_is_zeros_again_after_reset(load: Load) -> None:
+    stream = load(handmade.scaled_sum()).stream(conditioning={"scale": np.ones((1, 2), np.float32)})
+    stream.step(a=frames(2, 1), b=frames(2, 1))
+    stream.reset()
+    answer = stream.flush()
+    assert isinstance(answer, dict)
+    np.testing.assert_array_equal(answer["sum"], 0)
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_a_dict_of_one_output_is_filled_and_returned(load: Load, after: int) -> None:
+    plain, filled = (load(handmade.gru()).stream() for _ in range(2))
+    x = frames(4, 1)
+    for _ in range(after):
+        plain.step(x)
+        filled.step(x)
+    out = {"y": np.empty((1, 1, 8), np.float32)}
+    assert filled.step(x, out=out) is out
+    np.testing.assert_array_equal(out["y"], array(plain.step(x)))
+
+
 def test_a_stream_shows_itself(load: Load) -> None:
     model = load(handmade.gru())
     stream = model.stream(batch=2)
     stream.step(frames(4, 3, batch=2))
-    assert repr(stream) == "Stream(x -> y, batch=2, position=3, device='cpu')"
+    shown = "Stream(x -> y, batch=2, delay=0, position=3, state_bytes=128, device='cpu'"
+    assert repr(stream) == f"{shown})"
     stream.flush()
-    assert repr(stream) == "Stream(x -> y, batch=2, position=3, device='cpu', ended)"
+    assert repr(stream) == f"{shown}, ended)"
+    stream.close()
+    assert repr(stream) == f"{shown.replace('128', '0')}, closed)"
     assert repr(model).endswith("x -> y, device='cpu')")
+
+
+def test_a_stream_shows_what_waits_and_what_was_missing(load: Load) -> None:
+    made = handmade.strided_conv()
+    ports = (made.contract.ports[0], replace(made.contract.ports[1], delay=1))
+    stream = load(made.with_contract(ports=ports, delay=2)).stream(on_missing="zero")
+    stream.missing(3)
+    assert (stream.delay, stream.frames_waiting, stream.frames_missing) == (2, 1, 3)
+    assert repr(stream) == (
+        "Stream(x -> y, batch=1, delay=2, position=2, waiting=1, missing=3, state_bytes=16, device='cpu')"
+    )

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from edgeseq.errors import UsageError
+from edgeseq.runtime.measuring.deadline import Deadline
 from edgeseq.runtime.measuring.series import Quantile, Series
 
 FORMAT = "edgeseq.latency"
@@ -21,9 +22,10 @@ STEADY_WITHIN = 1.25
 class Latency:
     """What :func:`edgeseq.runtime.measure` found.
 
-    ``file`` has name, sha256 and bytes; ``settings`` the arguments; units stand in the names. ``load_ns`` and
-    ``first_step_ns`` (cold start) and ``peak_rss_bytes`` (of the whole process, None where the system does not tell)
-    hold one value per run; ``state_bytes`` is what each further stream costs in state tensors.
+    ``file`` has name, sha256, bytes and digest (over graph and weights, as in the contract; None where that has none);
+    ``settings`` the arguments; units stand in the names. ``load_ns`` and ``first_step_ns`` (cold start) and
+    ``peak_rss_bytes`` (of the whole process, None where the system does not tell) hold one value per run;
+    ``state_bytes`` is what each further stream costs in state tensors. ``deadline`` is None where none was given.
     """
 
     file: Mapping[str, Any]
@@ -35,6 +37,7 @@ class Latency:
     first_step_ns: tuple[int, ...]
     peak_rss_bytes: tuple[int | None, ...]
     state_bytes: int
+    deadline: Deadline | None = None
 
     def of(self, mode: str) -> Series:
         """The series of one mode; KeyError where it was not measured."""
@@ -47,10 +50,12 @@ class Latency:
     def doubts(self) -> tuple[str, ...]:
         """Reasons not to trust a figure, in words; empty where there are none."""
         found = []
+        if any(len(series.counts) == 1 for series in self.series):
+            found.append("one process only, nothing is known about other ones")
         for series in self.series:
             p50 = series.quantiles["p50"]
-            if len(p50.runs_ns) == 1:
-                found.append(f"{series.mode}: one process only, nothing is known about other ones")
+            if series.misses is not None and 2 * sum(series.misses) > sum(series.counts):
+                found.append(f"{series.mode}: most steps ended after the next was due, so that lateness adds up")
             if p50.least_ns and p50.most_ns and p50.most_ns > STEADY_WITHIN * p50.least_ns:
                 ratio = p50.most_ns / p50.least_ns
                 found.append(f"{series.mode}: the median of one process is {ratio:.2f} times that of another")
@@ -75,6 +80,8 @@ class Latency:
         if document.get("version") != VERSION:
             raise UsageError("unknown version of a latency result", got=document.get("version"), wanted=VERSION)
         try:
+            # Results from before there were deadlines have none.
+            document.setdefault("deadline", None)
             return cls(**{item.name: _READ.get(item.name, _same)(document[item.name]) for item in fields(cls)})
         except (KeyError, TypeError, AttributeError) as error:
             raise UsageError("broken latency result", why=f"{type(error).__name__}: {error}") from None
@@ -108,4 +115,5 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "load_ns": tuple,
     "first_step_ns": tuple,
     "peak_rss_bytes": tuple,
+    "deadline": lambda value: None if value is None else Deadline.read(value),
 }

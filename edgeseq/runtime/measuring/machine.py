@@ -5,23 +5,33 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import edgeseq
+from edgeseq.doctor import processor
+from edgeseq.doctor.files import Files
+from edgeseq.doctor.limits import quota_cores
 from edgeseq.runtime.engine import onnxruntime
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores and system. ``usable_cores`` is what this process may run on."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    """Processor, cores, how the clock is set, system; what ``edgeseq doctor`` says of them.
+
+    ``usable_cores`` is what this process may run on, ``quota_cores`` the processor time it may take. None where the
+    machine does not say.
+    """
+    files = Files()
     return {
-        "cpu": _cpu_model(),
+        "cpu": processor.cpu_model(files),
         "architecture": platform.machine(),
         "cores": os.cpu_count(),
-        "usable_cores": usable,
+        "usable_cores": processor.usable_cores(),
+        "quota_cores": quota_cores(files),
+        "governor": processor.governor(files),
+        "turbo": processor.turbo(files),
+        "virtual": processor.virtual(files),
         "system": platform.platform(),
     }
 
@@ -34,12 +44,3 @@ def versions() -> dict[str, str]:
         "numpy": np.__version__,
         "python": sys.version.split()[0],
     }
-
-
-def _cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -17,6 +17,7 @@ from typing import Any
 import edgeseq
 from edgeseq.errors import ProviderError, UsageError
 from edgeseq.runtime.loading import load
+from edgeseq.runtime.measuring.deadline import count_misses
 from edgeseq.runtime.measuring.latency import Latency
 from edgeseq.runtime.measuring.machine import machine, versions
 from edgeseq.runtime.measuring.series import make_series
@@ -25,11 +26,13 @@ from edgeseq.runtime.model import Model
 
 #: Samples wanted around each position of ``at``: enough for a p90.
 SAMPLES_AT = 100
+#: Steps of one process and mode where nothing else is asked for.
+STEPS = 1000
 
 
 def measure(
     path: str | os.PathLike[str],
-    steps: int = 1000,
+    steps: int = STEPS,
     period: float | None = None,
     runs: int = 3,
     warmup: int = 100,
@@ -38,30 +41,37 @@ def measure(
     device: str = "cpu",
     at: Sequence[int] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    deadline: float | None = None,
+    chunk: int | None = None,
 ) -> Latency:
     """Time every step of the file at ``path`` in ``runs`` fresh processes, one after another.
 
     Each run makes ``warmup`` untimed steps, ``steps`` back to back and, where ``period`` (seconds) is given, ``steps``
-    paced ones: back to back is what a loop over a file sees, paced is what a live signal sees. A step is the smallest
-    call the contract allows, with random inputs; a stream that is full is reset between two steps. ``at`` lists
-    positions around which steps are timed too, in several passes. ``progress`` is called with the runs done and the
-    runs in all.
+    paced ones: back to back is what a loop over a file sees, paced is what a live signal sees. A step is ``chunk``
+    base frames, the fewest that the contract allows where not given, with random inputs; a stream that is full is reset
+    between two steps. ``deadline`` (seconds) is held against the paced steps, from the moment each was due. ``at``
+    lists positions around which steps are timed too, in several passes. ``progress`` is called with the runs done and
+    the runs in all.
 
-    Raises what ``load`` raises, UsageError for counts that mean nothing, ProviderError when a process fails.
+    Raises what ``load`` raises, UsageError for arguments that mean nothing, ProviderError when a process fails.
     """
     _check_counts(steps=steps, runs=runs, batch=batch)
+    deadline_ns = _nanoseconds("deadline", deadline)
+    if deadline_ns is not None and period is None:
+        raise UsageError("a deadline is held against paced steps", wanted="a period beside it")
     if type(warmup) is not int or warmup < 0:
         raise UsageError("warmup must be a whole number from 0", got=repr(warmup))
     model = load(path, device=device, threads=threads)
     settings = Settings(
         path=os.path.abspath(model.path),
         steps=steps,
-        period_ns=_period_ns(period),
+        period_ns=_nanoseconds("period", period),
         warmup=warmup,
         batch=batch,
         threads=threads,
         device=device,
-        frames=model.contract.chunk.multiple,
+        frames=_frames(chunk, model),
         at=_positions(at, model),
         passes=math.ceil(SAMPLES_AT / WINDOW),
         seed=0,
@@ -71,7 +81,7 @@ def measure(
         reports.append(run_once(settings))
         if progress is not None:
             progress(number + 1, runs)
-    return _gather(settings, reports)
+    return _gather(settings, reports, model.contract.digest, deadline_ns)
 
 
 def run_once(settings: Settings) -> dict[str, Any]:
@@ -93,18 +103,21 @@ def run_once(settings: Settings) -> dict[str, Any]:
         return dict(json.loads(out.read_text()))
 
 
-def _gather(settings: Settings, reports: Sequence[dict[str, Any]]) -> Latency:
+def _gather(
+    settings: Settings, reports: Sequence[dict[str, Any]], digest: str | None, deadline_ns: int | None
+) -> Latency:
     path = Path(settings.path)
     modes = list(reports[0]["modes"])
     period_ns = settings.period_ns
     return Latency(
-        file={"name": path.name, "sha256": _sha256(path), "bytes": path.stat().st_size},
+        file={"name": path.name, "sha256": _sha256(path), "bytes": path.stat().st_size, "digest": digest},
         machine=machine(),
         versions=versions(),
         settings={
             **{name: value for name, value in asdict(settings).items() if name not in ("path", "at")},
             "at": list(settings.at),
             "runs": len(reports),
+            "deadline_ns": deadline_ns,
         },
         series=tuple(
             make_series(mode, [report["modes"][mode] for report in reports], period_ns if mode == "paced" else None)
@@ -114,6 +127,9 @@ def _gather(settings: Settings, reports: Sequence[dict[str, Any]]) -> Latency:
         first_step_ns=tuple(report["first_step_ns"] for report in reports),
         peak_rss_bytes=tuple(report["peak_rss_bytes"] for report in reports),
         state_bytes=reports[0]["state_bytes"],
+        deadline=None
+        if deadline_ns is None
+        else count_misses(deadline_ns, [report["modes"]["paced"] for report in reports]),
     )
 
 
@@ -123,12 +139,25 @@ def _check_counts(**counts: object) -> None:
             raise UsageError(f"{name} must be a whole number from 1", got=repr(count))
 
 
-def _period_ns(period: float | None) -> int | None:
-    if period is None:
+def _nanoseconds(name: str, seconds: float | None) -> int | None:
+    if seconds is None:
         return None
-    if isinstance(period, bool) or not isinstance(period, (int, float)) or not 0 < period < 3600:
-        raise UsageError("period must be a number of seconds above 0", got=repr(period))
-    return round(period * 1e9)
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < 3600:
+        raise UsageError(f"{name} must be a number of seconds above 0", got=repr(seconds))
+    return round(seconds * 1e9)
+
+
+def _frames(chunk: int | None, model: Model) -> int:
+    """Base frames of one step."""
+    multiple, limit = model.contract.chunk.multiple, model.contract.max_context
+    if chunk is None:
+        return multiple
+    _check_counts(chunk=chunk)
+    if chunk % multiple:
+        raise UsageError("chunk must fill whole calls", got=chunk, wanted=f"a multiple of {multiple}")
+    if limit is not None and chunk > limit:
+        raise UsageError("chunk is more than the model's context", got=chunk, wanted=f"at most {limit}")
+    return chunk
 
 
 def _positions(at: Sequence[int] | None, model: Model) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeseq.doctor.files import Files
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.loading import load
 from edgeseq.runtime.measuring.randoms import random_conditioning, random_frames
@@ -145,6 +146,10 @@ def at_position(model: Model, settings: Settings, conditioning: dict[str, Array]
 
 def peak_rss_bytes() -> int | None:
     """The most memory this process has had resident; None where the system does not tell."""
+    # Linux hands the peak that resource tells down to children: with PyTorch in the parent it would be counted here.
+    own = Files().fields("proc/self/status").get("VmHWM", "").split()
+    if len(own) == 2 and own[1] == "kB":
+        return int(own[0]) * 1024
     try:
         import resource
     except ImportError:

@@ -1,0 +1,34 @@
+"""What a stream takes of memory, told from the contract alone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from edgeseq.contract import Contract, State, axis_parts, resolve_shape
+from edgeseq.runtime.schedule import spare
+
+
+def grows(state: State) -> bool:
+    """Whether the state is a cache: an entry for every frame."""
+    return any(isinstance(axis, str) and axis_parts(axis)[1] == "capacity" for axis in state.shape)
+
+
+def held_bytes(contract: Contract, frames: int | None = None) -> int | None:
+    """Bytes of state that one stream holds with room for ``frames`` base frames: what ``Stream.state_bytes`` tells.
+
+    A state that is not updated in place is held twice: its two copies take turns. ``frames`` matters to caches only.
+    None where it cannot be told: ``frames`` is None and there is a cache, or a state has a dynamic axis of its own.
+    """
+    total = 0
+    for state in contract.states:
+        sizes = {"batch": 1}
+        if grows(state) and frames is not None:
+            sizes["capacity"] = math.ceil((frames + spare(contract)) * state.ratio)
+        try:
+            shape = resolve_shape(state.shape, sizes)
+        except KeyError:
+            return None
+        total += math.prod(shape) * np.dtype(state.dtype).itemsize * (1 if state.in_place else 2)
+    return total
