@@ -18,6 +18,9 @@ VERSION = 1
 #: What the control input ``remaining`` holds while the end of the stream is not known.
 END_UNKNOWN = 2**40
 
+#: The least and the greatest frame period in seconds: what lies beyond is a slip of the unit.
+PERIODS = (1e-9, 1e9)
+
 Role = Literal["frame", "conditioning", "constant", "control", "output"]
 StateKind = Literal["recurrent", "conv", "kv", "position", "delay", "summary"]
 Axis = int | str  # ``batch``, ``time`` and ``capacity`` have a meaning; ``4*batch`` is four times the batch
@@ -128,7 +131,7 @@ class Contract:
 
     ``delay`` is in base frames: the largest of the outputs' delays. ``receptive_field`` counts base frames,
     None: unlimited. ``max_context``: base frames after which the stream is full, None: never.
-    ``frame_period`` is in seconds.
+    ``frame_period`` is in seconds. ``rules``: where the streaming rules of other packages come from, by op.
     """
 
     ports: tuple[Port, ...]
@@ -145,6 +148,7 @@ class Contract:
     quantization: Mapping[str, Any] | None = None
     verification: Mapping[str, Any] | None = None
     digest: str | None = None
+    rules: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def with_role(self, role: Role) -> tuple[Port, ...]:

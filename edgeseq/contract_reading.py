@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from edgeseq.contract import (
     METADATA_KEY,
+    PERIODS,
     VERSION,
     Axis,
     Chunk,
@@ -81,6 +82,12 @@ class _Reader:
             raise self.fail(key, "a number or null")
         return float(value)
 
+    def optional_seconds(self, key: str) -> float | None:
+        value = self.document.get(key)
+        if isinstance(value, (int, float)) and not PERIODS[0] <= value <= PERIODS[1]:
+            raise self.fail(key, "from {:g} to {:g} seconds, or null".format(*PERIODS))
+        return self.optional_number(key)
+
     def flag(self, key: str) -> bool:
         value = self.document.get(key, False)
         if type(value) is not bool:
@@ -116,6 +123,12 @@ class _Reader:
 
     def optional_mapping(self, key: str) -> dict[str, Any] | None:
         return None if self.document.get(key) is None else self.mapping(key)
+
+    def texts(self, key: str) -> dict[str, str]:
+        value = self.document.get(key, {})
+        if not isinstance(value, dict) or not all(isinstance(text, str) and text for text in value.values()):
+            raise self.fail(key, "an object of non-empty strings")
+        return value
 
     def items(self, key: str) -> list[_Reader]:
         value = self.document.get(key)
@@ -155,13 +168,14 @@ def _read_contract(document: Any, where: str) -> Contract:
         min_frames=reader.integer("min_frames", 1, 0),
         receptive_field=reader.optional_integer("receptive_field", 1),
         max_context=reader.optional_integer("max_context", 1),
-        frame_period=reader.optional_number("frame_period"),
+        frame_period=reader.optional_seconds("frame_period"),
         mode=reader.mapping("mode"),
         opset=reader.mapping("opset"),
         onnxruntime=reader.text("onnxruntime"),
         quantization=reader.optional_mapping("quantization"),
         verification=reader.optional_mapping("verification"),
         digest=reader.optional_text("digest"),
+        rules=reader.texts("rules"),
         provenance=reader.mapping("provenance"),
     )
 

@@ -1,4 +1,4 @@
-"""Where ``MODEL`` and ``--weights`` come from, and what is said when they do not."""
+"""Where ``MODEL`` comes from, and what is said when it does not."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from edgeseq.cli.model_source import load_model, read_value
-from edgeseq.errors import UsageError
+from edgeseq.errors import EdgeseqError, UsageError
 
 SOURCE = """
 import torch
@@ -97,8 +96,13 @@ def test_refuses_other_values(text: str) -> None:
     [
         (
             "net.py",
-            "cannot read a model (got 'net.py', wanted package.module:factory or file.py:factory). "
+            "cannot read a model (got 'net.py', wanted package.module:factory, file.py:factory or a saved .pt2). "
             "Example: model.py:Denoiser.",
+        ),
+        (
+            "w.safetensors",
+            "a file of weights is no MODEL (got w.safetensors, wanted package.module:factory, file.py:factory or a "
+            "saved .pt2). Name the factory of the module and add --weights w.safetensors.",
         ),
         ("gone.py:Net", "no such model file (got gone.py)."),
         ("gone:Net", "no such module (got gone). Give an importable name, or the path of a file that ends in .py."),
@@ -122,60 +126,60 @@ def test_a_module_takes_no_arguments(folder: Path) -> None:
         load_model("net.py:ready", (("hidden", "3"),))
 
 
-def test_what_the_users_code_raises_passes_through(folder: Path) -> None:
-    (folder / "net.py").write_text("import something_that_is_not_there\n")
-    with pytest.raises(ModuleNotFoundError, match="something_that_is_not_there"):
-        load_model("net:Net")
+def test_a_file_is_run_once(folder: Path) -> None:
+    (folder / "net.py").write_text("import torch\nimport os\n\nos.mkdir('run')\nready = torch.nn.Identity()\n")
+    first = load_model("net.py:ready")
+    assert load_model("./net.py:ready") is first
 
 
-@pytest.mark.parametrize("nesting", [(), ("state_dict",), ("model_state_dict",), ("model",), ("model", "state_dict")])
-def test_weights_are_loaded(folder: Path, nesting: tuple[str, ...]) -> None:
-    weights = {"linear.weight": torch.full((4, 4), 2.0), "linear.bias": torch.zeros(4)}
-    document: Any = weights
-    for name in reversed(nesting):
-        document = {name: document, "epoch": 3}
-    torch.save(document, "w.pt")
-    model: Any = load_model("net.py:Net", weights=Path("w.pt"))
-    assert torch.equal(model.linear.weight, weights["linear.weight"])
-
-
-def test_a_common_prefix_is_dropped_and_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    torch.save({"module.linear.weight": torch.full((4, 4), 2.0), "module.linear.bias": torch.zeros(4)}, "w.pt")
-    model: Any = load_model("net.py:Net", weights=Path("w.pt"))
-    assert model.linear.weight[0, 0].item() == 2.0
-    assert capsys.readouterr().err == "weights: every name in w.pt begins with 'module.', which was dropped\n"
-
-
-def weights_error(path: str) -> str:
-    with pytest.raises(UsageError) as caught:
-        load_model("net.py:Net", weights=Path(path))
+def failing(source: str) -> str:
+    with pytest.raises(EdgeseqError) as caught:
+        load_model(source)
+    assert not isinstance(caught.value, UsageError)
     return str(caught.value)
 
 
-def test_weights_that_do_not_fit(folder: Path) -> None:
-    torch.save({"linear.weight": torch.zeros(4, 4), "linear.bais": torch.zeros(4)}, "w.pt")
-    assert weights_error("w.pt") == (
-        "weights do not fit the model at w.pt: missing linear.bias; unexpected linear.bais."
-    )
-    torch.save({"linear.weight": torch.zeros(3, 4), "linear.bias": torch.zeros(4)}, "w.pt")
-    assert "size mismatch for linear.weight" in weights_error("w.pt")
+def test_the_users_own_traceback_comes_before_our_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "net.py").write_text("def make():\n    raise ValueError('hidden must be even.\\nIt is 3.')\n")
+    assert failing("net.py:make") == "calling net.py:make raised ValueError: hidden must be even."
+    shown = capsys.readouterr().err
+    assert shown.startswith("Traceback (most recent call last):\n  File ")
+    assert shown.count("  File ") == 1, "frames of ours are in it"
+    assert 'net.py", line 2, in make' in shown
+    assert shown.endswith("ValueError: hidden must be even.\nIt is 3.\n")
 
 
-def test_weights_that_are_none(folder: Path) -> None:
-    assert weights_error("w.safetensors") == (
-        "cannot read weights at w.safetensors (got .safetensors, wanted .pt, .pth or .ckpt (.safetensors is not read "
-        "yet))."
-    )
-    assert weights_error("gone.pt") == "no such weights file (got gone.pt)."
-    torch.save([1, 2], "w.pt")
-    assert weights_error("w.pt") == "no state_dict in the weights file (got w.pt, wanted a dict from names to tensors)."
-    for content in (b"", b"not a checkpoint"):
-        Path("w.pt").write_bytes(content)
-        assert weights_error("w.pt").startswith("cannot read weights at w.pt: ")
+@pytest.mark.parametrize(
+    ("source", "text", "message"),
+    [
+        (
+            "net:Net",
+            "import something_that_is_not_there\n",
+            "importing net raised ModuleNotFoundError: No module named 'something_that_is_not_there'.",
+        ),
+        ("net.py:Net", "1 / 0\n", "loading net.py raised ZeroDivisionError: division by zero."),
+        ("net.py:Net", "def broken(:\n", "loading net.py raised SyntaxError: invalid syntax (net.py, line 1)."),
+        (
+            "net.py:Net",
+            "import sys\nsys.exit(3)\n",
+            "loading net.py ended the program: it called sys.exit(3). Put what the file does when it is run under: "
+            "if __name__ == '__main__'.",
+        ),
+    ],
+)
+def test_says_where_the_users_code_raised(folder: Path, source: str, text: str, message: str) -> None:
+    (folder / "net.py").write_text(text)
+    assert failing(source) == message
 
 
-def test_a_whole_pickled_module_is_refused(folder: Path) -> None:
-    torch.save(torch.nn.Linear(4, 4), "w.pt")
-    message = weights_error("w.pt")
-    assert message.startswith("cannot read weights at w.pt: ")
-    assert message.endswith("Save them with torch.save(model.state_dict(), path).")
+def test_a_file_that_raised_is_run_again(folder: Path) -> None:
+    (folder / "net.py").write_text("1 / 0\n")
+    failing("net.py:Net")
+    (folder / "net.py").write_text(SOURCE)
+    assert hidden(load_model("net.py:Net")) == 4
+
+
+def test_interruption_stays_one(folder: Path) -> None:
+    (folder / "net.py").write_text("def make():\n    raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        load_model("net.py:make")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import wave
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from edgeseq.errors import UsageError
 from tests import handmade
 
 Array = npt.NDArray[Any]
+
+CONVERT = "(wanted 16-bit PCM). Convert it to a .wav of 16-bit PCM, or give the samples as .npy."
 
 
 def invoke(*arguments: object) -> Result:
@@ -136,28 +139,98 @@ def test_sound_is_read_between_minus_one_and_one(tmp_path: Path) -> None:
     assert rate == 8000
 
 
-def test_sound_of_another_rate_is_refused(tmp_path: Path) -> None:
-    echo(frame_period=1 / 16000).save(tmp_path / "m.onnx")
-    result = invoke(tmp_path / "m.onnx", write_sound(tmp_path / "x.wav", np.zeros(4), 8000), "-o", tmp_path / "y.wav")
+@pytest.mark.parametrize(
+    ("period", "rate", "wanted"),
+    [
+        (1 / 16000, 8000, "16,000 Hz"),
+        (1 / 48000, 47952, "48,000 Hz"),
+        (1 / 44100, 44056, "44,100 Hz"),
+        (22.7e-6, 44100, "44,052.9 Hz"),
+        (0.008, 16000, "125 Hz"),
+    ],
+)
+def test_sound_of_another_rate_is_refused(
+    period: float, rate: int, wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    echo(frame_period=period).save(Path("m.onnx"))
+    result = invoke("m.onnx", write_sound(Path("x.wav"), np.zeros(4), rate), "-o", "y.wav")
     assert result.exit_code == 2
-    assert result.stderr == "error: wrong sample rate (got 8000 Hz, wanted 16000 Hz).\n"
+    assert result.stderr == (
+        f"error: wrong sample rate at x.wav (got {rate:,} Hz, wanted {wanted}). Resample it to {wanted}.\n"
+    )
+    assert not Path("y.wav").exists()
+
+
+@pytest.mark.parametrize(
+    ("period", "rate"), [(1 / 44100, 44100), (22.676e-6, 44100), (62.5e-6, 16000), (None, 8000), (1 / 11025, 11025)]
+)
+def test_sound_of_the_right_rate_is_taken(period: float | None, rate: int, tmp_path: Path) -> None:
+    echo(frame_period=period).save(tmp_path / "m.onnx")
+    sound = write_sound(tmp_path / "x.wav", np.arange(4), rate)
+    result = invoke(tmp_path / "m.onnx", sound, "-o", tmp_path / "y.wav")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "y.wav").read_bytes() == sound.read_bytes()
+
+
+def doubled(**changes: Any) -> handmade.Handmade:
+    """A file whose input and output have two samples per base frame."""
+    ports = (
+        Port("x", "frame", "float32", ("batch", "time"), time_axis=1, ratio=Fraction(2)),
+        Port("y", "output", "float32", ("batch", "time"), 1, Fraction(2), length=Length(frames=2)),
+    )
+    graph = "echo (float[batch,time] x) => (float[batch,time] y) { y = Identity(x) }"
+    return handmade.Handmade(graph, {}, Contract(ports=ports, states=(), **changes), lambda x: (x,))
+
+
+def test_the_rate_is_that_of_the_input_not_of_its_base_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    doubled(frame_period=1 / 8000).save(Path("m.onnx"))
+    samples = np.random.default_rng(0).integers(-32768, 32768, 50)
+    assert invoke("m.onnx", write_sound(Path("x.wav"), samples), "-o", "y.wav").exit_code == 0
+    assert Path("y.wav").read_bytes() == Path("x.wav").read_bytes()
+    refused = invoke("m.onnx", write_sound(Path("x.wav"), samples, 8000), "-o", "y.wav")
+    assert "wrong sample rate at x.wav (got 8,000 Hz, wanted 16,000 Hz)" in refused.stderr
+
+
+def test_sounds_of_different_rates_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ports = (
+        Port("a", "frame", "float32", ("batch", "time"), time_axis=1),
+        Port("b", "frame", "float32", ("batch", "time"), time_axis=1),
+        Port("y", "output", "float32", ("batch", "time"), time_axis=1, length=Length()),
+    )
+    graph = "sum (float[batch,time] a, float[batch,time] b) => (float[batch,time] y) { y = Add(a, b) }"
+    handmade.Handmade(graph, {}, Contract(ports=ports, states=()), lambda a, b: (a + b,)).save(Path("m.onnx"))
+    write_sound(Path("a.wav"), np.zeros(4), 8000)
+    write_sound(Path("b.wav"), np.zeros(4), 44100)
+    result = invoke("m.onnx", "--input=a=a.wav", "--input=b=b.wav", "-o", "y.npy")
+    assert result.stderr == (
+        "error: sounds of sample rates that do not fit together (got a.wav 8,000 Hz, b.wav 44,100 Hz). Resample them.\n"
+    )
+
+
+def test_an_array_has_no_rate(tmp_path: Path) -> None:
+    echo(frame_period=1 / 16000).save(tmp_path / "m.onnx")
+    result = invoke(tmp_path / "m.onnx", saved(tmp_path / "x.npy", noise(1, 4)), "-o", tmp_path / "y.npy")
+    assert result.exit_code == 0, result.output
 
 
 def test_sound_for_a_port_that_takes_features() -> None:
     port = Port("x", "frame", "float32", ("batch", "time", 64), time_axis=1)
     with pytest.raises(UsageError) as caught:
-        shape_sound(np.zeros((10, 1), np.float32), port)
+        shape_sound(np.zeros((10, 1), np.float32), port, "x.wav")
     assert str(caught.value) == (
-        "input 'x' does not take this sound (got 1 channel for float32[batch,time,64], wanted one float32 sample per "
-        "frame and channel). Make the frames yourself and give them as .npy."
+        "input 'x' does not take this sound at x.wav (got 1 channel for float32[batch,time,64], wanted one float32 "
+        "sample per frame and channel). Make the frames yourself and give them as .npy."
     )
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "cannot read sound at x.wav: the file is cut short."),
-        (b"not sound at all", "cannot read sound at x.wav: file does not start with RIFF id."),
+        (b"", f"cannot read sound at x.wav: the file is cut short {CONVERT}"),
+        (b"not sound at all", f"cannot read sound at x.wav: file does not start with RIFF id {CONVERT}"),
         (None, "no such input file (got x.wav)."),
     ],
 )
@@ -175,7 +248,16 @@ def test_sound_of_eight_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     echo().save(tmp_path / "m.onnx")
     write_sound(Path("x.wav"), np.zeros(4), width=1)
     result = invoke("m.onnx", "x.wav", "-o", "y.wav")
-    assert result.stderr == "error: cannot read sound at x.wav (got 8-bit samples, wanted 16-bit PCM).\n"
+    assert result.stderr == (
+        "error: cannot read sound at x.wav (got 8-bit samples, wanted 16-bit PCM). "
+        "Convert it to a .wav of 16-bit PCM, or give the samples as .npy.\n"
+    )
+
+
+def test_the_suffix_of_sound_may_be_in_capitals(tmp_path: Path) -> None:
+    echo().save(tmp_path / "m.onnx")
+    result = invoke(tmp_path / "m.onnx", write_sound(tmp_path / "X.WAV", np.zeros(4)), "-o", tmp_path / "y.npy")
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize(
@@ -189,10 +271,10 @@ def test_sound_of_eight_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         (["-o", "y.npy"], "an input is missing (got none, wanted x)."),
         (["--input", "z=x.npy", "-o", "y.npy"], "no such input (got z, wanted x)."),
         (["x.npy", "--input", "x=x.npy", "-o", "y.npy"], "two files for input 'x' (got x.npy and x.npy)."),
-        (["none.npy", "-o", "y.npy"], "the input holds no frames (wanted at least one)."),
+        (["none.npy", "-o", "y.npy"], "the input holds no frames at none.npy (wanted at least one)."),
         (
             ["flat.npy", "-o", "y.npy"],
-            "input 'x' has the wrong rank (got [3], wanted [batch, time, 2], with or without batch).",
+            "input 'x' has the wrong rank at flat.npy (got [3], wanted [batch, time, 2], with or without batch).",
         ),
     ],
     ids=lambda case: " ".join(case) if isinstance(case, list) else "",
@@ -232,10 +314,12 @@ def test_inputs_of_different_lengths(tmp_path: Path) -> None:
 
 
 def test_the_shape_that_is_wrong_is_that_of_the_file(conv: Path, tmp_path: Path) -> None:
-    result = invoke(conv, saved(tmp_path / "x.npy", noise(77, 3)), "-o", tmp_path / "y.npy")
+    path = saved(tmp_path / "x.npy", noise(77, 3))
+    result = invoke(conv, path, "-o", tmp_path / "y.npy")
     assert result.exit_code == 2
-    assert "input 'x' has the wrong shape (got [1, 77, 3], wanted [batch, time, 2], with or without batch)." in (
-        result.stderr
+    assert (
+        f"input 'x' has the wrong shape at {path} (got [1, 77, 3], wanted [batch, time, 2], with or without batch)."
+        in (result.stderr)
     )
 
 

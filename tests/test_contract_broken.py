@@ -101,6 +101,13 @@ BROKEN: list[tuple[Contract, str, Any, str]] = [
     (ATTENTION, "chunk.multiple", 0, "contract.chunk.multiple (got 0, wanted an integer from 1)."),
     (ATTENTION, "max_context", 0, "contract.max_context (got 0, wanted an integer from 1)."),
     (ATTENTION, "frame_period", "8ms", "contract.frame_period (got '8ms', wanted a number or null)."),
+    (ATTENTION, "frame_period", 0, "contract.frame_period (got 0, wanted from 1e-09 to 1e+09 seconds, or null)."),
+    (
+        ATTENTION,
+        "frame_period",
+        10**400,
+        f"contract.frame_period (got {str(10**400)[:57]}..., wanted from 1e-09 to 1e+09 seconds, or null).",
+    ),
     (ATTENTION, "mode", "exact", "contract.mode (got 'exact', wanted an object)."),
     (ATTENTION, "onnxruntime", DROP, "contract.onnxruntime (got None, wanted a non-empty string)."),
 ]

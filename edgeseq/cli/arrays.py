@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,9 +20,9 @@ Array = npt.NDArray[Any]
 
 def read(path: Path, port: Port) -> tuple[Array, bool, int | None]:
     """The array for a port, with its batch axis; whether the file had one; the sample rate of sound."""
-    if path.suffix == ".wav":
+    if path.suffix.lower() == ".wav":
         samples, rate = read_wav(path)
-        return shape_sound(samples, port), False, rate
+        return shape_sound(samples, port, str(path)), False, rate
     if path.suffix != ".npy":
         raise UsageError("cannot read an input", where=str(path), got=path.suffix or "no suffix", wanted=".npy or .wav")
     try:
@@ -46,14 +47,18 @@ def batch_axis(port: Port) -> int | None:
     return port.shape.index("batch") if "batch" in port.shape else None
 
 
-def shape_sound(samples: npt.NDArray[np.float32], port: Port) -> Array:
-    """Samples ``[frames, channels]`` in the order of the port's axes; UsageError where the port is not for sound."""
+def shape_sound(samples: npt.NDArray[np.float32], port: Port, where: str) -> Array:
+    """Samples ``[frames, channels]`` in the order of the port's axes; UsageError where the port is not for sound.
+
+    ``where`` is the file they came from.
+    """
     channels = samples.shape[1]
     batch, time = batch_axis(port), port.time_axis
     others = [axis for index, axis in enumerate(port.shape) if index not in (batch, time)]
     if time is None or port.dtype != "float32" or others not in ([], [channels]) or (not others and channels != 1):
         raise UsageError(
             f"input {port.name!r} does not take this sound",
+            where=where,
             got=f"{channels} channel{'s' if channels > 1 else ''} for {port.dtype}[{','.join(map(str, port.shape))}]",
             wanted="one float32 sample per frame and channel",
             do="make the frames yourself and give them as .npy",
@@ -64,7 +69,7 @@ def shape_sound(samples: npt.NDArray[np.float32], port: Port) -> Array:
     return np.ascontiguousarray(array if batch is None else np.expand_dims(array, batch))
 
 
-def check_output(path: Path, contract: Contract, rate: int | None) -> None:
+def check_output(path: Path, contract: Contract, rate: Fraction | None) -> None:
     """UsageError where the outputs cannot go into such a file; asked before the work starts."""
     outputs = contract.with_role("output")
     if path.suffix not in (".npy", ".npz", ".wav"):
@@ -78,7 +83,7 @@ def check_output(path: Path, contract: Contract, rate: int | None) -> None:
         raise UsageError("no such folder", got=str(path.parent))
 
 
-def write(path: Path, outputs: Mapping[str, Array], contract: Contract, rate: int | None, batched: bool) -> None:
+def write(path: Path, outputs: Mapping[str, Array], contract: Contract, rate: Fraction | None, batched: bool) -> None:
     """Write the outputs, without the batch axis where the input came without one."""
     ports = {port.name: port for port in contract.with_role("output")}
     arrays = {name: array if batched else _without_batch(array, ports[name]) for name, array in outputs.items()}
@@ -90,7 +95,7 @@ def write(path: Path, outputs: Mapping[str, Array], contract: Contract, rate: in
         elif path.suffix == ".npy":
             np.save(file, arrays[first])
         else:
-            sound, own_rate = _sound(arrays[first], ports[first], rate or 0)
+            sound, own_rate = _sound(arrays[first], ports[first], rate or Fraction(0))
             write_wav(file, sound, own_rate)
 
     write_whole(path, put)
@@ -101,8 +106,8 @@ def _without_batch(array: Array, port: Port) -> Array:
     return array if axis is None else array[(slice(None),) * axis + (0,)]
 
 
-def _sound(array: Array, port: Port, rate: int) -> tuple[Array, int]:
-    """``[frames, channels]`` and the rate of an output that has lost its batch axis."""
+def _sound(array: Array, port: Port, rate: Fraction) -> tuple[Array, int]:
+    """``[frames, channels]`` and the rate of an output that has lost its batch axis, from base frames per second."""
     batch, time = batch_axis(port), port.time_axis or 0
     if batch is not None and batch < time:
         time -= 1

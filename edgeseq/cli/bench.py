@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgeseq.cli import libraries, options
 from edgeseq.cli.durations import format_duration, parse_duration
 from edgeseq.cli.files import say, write_report
+from edgeseq.cli.sizes import format_share, parse_share
 from edgeseq.cli.tables import format_bytes, table
 from edgeseq.cli.terminal import progress
+from edgeseq.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgeseq.runtime.measuring import Latency, Quantile, Series
+    from edgeseq.runtime.measuring import Deadline, Latency, Quantile, Series
+
+#: Seconds from step to step where neither the caller nor the file says.
+PERIOD = 0.01
 
 _MODES = {"back_to_back": "back to back", "paced": "paced", "paced_step": "paced, the step alone"}
 
@@ -26,9 +31,22 @@ _MODES = {"back_to_back": "back to back", "paced": "paced", "paced_step": "paced
     "--period",
     callback=options.parsed(parse_duration),
     metavar="DURATION",
-    default="10ms",
-    show_default=True,
-    help="Time from step to step in the paced part.",
+    help="Time from step to step in the paced part; that of the file's frames by default, 10ms where it has none.",
+)
+@click.option(
+    "--chunk", type=options.COUNT, metavar="N", help="Frames per step; the fewest that the file takes by default."
+)
+@click.option(
+    "--deadline",
+    callback=options.parsed(parse_duration),
+    metavar="DURATION",
+    help="Count the paced steps that take longer than this from the moment they were due.",
+)
+@click.option(
+    "--max-miss",
+    callback=options.parsed(parse_share),
+    metavar="SHARE",
+    help="The share of steps that may miss the deadline in each process, as in 0.1%; the exit code is 1 beyond it.",
 )
 @click.option("--steps", type=options.COUNT, metavar="N", help="Steps timed per process and mode; 1,000 by default.")
 @click.option(
@@ -42,9 +60,14 @@ _MODES = {"back_to_back": "back to back", "paced": "paced", "paced_step": "paced
 @options.device
 @options.threads
 @options.json_report
+@click.pass_context
 def bench(
+    context: click.Context,
     path: Path,
-    period: float,
+    period: float | None,
+    chunk: int | None,
+    deadline: float | None,
+    max_miss: float | None,
     steps: int | None,
     runs: int,
     warmup: int | None,
@@ -57,14 +80,64 @@ def bench(
     """Measure how long one step takes, in fresh processes: back to back, and paced as a live signal would be.
 
     Paced times run from the moment a step was due to its answer. A percentile is only given where there are ten samples
-    beyond it.
+    beyond it, and no share of missed deadlines is judged with fewer: --max-miss 0.1% needs --steps 10000.
     """
-    chosen = options.given(steps=steps, warmup=warmup, batch=batch, at=at or None, device=device, threads=threads)
     measure = libraries.runtime().measure
+    _check_judgement(deadline, max_miss, steps)
+    chosen = options.given(
+        chunk=chunk,
+        deadline=deadline,
+        steps=steps,
+        warmup=warmup,
+        batch=batch,
+        at=at or None,
+        device=device,
+        threads=threads,
+    )
+    period = period or _file_period(path, chunk) or PERIOD
     with progress(runs, "measuring") as bar:
         latency: Latency = measure(path, period=period, runs=runs, progress=lambda *_: bar.update(1), **chosen)
     say(describe(path, latency), json_path)
-    write_report(json.loads(latency.to_json()), json_path)
+    document = json.loads(latency.to_json())
+    if latency.deadline is not None and max_miss is not None:
+        document["judgement"] = {"max_miss": max_miss, "met": latency.deadline.meets(max_miss)}
+    write_report(document, json_path)
+    if latency.deadline is not None and max_miss is not None:
+        text = judged(latency.deadline, max_miss)
+        if latency.deadline.meets(max_miss):
+            say(f"met: {text}", json_path)
+        else:
+            click.echo(f"missed: {text}", err=True)
+            context.exit(1)
+
+
+def _check_judgement(deadline: float | None, max_miss: float | None, steps: int | None) -> None:
+    """Refuse, before anything is measured, what could not be judged afterwards."""
+    from edgeseq.runtime.measuring.deadline import check_steps
+    from edgeseq.runtime.measuring.measure import STEPS
+
+    if max_miss is None:
+        return
+    if deadline is None:
+        raise UsageError("--max-miss is a share of missed deadlines", wanted="--deadline beside it")
+    check_steps(steps or STEPS, max_miss)
+
+
+def _file_period(path: Path, chunk: int | None) -> float | None:
+    """Seconds from step to step, as the file's frame period says."""
+    from edgeseq.runtime import loading
+
+    contract = loading.describe(path).contract
+    frames = chunk or contract.chunk.multiple
+    return None if contract.frame_period is None else frames * contract.frame_period
+
+
+def judged(deadline: Deadline, max_miss: float) -> str:
+    """The misses of the worst process against those that may be."""
+    return (
+        f"in the worst process {format_share(deadline.worst_share)} of the steps took longer than "
+        f"{format_duration(deadline.deadline_ns / 1e9)}, at most {format_share(max_miss)} may"
+    )
 
 
 def describe(path: Path, latency: Latency) -> str:
@@ -72,7 +145,8 @@ def describe(path: Path, latency: Latency) -> str:
     settings = latency.settings
     lines = [
         f"{path}: {settings['runs']} process{'' if settings['runs'] == 1 else 'es'}, batch {settings['batch']}, "
-        f"{settings['threads']} thread{'' if settings['threads'] == 1 else 's'}, {settings['device']}",
+        f"{settings['threads']} thread{'' if settings['threads'] == 1 else 's'}, {settings['device']}"
+        f"{_frames(settings)}",
         f"{latency.machine['cpu']}, {latency.machine['usable_cores']} cores, "
         f"onnxruntime {latency.versions['onnxruntime']}",
         "",
@@ -84,10 +158,24 @@ def describe(path: Path, latency: Latency) -> str:
         f"cold start  load {_range(latency.load_ns)}, first step {_range(latency.first_step_ns)}",
         f"memory      {format_bytes(latency.state_bytes)} of state per further stream{_peak(latency)}",
     ]
+    if latency.deadline is not None:
+        lines.append(f"deadline    {_misses(latency.deadline)}")
     refusals = {quantile.refused for series in latency.series for quantile in series.quantiles.values()} - {None}
     lines += [f"note        {text}" for text in sorted(str(refusal) for refusal in refusals)]
     lines += [f"doubt       {text}" for text in latency.doubts]
     return "\n".join(lines)
+
+
+def _frames(settings: Any) -> str:
+    frames = settings.get("frames", 1)
+    return "" if frames == 1 else f", {frames:,} frames per step"
+
+
+def _misses(deadline: Deadline) -> str:
+    missed, steps = sum(deadline.misses), sum(deadline.steps)
+    text = f"{missed:,} of {steps:,} paced steps took longer than {format_duration(deadline.deadline_ns / 1e9)}"
+    by_process = ", ".join(f"{count:,}" for count in deadline.misses)
+    return text + (f" ({format_share(deadline.share)}; by process {by_process})" if missed else "")
 
 
 def _row(series: Series, period_ns: int | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""Durations as people write them: ``10ms``, ``8us``, ``0.5s``."""
+"""Durations as people write them: ``10ms``, ``8us``, ``0.5s``; and rates, their inverse, in Hz."""
 
 from __future__ import annotations
 
@@ -31,3 +31,18 @@ def format_duration(seconds: float) -> str:
         if seconds >= size or unit == "ns":
             return f"{seconds / size:.3g} {unit}" if seconds / size < 1000 else f"{seconds / size:,.0f} {unit}"
     raise AssertionError("unreachable")
+
+
+def rate_of(period: float) -> float:
+    """Frames per second of a period in seconds: a whole number where the period is the inverse of one.
+
+    A float64 holds 1 / rate so closely that every whole rate up to 10^9 Hz comes back as it was.
+    """
+    rate = 1 / period
+    whole = round(rate)
+    return whole if abs(rate - whole) <= 1e-12 * rate else rate
+
+
+def format_rate(rate: float) -> str:
+    """A rate with six digits, or all of them where it is whole: ``44,100 Hz``, ``29.97 Hz``."""
+    return f"{round(rate):,} Hz" if rate == round(rate) else f"{rate:,.6g} Hz"

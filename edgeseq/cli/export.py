@@ -23,13 +23,16 @@ from edgeseq.specs import InputSpec, nest_inputs, parse_input
     callback=options.parsed(parse_input),
     metavar="SPEC",
     multiple=True,
-    required=True,
     help="An input, as in 'x=float32[batch,time,64]': batch and time have a meaning, other words are dynamic axes. "
-    "Without time it is conditioning. 'state.0=...' is the first element of a tuple. Repeatable.",
+    "Without time it is conditioning; '4*time' is four frames for each of time. 'state.0=...' is the first element of "
+    "a tuple. Repeatable; docs/inputs.md has the grammar.",
 )
-@click.option("-o", "--output", type=options.FILE, metavar="M.ONNX", required=True, help="The file to write.")
+@click.option("-o", "--output", type=options.FILE, metavar="M.ONNX", help="The file to write.")
+@click.option("--dry-run", is_flag=True, help="Capture and explain only: inputs, states, delays, refusals. No file.")
 @options.weights
+@options.trust
 @options.model_arguments
+@options.example
 @click.option("--ops", type=click.Choice(["ort", "portable"]), help="Also onnxruntime's own ops, or only ONNX's.")
 @click.option("--opset", type=options.COUNT, metavar="N", help="The version of the ai.onnx operators.")
 @click.option("--max-context", type=options.COUNT, metavar="N", help="The longest stream, in frames.")
@@ -41,13 +44,19 @@ from edgeseq.specs import InputSpec, nest_inputs, parse_input
 )
 @click.option("--sample-rate", type=click.FloatRange(min=0, min_open=True), metavar="HZ", help="Frames per second.")
 @options.with_tolerances
+@click.option("--no-golden", is_flag=True, help="Do not write M.golden.npz, the trace that verify replays.")
+@click.option("--sidecar", is_flag=True, help="Also write the contract as M.contract.json.")
+@click.option("--external-data", is_flag=True, help="Put the weights in M.onnx.data; beyond 2 GiB they always are.")
 @options.json_report
 def export(
     model_source: str,
     inputs: tuple[tuple[str, InputSpec], ...],
-    output: Path,
+    output: Path | None,
+    dry_run: bool,
     weights: Path | None,
+    trust: bool,
     arguments: tuple[tuple[str, str], ...],
+    example: str | None,
     ops: str | None,
     opset: int | None,
     max_context: int | None,
@@ -55,37 +64,99 @@ def export(
     sample_rate: float | None,
     atol: float | None,
     rtol: float | None,
+    no_golden: bool,
+    sidecar: bool,
+    external_data: bool,
     json_path: str | None,
 ) -> None:
     """Export MODEL as a streaming ONNX file and verify that it computes the same, step by step.
 
-    MODEL is package.module:factory or file.py:factory. The factory is a function or a module class, called with the
-    --arg values, or a module itself.
+    MODEL is package.module:factory, file.py:factory or a saved .pt2. The factory is a function or a module class,
+    called with the --arg values, or a module itself.
     """
     if frame_period is not None and sample_rate is not None:
         raise UsageError("--frame-period and --sample-rate say the same thing", wanted="one of them")
-    nested = nest_inputs(inputs)
+    if sample_rate is not None:
+        frame_period = 1 / sample_rate
+    if not inputs and example is None:
+        raise UsageError("no input was given", do="say what goes in with --input or --example, as docs/inputs.md does")
+    if (output is None) != dry_run:
+        raise UsageError("wanted --output or --dry-run", got="both" if dry_run else "neither")
+    nest_inputs(inputs)
     exporters = libraries.exporters()
     from edgeseq.cli.model_source import load_model
 
-    model = load_model(model_source, arguments, weights)
-    if sample_rate is not None:
-        frame_period = 1 / sample_rate
+    model = load_model(model_source, arguments, weights, trust)
+    specs, samples = _with_examples(inputs, example, model)
+    say(_echo(specs, {name for name, _ in inputs}), json_path)
+    nested = nest_inputs(specs.items())
+    if dry_run:
+        wishes = options.given(ops=ops, max_context=max_context, frame_period=frame_period)
+        _explain(exporters.explain(model, inputs=nested, **wishes), specs, json_path)
+        return
     chosen = options.given(
-        ops=ops, opset=opset, max_context=max_context, frame_period=frame_period, atol=atol, rtol=rtol
+        ops=ops,
+        opset=opset,
+        max_context=max_context,
+        frame_period=frame_period,
+        atol=atol,
+        rtol=rtol,
+        calibration=samples,
+        golden=False if no_golden else None,
+        sidecar=sidecar or None,
+        external_data=external_data or None,
     )
     with working(f"exporting and verifying {model_source}"):
         exported = exporters.export(model, inputs=nested, path=output, **chosen)
-    _tell(exported, json_path)
+    _tell(exported, specs, json_path)
 
 
-def _tell(exported: Any, json_path: str | None) -> None:
+def _with_examples(
+    inputs: tuple[tuple[str, InputSpec], ...], example: str | None, model: Any
+) -> tuple[dict[str, InputSpec], list[Any] | None]:
+    """All inputs by dotted name, those that only the example shows included, and the example's samples."""
+    given = dict(inputs)
+    if example is None:
+        return given, None
+    from edgeseq.cli import examples
+
+    samples = examples.read_examples(example, model)
+    specs = {**given, **examples.derived(samples, given)}
+    samples = examples.fitted(samples, specs)
+    examples.check_samples(samples, specs)
+    return specs, samples
+
+
+def _echo(specs: dict[str, InputSpec], given: set[str]) -> str:
+    lines = ["inputs, as they were read:"]
+    for name, spec in specs.items():
+        lines.append(f"  {name}: {spec.described()}")
+        if name not in given:
+            lines.append(f"    read off the example; if it is something else, say so: --input '{name}={spec}'")
+    return "\n".join([*lines, ""])
+
+
+def _explain(contract: Any, specs: dict[str, InputSpec], json_path: str | None) -> None:
+    import json
+
+    from edgeseq.cli.summary import explained, memory, seconds
+
+    say(explained(contract), json_path)
+    head = {"format": "edgeseq.explain", "version": 1, "inputs": {name: str(spec) for name, spec in specs.items()}}
+    figures = {"state_bytes_per_stream": memory(contract), "seconds": seconds(contract)}
+    write_report({**head, **figures, "contract": json.loads(contract.to_json())}, json_path)
+
+
+def _tell(exported: Any, specs: dict[str, InputSpec], json_path: str | None) -> None:
     from edgeseq.cli.inspect import report
-    from edgeseq.cli.summary import describe
+    from edgeseq.cli.summary import describe, runs_for
     from edgeseq.cli.verify import checks
 
     path = Path(exported.path)
     say(describe(path, exported.contract), json_path)
     say("\n" + checks(exported.verification), json_path)
+    if exported.contract.max_context is not None:
+        click.echo(f"warning: a stream runs for {runs_for(exported.contract)}", err=True)
     document = {**report(path, exported.contract), "format": "edgeseq.export"}
-    write_report({**document, "verification": exported.verification.to_dict()}, json_path)
+    inputs = {name: str(spec) for name, spec in specs.items()}
+    write_report({**document, "inputs": inputs, "verification": exported.verification.to_dict()}, json_path)

@@ -45,10 +45,22 @@ model_source = click.option(
     "--model",
     "model_source",
     metavar="MODEL",
-    required=True,
-    help="The module: package.module:factory or file.py:factory.",
+    help="The module: package.module:factory, file.py:factory or a saved .pt2.",
 )
-weights = click.option("--weights", type=FILE, help="Its state_dict: .pt, .pth or .ckpt.")
+weights = click.option(
+    "--weights",
+    type=FILE,
+    help="Its weights: .pt, .pth, .ckpt or .safetensors. The state_dict whose names fit is found in it.",
+)
+trust = click.option(
+    "--trust", is_flag=True, help="Let reading --weights run code that the file names, as a pickled module does."
+)
+example = click.option(
+    "--example",
+    metavar="FILE.PY:FUNCTION",
+    help="A function that returns real inputs to verify on: {name: tensor}, a tuple in forward's order, or a list of "
+    "those.",
+)
 model_arguments = click.option(
     "--arg",
     "arguments",

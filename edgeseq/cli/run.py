@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgeseq.cli import libraries, options
+from edgeseq.cli.durations import format_rate, rate_of
 from edgeseq.cli.files import say, write_report
 from edgeseq.cli.terminal import progress
 from edgeseq.contract import Contract
@@ -15,6 +17,10 @@ from edgeseq.errors import UsageError
 
 if TYPE_CHECKING:
     from edgeseq.cli.arrays import Array
+
+#: How far the rate of a sound may be from that of the file: a frame period typed with five digits is that close, and
+#: rates that differ (48,000 and 47,952 Hz of film sound are the closest) are ten times as far apart.
+_RATE_WITHIN = 1e-4
 
 
 @click.command()
@@ -47,15 +53,17 @@ def run(
 ) -> None:
     """Run INPUT (.npy, or .wav of 16-bit PCM) through a stream, a few frames at a time, and write what comes out.
 
-    An array may have a batch axis or none; the output then has one or none as well.
+    An array may have a batch axis or none; the output then has one or none as well. Sound has to have the sample rate
+    that the model was exported with, where it was exported with one.
     """
     from edgeseq.cli import arrays
 
     model = libraries.runtime().load(path, **options.given(device=device, threads=threads))
     contract: Contract = model.contract
-    inputs, batched, rate = _read(_sources(contract, source, named), contract)
+    files = _sources(contract, source, named)
+    inputs, batched, rate = _read(files, contract)
     arrays.check_output(output, contract, rate)
-    total = _base_frames(inputs, contract)
+    total = _base_frames(inputs, contract, files)
     outputs = _stream(model, inputs, total, chunk or contract.chunk.multiple)
     arrays.write(output, outputs, contract, rate, batched)
     shapes = {name: list(array.shape) for name, array in outputs.items()}
@@ -84,26 +92,38 @@ def _sources(contract: Contract, source: Path | None, named: tuple[tuple[str, st
     return files
 
 
-def _read(files: dict[str, Path], contract: Contract) -> tuple[dict[str, Array], bool, int | None]:
-    """Arrays by port, whether the frames came with a batch axis, and the sample rate of sound."""
+def _read(files: dict[str, Path], contract: Contract) -> tuple[dict[str, Array], bool, Fraction | None]:
+    """Arrays by port, whether the frames came with a batch axis, and the base frames per second of sound."""
     from edgeseq.cli import arrays
 
     inputs: dict[str, Array] = {}
-    batched, rates = False, set()
+    batched = False
+    rates: dict[str, int] = {}
     for name, file in files.items():
-        inputs[name], had_batch, rate = arrays.read(file, contract.port(name))
-        batched |= had_batch and contract.port(name).role == "frame"
+        port = contract.port(name)
+        inputs[name], had_batch, rate = arrays.read(file, port)
+        batched |= had_batch and port.role == "frame"
         if rate is not None:
-            rates.add(rate)
-    if len(rates) > 1:
-        raise UsageError("sounds of different sample rates", got=", ".join(f"{rate} Hz" for rate in sorted(rates)))
-    rate = rates.pop() if rates else None
-    if rate is not None and contract.frame_period is not None and abs(rate * contract.frame_period - 1) > 1e-3:
-        raise UsageError("wrong sample rate", got=f"{rate} Hz", wanted=f"{1 / contract.frame_period:g} Hz")
-    return inputs, batched, rate
+            _check_rate(file, rate, port.ratio, contract.frame_period)
+            rates[name] = rate
+    base = [rate / contract.port(name).ratio for name, rate in rates.items()]
+    if len(set(base)) > 1:
+        got = ", ".join(f"{files[name]} {format_rate(rate)}" for name, rate in rates.items())
+        raise UsageError("sounds of sample rates that do not fit together", got=got, do="resample them")
+    return inputs, batched, base[0] if base else None
 
 
-def _base_frames(inputs: dict[str, Array], contract: Contract) -> int:
+def _check_rate(file: Path, rate: int, ratio: Fraction, period: float | None) -> None:
+    """Refuse sound of another rate than that of a port with ``ratio`` samples per base frame of ``period`` seconds."""
+    if period is None or abs(rate * period / ratio - 1) <= _RATE_WITHIN:
+        return
+    wanted = format_rate(rate_of(period / ratio))
+    raise UsageError(
+        "wrong sample rate", where=str(file), got=format_rate(rate), wanted=wanted, do=f"resample it to {wanted}"
+    )
+
+
+def _base_frames(inputs: dict[str, Array], contract: Contract, files: dict[str, Path]) -> int:
     """How many base frames the inputs hold; UsageError where they disagree or hold none."""
     counts = {}
     for port in contract.with_role("frame"):
@@ -111,6 +131,7 @@ def _base_frames(inputs: dict[str, Array], contract: Contract) -> int:
         if axis is None or array.ndim != len(port.shape):
             raise UsageError(
                 f"input {port.name!r} has the wrong rank",
+                where=str(files[port.name]),
                 got=list(array.shape),
                 wanted=f"[{', '.join(map(str, port.shape))}], with or without batch",
             )
@@ -118,6 +139,7 @@ def _base_frames(inputs: dict[str, Array], contract: Contract) -> int:
         if any(isinstance(wanted, int) and got != wanted for got, wanted in fits):
             raise UsageError(
                 f"input {port.name!r} has the wrong shape",
+                where=str(files[port.name]),
                 got=list(array.shape),
                 wanted=f"[{', '.join(map(str, port.shape))}], with or without batch",
             )
@@ -126,7 +148,8 @@ def _base_frames(inputs: dict[str, Array], contract: Contract) -> int:
     if set(counts.values()) != {total} or total.denominator != 1:
         raise UsageError("inputs of different lengths", got=", ".join(f"{name} {n}" for name, n in counts.items()))
     if total == 0:
-        raise UsageError("the input holds no frames", wanted="at least one")
+        where = ", ".join(str(files[name]) for name in counts)
+        raise UsageError("the input holds no frames", where=where, wanted="at least one")
     return int(total)
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from edgeseq.errors import EdgeseqError, UsageError
 
 _FULL_SCALE = 32768
+_CONVERT = "convert it to a .wav of 16-bit PCM, or give the samples as .npy"
 
 
 def read_wav(path: Path) -> tuple[npt.NDArray[np.float32], int]:
@@ -23,9 +24,11 @@ def read_wav(path: Path) -> tuple[npt.NDArray[np.float32], int]:
     except FileNotFoundError:
         raise UsageError("no such input file", got=str(path)) from None
     except (wave.Error, EOFError, OSError) as error:
-        raise UsageError("cannot read sound", where=str(path), why=str(error) or "the file is cut short") from None
+        why = str(error) or "the file is cut short"
+        raise UsageError("cannot read sound", where=str(path), why=why, wanted="16-bit PCM", do=_CONVERT) from None
     if width != 2:
-        raise UsageError("cannot read sound", where=str(path), got=f"{8 * width}-bit samples", wanted="16-bit PCM")
+        got = f"{8 * width}-bit samples"
+        raise UsageError("cannot read sound", where=str(path), got=got, wanted="16-bit PCM", do=_CONVERT)
     samples = np.frombuffer(data, dtype="<i2").reshape(-1, channels)
     return samples.astype(np.float32) / np.float32(_FULL_SCALE), rate
 

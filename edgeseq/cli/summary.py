@@ -11,36 +11,69 @@ from typing import Any
 
 import numpy as np
 
-from edgeseq.cli.durations import format_duration
+from edgeseq.cli.durations import format_duration, format_rate, rate_of
 from edgeseq.cli.tables import format_bytes, table
 from edgeseq.contract import Axis, Contract, Port, State, axis_parts
+from edgeseq.modelfile import read_model_file
+from edgeseq.runtime.budget import grows, held_bytes
 
 _LABEL = 17
 _ROOM = 83
 
 
-def describe(path: Path, contract: Contract) -> str:
-    """The text of ``edgeseq inspect``, from the contract and the size of the file alone."""
-    lines = [f"{path}  {format_bytes(path.stat().st_size)}", ""]
-    lines += _inputs([port for port in contract.ports if port.role != "output"])
+def describe(path: Path, contract: Contract, doubt: str | None = None, size: int | None = None) -> str:
+    """The text of ``edgeseq inspect``, from the contract and the size of the file alone.
+
+    ``doubt`` says why the verification in the contract does not count. ``size`` is in bytes, data files beside the
+    model included; it is looked up where not given.
+    """
+    head = f"{path}  {format_bytes(read_model_file(path).size if size is None else size)}"
+    return "\n".join([head, "", *_told(contract, _facts(contract, doubt))])
+
+
+def explained(contract: Contract) -> str:
+    """What :func:`describe` says of a contract that has no file yet, without what only a file can tell."""
+    later = ("opset", "onnxruntime", "verified", "made by")
+    return "\n".join(_told(contract, [fact for fact in _facts(contract, None) if fact[0] not in later]))
+
+
+def _told(contract: Contract, facts: list[tuple[str, str]]) -> list[str]:
+    lines = _inputs([port for port in contract.ports if port.role != "output"])
     lines += _outputs(contract.with_role("output"))
     lines += _states(contract.states)
-    for label, text in _facts(contract):
+    for label, text in facts:
         first, *rest = textwrap.wrap(text, _ROOM)
         lines += [f"{label:<{_LABEL}}{first}", *(f"{'':<{_LABEL}}{line}" for line in rest)]
-    return "\n".join(lines)
+    return lines
+
+
+def seconds(contract: Contract) -> dict[str, float | None] | None:
+    """The contract's counts of frames in seconds, None for one without a limit; None without a frame period."""
+    period = contract.frame_period
+    if period is None:
+        return None
+    counts = {
+        "frame_period": 1,
+        "delay": contract.delay,
+        "receptive_field": contract.receptive_field,
+        "shortest_stream": contract.min_frames,
+        "runs_for": contract.max_context,
+    }
+    return {name: None if count is None else count * period for name, count in counts.items()}
 
 
 def memory(contract: Contract) -> dict[str, int | None]:
-    """Bytes of state that one stream holds: fixed, per base frame of capacity, and at ``max_context``.
+    """Bytes of state of one stream: fixed, per base frame of capacity, and at ``max_context``.
 
-    A state with a dynamic axis of its own makes ``fixed`` unknown: None. ``at_max_context`` is None without a limit.
+    Each state counts once; ``held`` is what edgeseq's runtime holds at ``max_context``, where those that are not
+    updated in place have two copies. A state with a dynamic axis of its own makes ``fixed`` and ``held`` unknown: None.
+    ``at_max_context`` is None without a limit, ``held`` where caches grow without one.
     """
     fixed: int | None = 0
     per_frame = Fraction(0)
     for state in contract.states:
         size = _row_bytes(state)
-        if _grows(state):
+        if grows(state):
             per_frame += (size or 0) * state.ratio
         else:
             fixed = None if fixed is None or size is None else fixed + size
@@ -48,7 +81,8 @@ def memory(contract: Contract) -> dict[str, int | None]:
     full = None
     if contract.max_context is not None and fixed is not None:
         full = fixed + math.ceil(per_frame * contract.max_context)
-    return {"fixed": fixed, "per_frame_of_capacity": growing, "at_max_context": full}
+    held = held_bytes(contract, contract.max_context)
+    return {"fixed": fixed, "per_frame_of_capacity": growing, "at_max_context": full, "held": held}
 
 
 def _inputs(ports: list[Port]) -> list[str]:
@@ -79,26 +113,29 @@ def _states(states: tuple[State, ...]) -> list[str]:
     return [*table(["states", "kind", "dtype", "shape", "initial", "start", "bytes per stream"], rows), ""]
 
 
-def _facts(contract: Contract) -> list[tuple[str, str]]:
+def _facts(contract: Contract, doubt: str | None) -> list[tuple[str, str]]:
     facts = [
         ("mode", _pairs(contract.mode)),
+        ("frame period", _period(contract.frame_period)),
         ("delay", frames(contract.delay, contract)),
         ("receptive field", _limit(contract.receptive_field, contract)),
         ("chunk", _chunk(contract)),
-        ("runs for", _runs_for(contract)),
+        ("shortest stream", frames(contract.min_frames, contract) if contract.min_frames > 1 else None),
+        ("runs for", runs_for(contract)),
         ("memory", _memory(contract)),
+        ("held in memory", _held(contract)),
         ("opset", _pairs(contract.opset) or "not said"),
         ("onnxruntime", contract.onnxruntime),
-        ("verified", _verification(contract.verification)),
+        ("verified", f"unverified: {doubt}" if doubt else _verification(contract.verification)),
+        ("quantization", None if contract.quantization is None else _pairs(contract.quantization)),
+        ("foreign rules", ", ".join(f"{op} by {origin}" for op, origin in contract.rules.items()) or None),
+        ("made by", _pairs(contract.provenance) or "not said"),
     ]
-    if contract.min_frames > 1:
-        facts.insert(4, ("shortest stream", frames(contract.min_frames, contract)))
-    if contract.frame_period is not None:
-        facts.insert(1, ("frame period", format_duration(contract.frame_period)))
-    if contract.quantization is not None:
-        facts.append(("quantization", _pairs(contract.quantization)))
-    facts.append(("made by", _pairs(contract.provenance) or "not said"))
-    return facts
+    return [(label, text) for label, text in facts if text is not None]
+
+
+def _period(period: float | None) -> str | None:
+    return None if period is None else f"{format_duration(period)} ({format_rate(rate_of(period))})"
 
 
 def frames(count: int, contract: Contract) -> str:
@@ -124,7 +161,8 @@ def _chunk(contract: Contract) -> str:
     return text
 
 
-def _runs_for(contract: Contract) -> str:
+def runs_for(contract: Contract) -> str:
+    """How long a stream can be."""
     if contract.max_context is None:
         return "unlimited"
     return f"{frames(contract.max_context, contract)}, then ContextFull"
@@ -139,6 +177,14 @@ def _memory(contract: Contract) -> str:
         if full is not None and contract.max_context is not None:
             text += f" ({format_bytes(full)} at {contract.max_context:,} frames)"
     return text
+
+
+def _held(contract: Contract) -> str | None:
+    """What the runtime allocates, where that is not what was said before."""
+    sizes = memory(contract)
+    if sizes["held"] is None or sizes["held"] in (sizes["fixed"], sizes["at_max_context"]):
+        return None
+    return f"{format_bytes(sizes['held'])} by edgeseq's runtime: what is not updated in place has two copies"
 
 
 def _verification(report: Mapping[str, Any] | None) -> str:
@@ -188,13 +234,9 @@ def _state_bytes(state: State) -> str:
     size = _row_bytes(state)
     if size is None:
         return "depends on its axes"
-    if not _grows(state):
+    if not grows(state):
         return format_bytes(size)
     return f"{format_bytes(math.ceil(size * state.ratio))} per frame"
-
-
-def _grows(state: State) -> bool:
-    return any(isinstance(axis, str) and axis_parts(axis)[1] == "capacity" for axis in state.shape)
 
 
 def _row_bytes(state: State) -> int | None:
