@@ -20,9 +20,11 @@ from edgeseq.exporters.verification.yardstick import Found, Yardstick, amplifies
 _FRAMES = 61
 _BATCH = 3
 #: Seed of the inputs of the long run.
-LONG = 707
+_LONG = 707
 #: Frames over which no module that is any use amplifies rounding beyond recognition.
 _EARLY = 16
+#: Lengths, each twice the one before, at which the noise of a final value is taken.
+_HISTORY = 8
 
 
 def short_run(contract: Contract) -> int:
@@ -61,12 +63,12 @@ class Bench:
     def _look_ahead(self, yardstick: Yardstick) -> tuple[dict[str, Any], Yardstick]:
         """How far the long run goes, and the yardstick for a module that may amplify rounding on the way."""
         far = horizon(
-            lambda frames: self.reference.exact(self.inputs(0, frames)),
+            lambda frames: self.reference.exact(self.long_inputs(frames)),
             lambda frames: accepted(self.contract, frames),
             self.contract.max_context,
             self.frames,
         )
-        inputs = self.inputs(LONG, far.frames)
+        inputs = self.long_inputs(far.frames)
         past = past_of(self.contract, inputs, accepted(self.contract, max(_EARLY, self.contract.min_frames)))
         early, late = ((self.reference.exact(given), self.reference.run(given)) for given in (past, inputs))
         amplifying = any(_amplifies(port, early, late) for port in self.contract.with_role("output"))
@@ -89,6 +91,10 @@ class Bench:
     def inputs(self, seed: int, frames: int | None = None) -> Arrays:
         """Inputs of this size."""
         return self.draws(frames or self.frames, self.batch, seed)
+
+    def long_inputs(self, frames: int) -> Arrays:
+        """One long row: some files take larger chunks than one frame for a single stream only."""
+        return self.draws(frames, 1, _LONG)
 
     def compare(self, streamed: Arrays, inputs: Arrays, names: list[str]) -> Iterator[tuple[str, Found | str]]:
         """For each output: its name, and the yardstick's finding or a sentence."""
@@ -123,6 +129,22 @@ class Bench:
             place = found.place
             taken = steps[-1 if place is None else place[0]][0]
             worst.add(name, replace(found, place=place and place[1:]), where.format(taken))
+
+    def compare_end(self, worst: Worst, streamed: Arrays, inputs: Arrays, frames: int, names: list[str]) -> None:
+        """Hold the final values of outputs without a time axis against the module's, by the noise of their history."""
+        lengths = {
+            accepted(self.contract, max(self.contract.min_frames, frames * 2**step // 2**_HISTORY))
+            for step in range(_HISTORY)
+        }
+        pasts = [past_of(self.contract, inputs, length) for length in sorted({*lengths, frames})]
+        exact, plain = ([run(past) for past in pasts] for run in (self.reference.exact, self.reference.run))
+        for name in names:
+            wanted, near = (np.stack([answers[name] for answers in run]) for run in (exact, plain))
+            if streamed[name].shape != wanted.shape[1:] or streamed[name].dtype != near.dtype:
+                worst.add(name, _unlike(streamed[name], wanted[-1], near[-1]), f"{frames} frames")
+                continue
+            found = self.yardstick.compare(np.stack([*wanted[:-1], streamed[name]]), wanted, near, 0)
+            worst.add(name, replace(found, place=found.place and found.place[1:]), f"{frames} frames")
 
     def named(self, timed: bool) -> list[str]:
         """The outputs with, or without, a time axis."""

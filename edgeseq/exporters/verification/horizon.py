@@ -5,6 +5,7 @@ The bound on time is an estimate from operation counts, not a clock: two exports
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +24,11 @@ _SECONDS = 5.0
 _BYTES = 2 * 2**30 // 4
 #: What an ordinary core does: seconds per operation called from Python, floating-point operations and bytes a second.
 _CALL, _FLOPS, _TRAFFIC = 1e-5, 4e9, 5e9
-#: Lengths at which costs are counted; a quadratic through three of them is exact for attention and below.
+#: Lengths at which costs are counted.
 _PROBES = (64, 128, 256)
+
+
+Curve = Callable[[float], Any]
 
 
 @dataclass(frozen=True)
@@ -33,14 +37,6 @@ class Horizon:
 
     frames: int
     limit: str
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one run of the module takes: estimated seconds, and bytes of its largest operation."""
-
-    seconds: float
-    bytes: float
 
 
 def horizon(run: Callable[[int], object], accepted: Callable[[int], int], most: int | None, least: int) -> Horizon:
@@ -54,40 +50,55 @@ def horizon(run: Callable[[int], object], accepted: Callable[[int], int], most: 
     if bound <= least:
         return Horizon(accepted(least), limit)
     probes = sorted({max(least, min(accepted(frames), bound)) for frames in _PROBES})
-    costs = [_cost(run, frames) for frames in probes]
-    for name, values, budget in (
-        ("time", [cost.seconds for cost in costs], _SECONDS),
-        ("memory", [cost.bytes for cost in costs], _BYTES),
+    counts = [_count(run, frames) for frames in probes]
+    for name, curve, budget in (
+        ("time", seconds(probes, counts), _SECONDS),
+        ("memory", largest(probes, counts), _BYTES),
     ):
-        affordable = _largest(probes, values, budget, bound)
+        affordable = _longest(curve, budget, probes[0], bound)
         if affordable < bound:
             bound, limit = affordable, name
     return Horizon(accepted(max(bound, least)), limit)
 
 
-def _largest(probes: list[int], values: list[float], budget: float, bound: int) -> int:
-    """The largest length up to ``bound`` whose value, by a polynomial through the probes, keeps within the budget."""
-    curve = np.polynomial.Polynomial.fit(probes, values, deg=len(probes) - 1)
-    low, high = probes[0], bound
+def seconds(probes: list[int], counts: list[_Counting]) -> Curve:
+    """Estimated seconds of a run at any length: the quadratic through the probes, exact for attention and below."""
+    values = [count.calls * _CALL + count.flops / _FLOPS + count.traffic / _TRAFFIC for count in counts]
+    return np.polynomial.Polynomial.fit(probes, values, deg=len(probes) - 1)
+
+
+def largest(probes: list[int], counts: list[_Counting]) -> Curve:
+    """Bytes of the largest operation at any length; each kind of operation goes on to grow as it did so far."""
+    powers = {}
+    for name, size in counts[-1].largest.items():
+        before = counts[0].largest.get(name, size)
+        grown = math.log(size / before) / math.log(probes[-1] / probes[0]) if len(probes) > 1 and before else 0.0
+        powers[name] = size, min(2.0, max(0.0, grown))
+    return lambda frames: max((size * (frames / probes[-1]) ** power for size, power in powers.values()), default=0.0)
+
+
+def _longest(curve: Curve, budget: float, low: int, high: int) -> int:
+    """The largest length up to ``high`` at which the curve, which grows, keeps within the budget."""
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if float(curve(middle)) <= budget else (low, middle - 1)
     return low
 
 
-def _cost(run: Callable[[int], object], frames: int) -> Cost:
-    with _Counting() as counting:
+def _count(run: Callable[[int], object], frames: int) -> _Counting:
+    counting = _Counting()
+    with counting:
         run(frames)
-    seconds = counting.calls * _CALL + counting.flops / _FLOPS + counting.traffic / _TRAFFIC
-    return Cost(seconds, float(counting.largest))
+    return counting
 
 
 class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts calls, floating-point operations and bytes of the operations run inside."""
+    """Counts what runs inside: calls, floating-point operations, bytes moved, and the largest of each operation."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.calls = self.flops = self.traffic = self.largest = 0
+        self.calls = self.flops = self.traffic = 0
+        self.largest: dict[str, int] = {}
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -97,12 +108,14 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = func(*args, **given)
         self.calls += 1
         flops = flop_registry.get(func.overloadpacket)
+        made = sum(_bytes(leaf) for leaf in tree_leaves(result))
         if flops is not None:
             self.flops += flops(*args, **given, out_val=result)
-        size = sum(_bytes(leaf) for leaf in tree_leaves((args, given, result)))
-        if not any(value.alias_info for value in func._schema.returns):  # a view moves nothing
-            self.traffic += size
-        self.largest = max(self.largest, size)
+            self.traffic += sum(_bytes(leaf) for leaf in tree_leaves((args, given))) + made
+        elif not any(value.alias_info for value in func._schema.returns):  # a view moves nothing
+            self.traffic += 2 * made  # as much read as written: a lookup does not read its whole table
+        name = str(func.overloadpacket)
+        self.largest[name] = max(self.largest.get(name, 0), 2 * made)
         return result
 
 

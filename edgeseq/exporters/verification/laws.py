@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from edgeseq.contract import Contract
-from edgeseq.exporters.verification.bench import LONG, Bench, Worst, accepted, past_of
+from edgeseq.exporters.verification.bench import Bench, Worst, accepted, past_of
 from edgeseq.exporters.verification.drawing import Calibration, Draws
 from edgeseq.exporters.verification.reference import Arrays, Reference
 from edgeseq.exporters.verification.report import Check, Verification
@@ -167,14 +167,15 @@ def reset(bench: Bench) -> Check:
 def long_run(bench: Bench) -> Check:
     """A sequence as long as the module can be run on still gives what the module gives, in windows if need be."""
     worst, frames = Worst("long run"), bench.horizon["frames"]
-    inputs = bench.inputs(LONG, frames)
+    inputs = bench.long_inputs(frames)
     streamed = bench.runs.whole(inputs, random_chunks(frames, 11, largest=_LARGE_CHUNK))
-    names = bench.named(timed=True) + ([] if bench.yardstick.amplifying else bench.named(timed=False))
     compared = frames
-    for output, found in bench.compare(streamed, inputs, names):
+    for output, found in bench.compare(streamed, inputs, bench.named(timed=True)):
         worst.add(output, found, f"{frames} frames")
         if isinstance(found, Found) and found.compared is not None:
             compared = min(compared, found.compared)
+    if not bench.yardstick.amplifying and (summaries := bench.named(timed=False)):
+        bench.compare_end(worst, streamed, inputs, frames, summaries)
     done = f"{frames:,} frames, bounded by {bench.horizon['limit']}"
     if bench.yardstick.amplifying and worst.failure is None:
         windows = Windows(bench.runs.model.session, bench.contract, bench.reference.model, bench.rules)

@@ -57,7 +57,7 @@ class Windows:
         """
         while True:
             narrowest = self.frames == self.contract.chunk.multiple
-            runs = self._runs(_first_row(self.contract, inputs), frames)
+            runs = self._runs(inputs, frames)
             ruled = replace(yardstick, amplifying=not narrowest)
             found = {port.name: _stacked(port, runs, ruled) for port in self.contract.with_role("output")}
             if all(item.compared is None for item in found.values()):
@@ -122,15 +122,6 @@ def specs_of(contract: Contract, floats: str | None = None) -> dict[str, Any]:
         )
         found[port.name] = InputSpec(dtype, shape)
     return nested(found)
-
-
-def _first_row(contract: Contract, inputs: Arrays) -> Arrays:
-    """One row of the inputs: a file may take longer calls than one frame for a single stream only."""
-    ports = {port.name: port for port in contract.ports}
-    return {
-        name: array.take([0], ports[name].shape.index("batch")) if "batch" in ports[name].shape else array
-        for name, array in inputs.items()
-    }
 
 
 def _stacked(port: Port, runs: list[tuple[Arrays, Arrays, Arrays]], yardstick: Yardstick) -> Found:
