@@ -7,10 +7,15 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types unit format docs check-wheel clean
+.PHONY: demo demo-models test lint types unit rule format docs check-wheel clean
 
+# The main job end to end: train two models, export and verify them, stream and compare them without torch.
 demo: $(STAMP)
-	$(BIN)/edgeseq demo
+	$(BIN)/edgeseq demo --train
+
+# The models that `edgeseq demo` shows without torch, made anew in edgeseq/demo/trained.
+demo-models: $(STAMP)
+	$(BIN)/python -m edgeseq.demo.shipping
 
 test: lint types unit
 
@@ -23,6 +28,10 @@ types: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/pytest -n $(WORKERS)
+
+# The rows of one streaming rule: make rule OP=aten.conv1d
+rule: $(STAMP)
+	@$(BIN)/python -m tests.rules $(OP)
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

@@ -18,6 +18,9 @@ VERSION = 1
 #: What the control input ``remaining`` holds while the end of the stream is not known.
 END_UNKNOWN = 2**40
 
+#: The longest ``Length.period``: a list of as many numbers goes with it, and is gone through when a stream opens.
+LONGEST_PERIOD = 2**18
+
 #: The least and the greatest frame period in seconds: what lies beyond is a slip of the unit.
 PERIODS = (1e-9, 1e9)
 

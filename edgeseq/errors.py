@@ -5,11 +5,18 @@ One root, few subclasses, one template: what, where, why, got, wanted, do.
 
 from __future__ import annotations
 
+import re
+
+#: What a terminal obeys rather than shows, and what cannot be written as UTF-8: control characters, line separators,
+#: changes of direction, halves of characters.
+UNREADABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 class EdgeseqError(Exception):
     """Something edgeseq refuses to do, said so that the reader can act on it.
 
-    The message reads ``WHAT at WHERE: WHY (got G, wanted W). DO``; parts that are not given are left out.
+    The message reads ``WHAT at WHERE: WHY (got G, wanted W). DO``; parts that are not given are left out. Names in it
+    may come from a file that nobody trusts: what a terminal would obey is written as an escape, line ends apart.
     """
 
     def __init__(
@@ -28,7 +35,7 @@ class EdgeseqError(Exception):
         self.got = got
         self.wanted = wanted
         self.do = do
-        super().__init__(self._message())
+        super().__init__(UNREADABLE.sub(_escaped, self._message()))
 
     def _message(self) -> str:
         message = self.what
@@ -47,6 +54,10 @@ class EdgeseqError(Exception):
             if not message.endswith((".", "?", "!")):
                 message += "."
         return message
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0] if found[0] == "\n" else ascii(found[0])[1:-1]
 
 
 class NotStreamable(EdgeseqError):

@@ -7,6 +7,7 @@ file. Only the protobuf wire format is read, and of its messages only what leads
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,12 @@ _CHILDREN: Mapping[str, Mapping[int, str]] = {
 }
 _EXTERNAL_DATA = 13
 _DEEPEST = 64
+#: A model has a handful of fields of its own, one for each operator set, function and metadata entry. Millions of empty
+#: ones would take a hundred times the file's size to list.
+_MOST_FIELDS = 2**16
+#: protobuf takes tags and sizes of at most five bytes and drops what is beyond 32 bits of a tag: with more, a field
+#: would be one thing here and another there.
+_MOST_BYTES = 5
 
 Field = tuple[int, int, int, int]  # number, wire type, first and last byte of the payload
 
@@ -58,7 +65,7 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
     """
     where = Path(path)
     data = _contents(where)
-    fields = list(_fields(data, 0, len(data), where))
+    fields = _top_level(data, where)
     if sum(number == _GRAPH for number, *_ in fields) != 1:
         raise _damaged(where, "it does not hold one graph")
     external = _external(data, fields, where)
@@ -81,7 +88,7 @@ def with_metadata(data: bytes, key: str, value: str, where: str | os.PathLike[st
     before: list[bytes] = []
     after: list[bytes] = []
     start = 0
-    for number, _, first, last in _fields(data, 0, len(data), path):
+    for number, _, first, last in _top_level(data, path):
         field, start = data[start:last], last
         if number == _METADATA and _entry(data, first, last, path)[0] == key:
             continue
@@ -106,29 +113,36 @@ def _damaged(path: Path, why: str) -> ModelFileError:
     )
 
 
+def _top_level(data: bytes, path: Path) -> list[Field]:
+    fields = list(itertools.islice(_fields(data, 0, len(data), path), _MOST_FIELDS + 1))
+    if len(fields) > _MOST_FIELDS:
+        raise _damaged(path, f"it has more than {_MOST_FIELDS} parts")
+    return fields
+
+
 def _fields(data: bytes, first: int, last: int, path: Path) -> Iterator[Field]:
     """The fields of the protobuf message in ``data[first:last]``."""
     while first < last:
-        tag, first = _read_varint(data, first, last, path)
+        tag, first = _read_varint(data, first, last, path, _MOST_BYTES)
         number, wire = tag >> 3, tag & 7
         if wire == _BYTES:
-            size, first = _read_varint(data, first, last, path)
+            size, first = _read_varint(data, first, last, path, _MOST_BYTES)
         elif wire == _VARINT:
-            size = _read_varint(data, first, last, path)[1] - first
+            size = _read_varint(data, first, last, path, 10)[1] - first
         elif wire in (_FIXED64, _FIXED32):
             size = 8 if wire == _FIXED64 else 4
         else:
             raise _damaged(path, f"byte {first} starts no field")
-        if number == 0 or size > last - first:
+        if number == 0 or tag >= 2**32 or size > last - first:
             raise _damaged(path, f"the field at byte {first} reaches beyond its end")
         yield number, wire, first, first + size
         first += size
 
 
-def _read_varint(data: bytes, first: int, last: int, path: Path) -> tuple[int, int]:
-    """The integer at ``first`` and the place after it."""
+def _read_varint(data: bytes, first: int, last: int, path: Path, most: int) -> tuple[int, int]:
+    """The integer at ``first``, of at most so many bytes, and the place after it."""
     value = 0
-    for index in range(first, min(first + 10, last)):
+    for index in range(first, min(first + most, last)):
         value |= (data[index] & 0x7F) << 7 * (index - first)
         if data[index] < 0x80:
             return value, index + 1
@@ -205,7 +219,8 @@ def _checked(entry: Mapping[str, str], path: Path) -> str:
     """The name of a tensor's data file; ModelFileError where it lies outside the folder or is too short."""
     name = entry.get("location", "")
     parts = name.split("/")
-    if not name or name.startswith("/") or ".." in parts or any(sign in name for sign in "\\:\0"):
+    # onnxruntime has a place of its own, "*/_ORT_MEM_ADDR_/*": it takes the offset for an address in memory.
+    if not name or name.startswith("/") or ".." in parts or any(sign in name for sign in '\\:\0*?"<>|'):
         raise _outside(path, name)
     folder, file = os.path.realpath(path.parent), os.path.realpath(path.parent / name)
     if os.path.commonpath([folder, file]) != folder:

@@ -10,16 +10,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgeseq.contract import Contract, Port, resolve_shape
+from edgeseq.contract import Contract, Port
 from edgeseq.errors import VerificationError
 from edgeseq.exporters.capture import capture
-from edgeseq.exporters.rules import FAMILIES
-from edgeseq.exporters.rules.registry import Registry, Rule
+from edgeseq.exporters.rules import FAMILIES, Rules
+from edgeseq.exporters.rules.registry import Registry
 from edgeseq.exporters.stepgraph import StepGraph
 from edgeseq.exporters.torch_stream import TorchStream
 from edgeseq.specs import InputSpec, parse_spec
 
 Tensors = dict[str, torch.Tensor]
+
+#: Zeros would hide a sum that takes in what is fed past the end.
+_LOUD = 100.0
 
 
 def check_rule(
@@ -30,38 +33,44 @@ def check_rule(
     batch: int = 3,
     seed: int = 0,
     atol: float = 1e-9,
-    rules: Mapping[str, Rule] | None = None,
+    rules: Rules | None = None,
 ) -> Contract:
     """Stream ``module`` in float64 through its step graph, in torch, and compare with its whole-sequence run.
 
     ``inputs`` maps the arguments of ``forward`` to specs, as in ``export``; float32 is read as float64, so that what is
     compared is the transform and not rounding. Every length from ``frames`` over one chunk multiple is run in random
-    chunks. Returns the contract; raises NotStreamable where a rule refuses and VerificationError, with the output, the
-    place and both values, where the stream differs by more than ``atol``.
+    chunks, and flushed with frames that are far from zero: what lies past the end must show nowhere. ``rules`` as in
+    ``export``; their ONNX forms are not used.
+
+    Returns the contract. Raises NotStreamable where a rule refuses, RuleError where one is broken, and
+    VerificationError, with the output, the place and both values, where the stream differs by more than ``atol``.
     """
     double = copy.deepcopy(module).double().eval()
     specs = {name: _widened(parse_spec(text)) for name, text in inputs.items()}
-    graph = StepGraph(capture(double, specs), Registry(FAMILIES, rules))
+    registry = Registry(FAMILIES, rules)
+    graph = StepGraph(capture(double, specs), registry)
     generator = random.Random(seed)
     contract = TorchStream(graph, batch).contract
     for length in _lengths(contract, frames):
         given = _draw(graph, length, batch, generator)
         with torch.no_grad():
             whole = torch.utils._pytree.tree_leaves(double(**given))
-        streamed = stream_in_torch(graph, given, random_chunks(length, generator), batch)
+        streamed = stream_in_torch(graph, given, random_chunks(length, generator), batch, _LOUD)
         for port, wanted in zip(contract.with_role("output"), whole, strict=True):
             _compare(port, streamed[port.name], wanted, length, atol)
     return contract
 
 
-def stream_in_torch(graph: StepGraph, given: Tensors, chunks: Sequence[int], batch: int) -> Tensors:
+def stream_in_torch(
+    graph: StepGraph, given: Tensors, chunks: Sequence[int], batch: int, filler: float = 0.0
+) -> Tensors:
     """Every frame of every output of a step graph run eagerly: the steps' and the flush's, along time."""
-    timed = {item.name: item.spec.time_axis or 0 for item in graph.frames}
+    timed = {item.name: item.spec for item in graph.frames}
     conditioning = {name: value for name, value in given.items() if name not in timed}
-    stream = TorchStream(graph, batch, conditioning, capacity=sum(chunks) + 64)
+    stream = TorchStream(graph, batch, conditioning, capacity=sum(chunks) + 64, filler=filler)
     answers, first = [], 0
     for size in chunks:
-        answers.append(stream.step({name: given[name].narrow(axis, first, size) for name, axis in timed.items()}))
+        answers.append(stream.step({name: _frames(spec, given[name], first, size) for name, spec in timed.items()}))
         first += size
     answers.append(stream.flush())
     return {
@@ -70,6 +79,10 @@ def stream_in_torch(graph: StepGraph, given: Tensors, chunks: Sequence[int], bat
         else torch.cat([answer[port.name] for answer in answers], port.time_axis)
         for port in stream.contract.with_role("output")
     }
+
+
+def _frames(spec: InputSpec, value: torch.Tensor, first: int, size: int) -> torch.Tensor:
+    return value.narrow(spec.time_axis or 0, first * spec.ratio, size * spec.ratio)
 
 
 def random_chunks(frames: int, generator: random.Random) -> list[int]:
@@ -99,8 +112,7 @@ def _draw(graph: StepGraph, frames: int, batch: int, generator: random.Random) -
     torch_generator = torch.Generator().manual_seed(generator.randrange(2**31))
     drawn: Tensors = {}
     for item in graph.captured.inputs:
-        words = {axis: 4 for axis in item.spec.shape if isinstance(axis, str)}
-        shape = resolve_shape(item.spec.shape, {**words, "batch": batch, "time": frames})
+        shape = item.spec.sizes({**dict.fromkeys(item.spec.words, 4), "batch": batch, "time": frames})
         rows = graph.plan.ranges.get(item.placeholder, 2)
         drawn[item.name] = (
             torch.randint(0, rows, shape, generator=torch_generator, dtype=getattr(torch, item.spec.dtype))

@@ -60,6 +60,13 @@ BROKEN: list[tuple[Contract, str, Any, str]] = [
         "0",
         'contract.ports[0].ratio (got \'0\', wanted a positive ratio such as "1" or "3/2").',
     ),
+    (ATTENTION, "rules", [], "contract.rules (got [], wanted an object of non-empty strings)."),
+    (
+        ATTENTION,
+        "rules",
+        {"mylib::scan": ""},
+        "contract.rules (got {'mylib::scan': ''}, wanted an object of non-empty strings).",
+    ),
     (ATTENTION, "ports.0.delay", True, "contract.ports[0].delay (got True, wanted an integer from 0)."),
     (ATTENTION, "ports.0.range", [0], "contract.ports[0].range (got [0], wanted two numbers or null)."),
     (

@@ -44,6 +44,7 @@ def test_files_of_random_networks_obey_the_laws(seed: int, tmp_path: Path) -> No
         "neighbours",
         "futures",
         "reset",
+        "long run",
     }
 
 

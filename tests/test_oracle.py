@@ -11,8 +11,11 @@ from torch import nn
 
 from edgeseq.errors import VerificationError
 from edgeseq.exporters.facts import Timed
+from edgeseq.exporters.rules import convolution, reductions, shifts
+from edgeseq.exporters.rules.schema import result_shape
 from edgeseq.testing import check_rule, random_chunks
 
+aten = torch.ops.aten
 SPEC = {"x": "float32[batch,time,4]"}
 
 
@@ -27,29 +30,27 @@ class Peeking(nn.Module):
         return self.gru(torch.nn.functional.pad(x, (0, 0, 0, 1))[:, 1:])[0]
 
 
-def forgets_the_look_ahead(_step: Any, facts: Any, x: torch.Tensor, *_: Any, **__: Any) -> tuple[torch.Tensor, Timed]:
-    return x, facts[0]
+def forgets_the_look_ahead(step: Any, facts: Any, x: torch.Tensor, *_: Any, **__: Any) -> tuple[torch.Tensor, Timed]:
+    return x, facts[0].with_(shape=result_shape(step))
 
 
 def test_look_ahead_behind_a_gru_streams_with_a_delay() -> None:
     assert check_rule(Peeking(), SPEC).delay == 1
 
 
-def test_a_rule_that_loses_one_frame_of_look_ahead_is_caught() -> None:
+def test_a_rule_that_loses_one_frame_of_look_ahead_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(shifts.RULES, aten.slice.Tensor, forgets_the_look_ahead)
+    monkeypatch.setitem(shifts.RULES, aten.pad.default, forgets_the_look_ahead)
     with pytest.raises(
         VerificationError, match=r"differs from the whole at output, .*, at \[.*\] \(got .*, wanted .*\)"
     ):
-        check_rule(Peeking(), SPEC, rules={"aten::slice.Tensor": forgets_the_look_ahead, "aten::pad": _keeps_length})
+        check_rule(Peeking(), SPEC)
 
 
-def _keeps_length(step: Any, facts: Any, x: torch.Tensor, *_: Any, **__: Any) -> tuple[torch.Tensor, Timed]:
-    return x, facts[0].with_(shape=step.captured.shape(step.node.meta["val"]))
-
-
-def forgets_its_history(_step: Any, facts: Any, *args: Any, **__: Any) -> tuple[torch.Tensor, Timed]:
+def forgets_its_history(step: Any, facts: Any, *args: Any, **__: Any) -> tuple[torch.Tensor, Timed]:
     x, weight, bias = args[:3]
     padded = torch.nn.functional.pad(x, (weight.shape[2] - 1, 0))
-    return torch.conv1d(padded, weight, bias), facts[0]
+    return torch.conv1d(padded, weight, bias), facts[0].with_(shape=result_shape(step))
 
 
 class Causal(nn.Module):
@@ -61,11 +62,26 @@ class Causal(nn.Module):
         return self.conv(x.transpose(1, 2))[:, :, :-2].transpose(1, 2)
 
 
-def test_a_convolution_that_pads_every_chunk_is_caught() -> None:
+def test_a_convolution_that_pads_every_chunk_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     check_rule(Causal(), SPEC)
-    rules = {"aten::conv1d": forgets_its_history, "aten::slice.Tensor": forgets_the_look_ahead}
+    monkeypatch.setitem(convolution.RULES, aten.conv1d.default, forgets_its_history)
+    monkeypatch.setitem(shifts.RULES, aten.slice.Tensor, forgets_the_look_ahead)
     with pytest.raises(VerificationError, match="differs from the whole"):
-        check_rule(Causal(), SPEC, rules=rules)
+        check_rule(Causal(), SPEC)
+
+
+class LateAndSummed(nn.Module):
+    """A sum of the input beside an output that looks ahead, so that frames are fed past the end."""
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return x.sum(1), torch.nn.functional.pad(x, (0, 0, 0, 1))[:, 1:]
+
+
+def test_a_sum_that_takes_in_frames_past_the_end_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_rule(LateAndSummed(), SPEC)
+    monkeypatch.setattr(reductions, "past_end", lambda _step, x, fact, _fill: (x, fact))
+    with pytest.raises(VerificationError, match=r"differs from the whole at output\.0"):
+        check_rule(LateAndSummed(), SPEC)
 
 
 def test_random_chunks_add_up_and_are_a_multiple_of_nothing() -> None:

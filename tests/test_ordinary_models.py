@@ -50,10 +50,10 @@ def specs(row: Model) -> dict[str, InputSpec]:
 def draw(row: Model, frames: int) -> dict[str, Array]:
     """Random inputs by dotted name."""
     generator = np.random.default_rng(zlib.crc32(row.id.encode()))
-    sizes = {"batch": BATCH, "time": frames}
+    sizes = {"batch": BATCH, "time": frames, "words": 7}
     arrays: dict[str, Array] = {}
     for name, spec in specs(row).items():
-        shape = [sizes[axis] if isinstance(axis, str) else axis for axis in spec.shape]
+        shape = spec.sizes(sizes)
         arrays[name] = (
             generator.integers(0, row.below, shape)
             if spec.dtype == "int64"
@@ -63,9 +63,9 @@ def draw(row: Model, frames: int) -> dict[str, Array]:
 
 
 def between(row: Model, arrays: Mapping[str, Array], first: int, last: int) -> dict[str, Array]:
-    """The frames from ``first`` to ``last`` of every input that has time."""
+    """The base frames from ``first`` to ``last`` of every input that has time."""
     return {
-        name: np.take(arrays[name], range(first, last), axis=spec.time_axis)
+        name: np.take(arrays[name], range(first * spec.ratio, last * spec.ratio), axis=spec.time_axis)
         for name, spec in specs(row).items()
         if spec.time_axis is not None
     }

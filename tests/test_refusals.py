@@ -485,7 +485,7 @@ USAGE: dict[str, tuple[dict[str, Any], list[str]]] = {
     "ops": ({"ops": "trt"}, ["unknown op set", "'trt'", "'portable'"]),
     "opset": ({"opset": 9}, ["opset out of range", "9"]),
     "max-context": ({"max_context": 0}, ["max_context", "positive"]),
-    "frame-period": ({"frame_period": -0.01}, ["frame_period must be positive", "seconds"]),
+    "frame-period": ({"frame_period": -0.01}, ["frame_period is out of range", "wanted from 1e-09 to 1e+09 seconds"]),
     "outputs-too-few": ({"outputs": ["y"]}, ["outputs must name every tensor", "2 names"]),
     "outputs-twice": ({"outputs": ["y", "y"]}, ["outputs must name every tensor", "each once"]),
 }

@@ -19,6 +19,9 @@ from edgeseq.specs import InputSpec, nest_inputs, parse_input, parse_spec
         ("  float64 [ batch , 3,time ] ", "float64", ("batch", 3, "time")),
         ("bool[]", "bool", ()),
         ("uint8[n,n]", "uint8", ("n", "n")),
+        ("float32[1,time,3]", "float32", (1, "time", 3)),
+        ("float32[batch, 4 * time, 80]", "float32", ("batch", "4*time", 80)),
+        ("float32[1*time]", "float32", ("time",)),
     ],
 )
 def test_reads_a_spec(text: str, dtype: str, shape: tuple[int | str, ...]) -> None:
@@ -36,6 +39,30 @@ def test_time_and_batch_axes() -> None:
     assert (spec.batch_axis, spec.time_axis) == (0, 2)
     conditioning = parse_spec("float32[64]")
     assert (conditioning.batch_axis, conditioning.time_axis) == (None, None)
+
+
+def test_a_multiple_of_time() -> None:
+    spec = parse_spec("float32[batch,8,4*time,s]")
+    assert (spec.time_axis, spec.ratio, spec.words) == (2, 4, {"batch", "time", "s"})
+    assert spec.sizes({"batch": 3, "time": 5, "s": 7}) == (3, 8, 20, 7)
+    assert (parse_spec("float32[time]").ratio, parse_spec("float32[8]").ratio) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("float32[batch,time,64]", "float32, batch x time x 64, frames along axis 1"),
+        (
+            "float32[batch,80,4*time]",
+            "float32, batch x 80 x 4*time, frames along axis 2, 4 of them for each of time",
+        ),
+        ("int64[time]", "int64, time, frames along axis 0, no batch axis: one stream at a time"),
+        ("float32[2,batch,8]", "float32, 2 x batch x 8, no time axis: given once per stream"),
+        ("bool[]", "bool, a single value, no time axis: given once per stream"),
+    ],
+)
+def test_a_spec_is_told_in_words(text: str, words: str) -> None:
+    assert parse_spec(text).described() == words
 
 
 @pytest.mark.parametrize("name", ["x", "hidden_state", "state.0", "batch.audio.1"])
@@ -58,12 +85,31 @@ def test_reads_an_input(name: str) -> None:
         ),
         (
             "float32[batch,0]",
-            "bad axis in 'float32[batch,0]' (got '0', wanted a size from 1 or a word). "
-            "Example: float32[batch,time,64].",
+            "bad axis in 'float32[batch,0]' (got '0', wanted a size from 1, a word, or a multiple of time such as "
+            "4*time). Example: float32[batch,time,64].",
+        ),
+        (
+            "float32[4*batch,time]",
+            "bad axis in 'float32[4*batch,time]' (got '4*batch', wanted a size from 1, a word, or a multiple of time "
+            "such as 4*time). Example: float32[batch,time,64].",
+        ),
+        (
+            "float32[batch,capacity]",
+            "bad axis in 'float32[batch,capacity]' (got 'capacity', wanted another word: this one is the room of a "
+            "cache). Example: float32[batch,time,64].",
+        ),
+        (
+            "bfloat16[batch,time]",
+            "unknown dtype in 'bfloat16[batch,time]' (got 'bfloat16', wanted one of float16, float32, float64, int8, "
+            "int16, int32, int64, uint8, bool). Write float32: a bfloat16 model is computed in float32.",
         ),
         (
             "float32[time,time]",
             "axis 'time' stands twice in 'float32[time,time]' (got 2, wanted once). Example: float32[batch,time,64].",
+        ),
+        (
+            "float32[time,4*time]",
+            "axis 'time' stands twice in 'float32[time,4*time]' (got 2, wanted once). Example: float32[batch,time,64].",
         ),
     ],
 )
@@ -76,7 +122,7 @@ def test_says_what_is_wrong_with_a_spec(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "float32[", "float32]", "float32[a]b", "float32[,]", "float32[a,]", "float32[-1]", "float32[1.5]",
-     "float32[99999999999]", "float32[a b]", "float32[²]", "f[1][2]", None, 3],
+     "float32[time*4]", "float32[0*time]", "float32[4*]", "float32[*time]", "float32[99999999999]", "float32[a b]", "float32[²]", "f[1][2]", None, 3],
 )  # fmt: skip
 def test_refuses_other_texts(text: Any) -> None:
     with pytest.raises(UsageError, match="Example: "):

@@ -1,58 +1,75 @@
-"""``edgeseq demo``: a GRU and a GPT of the same size, from training to a comparison of their streams."""
+"""``edgeseq demo``: a GRU and a GPT of the same size as streams, side by side."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 from edgeseq.cli import options
 from edgeseq.cli.files import say, write_report
+from edgeseq.errors import UsageError
+
+TRAINED_FOLDER = Path("edgeseq-demo")
 
 
 @click.command()
+@click.option("--train", is_flag=True, help="Train, export and verify both anew first: needs PyTorch and a minute.")
 @click.option(
     "--out",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path("edgeseq-demo"),
-    show_default=True,
     metavar="DIR",
-    help="Where the two models, the picture and the report go.",
+    help=f"Where the models, the picture and the report go: {TRAINED_FOLDER} with --train, else nowhere.",
 )
-@click.option("--steps", type=options.COUNT, metavar="N", help="Training steps per model; 1,200 by default.")
-@click.option("--quick", is_flag=True, help="A few seconds of everything; the figures mean little.")
+@click.option("--steps", type=options.COUNT, metavar="N", help="Training steps per model; 2,000 by default.")
+@click.option(
+    "--quick", is_flag=True, help="Too little of everything, for a look at the path; the figures mean little."
+)
 @options.json_report
-def demo(folder: Path, steps: int | None, quick: bool, json_path: str | None) -> None:
-    """Train a GRU and a small GPT of the same size on Python's own manual, and compare them as streams.
+@click.pass_context
+def demo(
+    context: click.Context, train: bool, folder: Path | None, steps: int | None, quick: bool, json_path: str | None
+) -> None:
+    """Stream a GRU and a GPT of the same size, character models of Python's own manual, and compare them.
 
-    Both are exported and verified; a process without PyTorch then writes a line with each, measures how well it
-    predicts held-out text, and how the time of a step and the memory of a stream depend on the position.
+    Both come with edgeseq, so that this needs no PyTorch. Each replays its golden trace and writes a line; how the time
+    of a step and the memory of a stream depend on the position is measured here. The exit code is 1 where a golden
+    trace fails.
     """
+    from edgeseq.demo import run
     from edgeseq.demo.report import describe
-    from edgeseq.demo.run import run
-    from edgeseq.demo.settings import QUICK, Settings
+    from edgeseq.demo.settings import QUICK, SHIPPED, Settings
 
-    settings = QUICK if quick else Settings()
+    if steps is not None and not train:
+        raise UsageError("--steps counts training steps", do="add --train")
+    settings = QUICK if quick else Settings() if train else SHIPPED
     settings = settings if steps is None else replace(settings, steps=steps)
     shown = sys.stderr.isatty()
-    document = run(
-        folder,
-        settings,
-        say=lambda line: say(line, json_path),
-        progress=lambda line: click.echo(line, err=True) if shown else None,
-    )
-    say(describe(document), json_path)
-    drawn = _draw(document, folder / "latency.png")
-    write_report(document, str(folder / "demo.json"))
+
+    def spoken(line: str) -> None:
+        say(line, json_path)
+
+    def seen(line: str) -> None:
+        if shown:
+            click.echo(line, err=True)
+
+    out = folder or (TRAINED_FOLDER if train else None)
+    document = run.trained(out, settings, spoken, seen) if train and out else run.shipped(out, settings, spoken, seen)
+    spoken(describe(document))
+    if out is not None:
+        drawn = _draw(document, out / "latency.png")
+        write_report(document, str(out / "demo.json"))
+        names = [model["file"]["name"] for model in document["models"].values()]
+        spoken(f"\nin {out}: {', '.join([*names, *drawn, 'demo.json'])}")
     write_report(document, json_path)
-    files = [model["file"]["name"] for model in document["models"].values()]
-    say(f"\nin {folder}: {', '.join([*files, *drawn, 'demo.json'])}", json_path)
+    context.exit(0 if all(model["replay"]["passed"] for model in document["models"].values()) else 1)
 
 
-def _draw(document: dict[str, object], path: Path) -> list[str]:
+def _draw(document: dict[str, Any], path: Path) -> list[str]:
     """The names of the pictures drawn: none, and a word about it, without matplotlib."""
     from edgeseq.demo.picture import draw
 

@@ -1,4 +1,5 @@
-"""The demo: a GRU and a GPT of the same size, trained, exported, verified, streamed and compared in about a minute.
+"""The demo: a GRU and a GPT of the same size, streamed and compared.
 
-``demo`` is the whole; ``play`` is the part that runs without torch, in a process of its own.
+``run.shipped`` takes the two models that come with edgeseq and needs no torch; ``run.trained`` makes them anew first:
+trained, exported, verified. Both end in ``play``, which streams them without torch, and ``report``.
 """

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from edgeseq.demo.data import CHARACTERS
-from edgeseq.demo.settings import LAST_STEP
 
 
 class CharGRU(nn.Module):
     """A character model with one recurrent layer."""
 
-    def __init__(self, embedding: int = 68, hidden: int = 144) -> None:
+    def __init__(self, embedding: int = 28, hidden: int = 72) -> None:
         super().__init__()
         self.embedding = nn.Embedding(len(CHARACTERS), embedding)
         self.gru = nn.GRU(embedding, hidden, batch_first=True)
@@ -59,31 +60,39 @@ class Block(nn.Module):
 class CharGPT(nn.Module):
     """A character model in the style of GPT.
 
-    Its positions are a fixed table of sines, which costs no parameters: there can be more of them than it is trained
-    on, and the comparison with the GRU stays one of equal size.
+    Its positions are sines, computed: they cost no parameters and no room in the file, there can be more of them than
+    it is trained on, and the comparison with the GRU stays one of equal size.
     """
 
-    positions: torch.Tensor
+    frequencies: torch.Tensor
+    phases: torch.Tensor
 
-    def __init__(self, width: int = 64, heads: int = 4, layers: int = 2, positions: int = LAST_STEP) -> None:
+    def __init__(self, width: int = 32, heads: int = 4, layers: int = 2) -> None:
         super().__init__()
         self.embedding = nn.Embedding(len(CHARACTERS), width)
-        self.register_buffer("positions", sines(positions, width))
+        frequencies, phases = waves(width)
+        self.register_buffer("frequencies", frequencies)
+        self.register_buffer("phases", phases)
         self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(layers)))
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, len(CHARACTERS))
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Logits ``[batch, time, characters]`` of the next character for ``tokens[batch, time]``."""
-        x = self.embedding(tokens) + self.positions[: tokens.shape[1]]
+        places = torch.arange(tokens.shape[1])[:, None]
+        x = self.embedding(tokens) + torch.sin(places * self.frequencies + self.phases)
         logits: torch.Tensor = self.head(self.norm(self.blocks(x)))
         return logits
 
 
-def sines(positions: int, width: int) -> torch.Tensor:
-    """``[positions, width]`` sines and cosines whose wavelengths run from 2 pi to 20,000 pi (Vaswani et al., 2017)."""
-    angles = torch.arange(positions)[:, None] / 10_000 ** (torch.arange(0, width, 2) / width)
-    return torch.cat([angles.sin(), angles.cos()], dim=1)
+def waves(width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Frequencies and phases, ``[width]`` each, of sines and cosines (a quarter wave ahead).
+
+    Their wavelengths run from 2 pi to 20,000 pi (Vaswani et al., 2017).
+    """
+    frequencies = 10_000 ** (-torch.arange(0, width, 2) / width)
+    ahead = torch.full_like(frequencies, math.pi / 2)
+    return frequencies.repeat(2), torch.cat([torch.zeros_like(ahead), ahead])
 
 
 def parameters(model: nn.Module) -> int:

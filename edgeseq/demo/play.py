@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from edgeseq.demo.scoring import bits_per_character
 from edgeseq.demo.settings import LAST_STEP, POSITIONS, Settings
 from edgeseq.demo.writing import write
 from edgeseq.errors import EdgeseqError
-from edgeseq.runtime import load
+from edgeseq.runtime import Stream, load, replay
 from edgeseq.runtime.measuring.machine import machine, versions
 
 #: What must not be in this process.
@@ -29,33 +29,42 @@ ABSENT = ("torch", "onnx", "onnxscript")
 
 @dataclass(frozen=True)
 class Job:
-    """Files by model name, and for each the context its quality is measured in (None: one long stream)."""
+    """Files by model name, each with its golden trace beside it.
+
+    ``contexts`` names the models whose quality is measured too, each with the context to do it in (None: one long
+    stream). That needs the text, which not every Python carries.
+    """
 
     files: dict[str, str]
-    contexts: dict[str, int | None]
     settings: Settings
+    contexts: dict[str, int | None] = field(default_factory=dict)
 
 
 def play(job: Job, report: Callable[[str], None]) -> dict[str, Any]:
-    """Let every model write, predict and be timed; EdgeseqError where torch or onnx has come into this process."""
+    """Replay every model's golden trace, let it write, predict where the job asks for it, and be timed.
+
+    EdgeseqError where torch or onnx has come into this process.
+    """
     settings, seconds = job.settings, dict[str, float]()
-    streams = {name: load(path).stream() for name, path in job.files.items()}
-    held_out = corpus().validation[: settings.scored + 1]
-    along = held_out[:LAST_STEP]
+    with clocked("replaying", seconds, report):
+        replays = {name: replay(path).to_dict() for name, path in job.files.items()}
     with clocked("writing", seconds, report):
-        lines = {name: write(stream, settings) for name, stream in streams.items()}
-    with clocked("predicting", seconds, report):
-        bits = {name: bits_per_character(stream, held_out, job.contexts[name]) for name, stream in streams.items()}
+        lines = {name: write(stream, settings) for name, stream in opened(job).items()}
+    scored = {}
+    if job.contexts:
+        with clocked("predicting", seconds, report):
+            scored = predict(job)
     # Their own streams: these have never held more than the steps before.
-    streams = {name: load(path).stream() for name, path in job.files.items()}
+    streams, along = opened(job), timing.characters(LAST_STEP, settings.seed)
     sizes = {name: timing.fill(stream, along, POSITIONS) for name, stream in streams.items()}
     with clocked("timing", seconds, report):
         samples = timing.passes(streams, along, settings.passes)
     check_absent()
     models = {
         name: {
+            "replay": replays[name],
             "line": lines[name],
-            "bits_per_character": bits[name],
+            **scored.get(name, {}),
             "state_bytes": sizes[name],
             "first_step": timing.summary(samples[name][:, 0]),
             "at": {str(step): timing.around(samples[name], step) for step in POSITIONS},
@@ -66,11 +75,27 @@ def play(job: Job, report: Callable[[str], None]) -> dict[str, Any]:
     }
     return {
         "models": models,
-        "scored_characters": len(held_out) - 1,
         "seconds": seconds,
         "machine": machine(),
         "versions": versions(),
         "absent_modules": list(ABSENT),
+    }
+
+
+def opened(job: Job) -> dict[str, Stream]:
+    """A new stream of each model."""
+    return {name: load(path).stream() for name, path in job.files.items()}
+
+
+def predict(job: Job) -> dict[str, dict[str, Any]]:
+    """How well each model of ``job.contexts`` predicts the held-out text."""
+    held_out, streams = corpus().validation[: job.settings.scored + 1], opened(job)
+    return {
+        name: {
+            "bits_per_character": bits_per_character(streams[name], held_out, context),
+            "scored_characters": len(held_out) - 1,
+        }
+        for name, context in job.contexts.items()
     }
 
 
@@ -98,7 +123,7 @@ def clocked(what: str, seconds: dict[str, float], report: Callable[[str], None])
 def read_job(text: str) -> Job:
     """The job that was written as JSON."""
     given = json.loads(text)
-    return Job(given["files"], given["contexts"], Settings(**given["settings"]))
+    return Job(given["files"], Settings(**given["settings"]), given["contexts"])
 
 
 def main(arguments: list[str]) -> int:

@@ -24,8 +24,18 @@ def describe(document: Found) -> str:
     models = list(document["models"].values())
     titles = ("", *(model["title"] for model in models))
     written = [f"{model['title']} writes: {model['line']}" for model in models]
-    found = ["", *aligned([titles, *rows(models)]), "", *written, "", document["conclusion"], "", *notes(document)]
+    replayed = [replay(model) for model in models]
+    table = aligned([titles, *rows(models)])
+    found = [*replayed, "", *table, "", *written, "", document["conclusion"], "", *notes(document)]
     return "\n".join(line if len(line) <= WIDTH or line in written else textwrap.fill(line, WIDTH) for line in found)
+
+
+def replay(model: Found) -> str:
+    """How far this machine is off what the module gave where it was exported."""
+    name, found = model["file"]["name"], model["replay"]
+    worst = max(found["outputs"].values(), key=lambda output: float(output["error"] - output["allowed"]))
+    verdict = "passes" if found["passed"] else "FAILS"
+    return f"{name} {verdict} its golden trace: off by {worst['error']:.1e}, allowed {worst['allowed']:.1e}"
 
 
 def rows(models: Sequence[Found]) -> list[tuple[str, ...]]:
@@ -90,11 +100,11 @@ def notes(document: Found) -> list[str]:
     bounded = [model for model in document["models"].values() if model["bounded"]]
     lines = [
         f"* timing only: beyond the {model['trained_context']} characters that the {model['title']} was trained on, of "
-        f"{model['max_context']:,} that fit; {kib(model['fixed_table_bytes'])} of its file are fixed positions"
+        f"{model['max_context']:,} that fit"
         for model in bounded
     ]
     lines += [
-        f"bits per character: {document['text']['scored_characters']:,} held-out characters from the ONNX streams, "
+        f"bits per character: of held-out text from the ONNX streams, {when(document)}"
         + " and ".join(scored(model) for model in document["models"].values()),
         f"latency: one step and nothing else, back to back; {settings['passes']} streams of each model by turns in one "
         f"process without {' or '.join(document['absent_modules'])}; the steps within a tenth of each position",
@@ -112,11 +122,18 @@ def first_step(model: Found) -> str:
     return f"{model['title']} {model['first_step']['p50_ns'] / 1e3:.0f} us"
 
 
+def when(document: Found) -> str:
+    """A word about a quality that was not measured in this run."""
+    made = document.get("made")
+    return f"measured after their {made['settings']['steps']:,} steps of training; " if made else ""
+
+
 def scored(model: Found) -> str:
     """How the model's quality was measured."""
+    count = f"{model['scored_characters']:,} characters"
     if model["bounded"]:
-        return f"the {model['title']} in windows of {model['trained_context']} that overlap by half"
-    return f"the {model['title']} in one stream"
+        return f"the {model['title']} on {count} in windows of {model['trained_context']} that overlap by half"
+    return f"the {model['title']} on {count} in one stream"
 
 
 def doubts(document: Found) -> list[str]:

@@ -1,4 +1,4 @@
-"""The whole demo: train, export and verify here, stream in a process without torch, report."""
+"""The whole demo, with the models that come with edgeseq or with two that are trained, exported and verified first."""
 
 from __future__ import annotations
 
@@ -16,21 +16,42 @@ from pathlib import Path
 from typing import Any
 
 import edgeseq
+from edgeseq.demo import shipped as files
 from edgeseq.demo.data import SOURCE, Corpus, corpus
+from edgeseq.demo.play import Job, play
 from edgeseq.demo.report import conclusion, doubts
 from edgeseq.demo.settings import Settings
 from edgeseq.errors import EdgeseqError, UsageError
 
-FORMAT, VERSION = "edgeseq.demo", 1
+FORMAT, VERSION = "edgeseq.demo", 2
 
 Say = Callable[[str], None]
 
 
-def run(folder: Path, settings: Settings, say: Say, progress: Say) -> dict[str, Any]:
-    """Everything but the picture: writes gru.onnx and gpt.onnx into ``folder`` and returns all that was found.
+def shipped(folder: Path | None, settings: Settings, say: Say, progress: Say) -> dict[str, Any]:
+    """What is found by streaming the models that come with edgeseq, in this process and without torch.
 
-    ``say`` gets the lines that everybody reads, ``progress`` those that only a waiting person does. EdgeseqError where
-    torch or the text is missing, or the folder cannot be made.
+    They and their golden traces are copied into ``folder`` where one is given. ``say`` gets the lines that everybody
+    reads, ``progress`` those that only a waiting person does. EdgeseqError where the models are missing, something has
+    loaded torch, or the folder cannot be made.
+    """
+    begin = time.perf_counter()
+    known = files.facts()
+    if folder is not None:
+        _make(folder)
+        files.copies(known, folder)
+    say(f"two models that come with edgeseq, trained and exported with torch {known['versions']['torch']}; streaming")
+    paths = {name: str(path) for name, path in files.models(known).items()}
+    played = play(Job(paths, settings), progress)
+    made = {"settings": known["settings"], "machine": known["machine"], "versions": known["versions"]}
+    return {**_document(known["text"], settings, known["models"], played, begin), "made": made}
+
+
+def trained(folder: Path, settings: Settings, say: Say, progress: Say) -> dict[str, Any]:
+    """The same for two models made anew: writes gru.onnx and gpt.onnx, with golden traces, into ``folder``.
+
+    They are streamed in a process of its own. EdgeseqError where torch or the text is missing, or the folder cannot be
+    made.
     """
     begin = time.perf_counter()
     text = corpus()
@@ -39,10 +60,9 @@ def run(folder: Path, settings: Settings, say: Say, progress: Say) -> dict[str, 
     say(f"text: {SOURCE}, {len(text.train):,} characters to train on, {len(text.validation):,} held out")
     made = {name: making.make(name, text, settings, folder, say, progress) for name in making.ENTRIES}
     say("streaming both in a new process, without torch")
-    played = _play(made, folder, settings)
-    document = _document(text, settings, made, played)
-    document["seconds"] = {**played["seconds"], "all": round(time.perf_counter() - begin, 3)}
-    return {**document, "conclusion": conclusion(document), "doubts": doubts(document)}
+    played = _play_apart(made, folder, settings)
+    played["versions"] |= {name: version(name) for name in ("torch", "onnx")}
+    return _document(_facts(text), settings, made, played, begin)
 
 
 def _making() -> Any:
@@ -53,9 +73,9 @@ def _making() -> Any:
         if (error.name or "").partition(".")[0] == "edgeseq":
             raise
         raise EdgeseqError(
-            "the demo trains and exports two models, which needs PyTorch and onnx",
+            "training and exporting two models needs PyTorch and onnx",
             why=f"{error.name} is not installed",
-            do="install them with: pip install 'edgeseq[export]'",
+            do="install them with: pip install 'edgeseq[export]'; without --train the demo needs neither",
         ) from None
 
 
@@ -66,12 +86,12 @@ def _make(folder: Path) -> None:
         raise UsageError("cannot make the folder", where=str(folder), why=error.strerror) from None
 
 
-def _play(made: dict[str, Any], folder: Path, settings: Settings) -> dict[str, Any]:
+def _play_apart(made: dict[str, Any], folder: Path, settings: Settings) -> dict[str, Any]:
     """What a fresh process without torch finds in the files."""
     job = {
         "files": {name: str(folder.resolve() / model["file"]["name"]) for name, model in made.items()},
-        "contexts": {name: settings.context if model["bounded"] else None for name, model in made.items()},
         "settings": asdict(settings),
+        "contexts": {name: settings.context if model["bounded"] else None for name, model in made.items()},
     }
     root = str(Path(edgeseq.__file__).resolve().parent.parent)
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -87,20 +107,27 @@ def _play(made: dict[str, Any], folder: Path, settings: Settings) -> dict[str, A
         return dict(json.loads(out.read_text(encoding="utf-8")))
 
 
-def _document(text: Corpus, settings: Settings, made: dict[str, Any], played: dict[str, Any]) -> dict[str, Any]:
+def _facts(text: Corpus) -> dict[str, Any]:
     return {
+        "source": SOURCE,
+        "sha256": text.sha256,
+        "train_characters": len(text.train),
+        "validation_characters": len(text.validation),
+    }
+
+
+def _document(
+    text: dict[str, Any], settings: Settings, made: dict[str, Any], played: dict[str, Any], begin: float
+) -> dict[str, Any]:
+    document = {
         "format": FORMAT,
         "version": VERSION,
         "machine": played["machine"],
-        "versions": {**played["versions"], **{name: version(name) for name in ("torch", "onnx")}},
+        "versions": played["versions"],
         "settings": asdict(settings),
-        "text": {
-            "source": SOURCE,
-            "sha256": text.sha256,
-            "train_characters": len(text.train),
-            "validation_characters": len(text.validation),
-            "scored_characters": played["scored_characters"],
-        },
+        "text": text,
         "models": {name: {**model, **played["models"][name]} for name, model in made.items()},
         "absent_modules": played["absent_modules"],
+        "seconds": {**played["seconds"], "all": round(time.perf_counter() - begin, 3)},
     }
+    return {**document, "conclusion": conclusion(document), "doubts": doubts(document)}

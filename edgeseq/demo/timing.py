@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeseq.demo.data import Tokens
+from edgeseq.demo.data import CHARACTERS, Tokens
 from edgeseq.runtime import Stream
 from edgeseq.runtime.measuring.series import nearest_rank, samples_needed
 
@@ -22,6 +22,11 @@ FIRST_POINT = 3
 DENSITY = 24
 
 Samples = npt.NDArray[np.int64]
+
+
+def characters(count: int, seed: int) -> Tokens:
+    """Random ones: which character a step reads makes no difference to its time."""
+    return np.random.default_rng(seed).integers(0, len(CHARACTERS), count)
 
 
 def fill(stream: Stream, tokens: Tokens, positions: Sequence[int]) -> dict[str, int]:

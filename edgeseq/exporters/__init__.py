@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from edgeseq.exporters.exporting import Exported, export
-from edgeseq.exporters.modes import Exact
-from edgeseq.exporters.verification import Verification, verify
+from edgeseq.exporters.surroundings import missing_package
 
-__all__ = ["Exact", "Exported", "Verification", "export", "verify"]
+try:
+    from edgeseq.exporters.explaining import explain
+    from edgeseq.exporters.exporting import Exported, export
+    from edgeseq.exporters.modes import Exact
+    from edgeseq.exporters.verification import Verification, verify
+except ModuleNotFoundError as error:
+    raise missing_package(error) from None
+
+__all__ = ["Exact", "Exported", "Verification", "explain", "export", "verify"]

@@ -17,11 +17,13 @@ from torch.export import Dim, ExportedProgram
 from torch.export.graph_signature import InputKind
 from torch.utils._sympy.functions import FloorDiv
 
-from edgeseq.contract import Length
+from edgeseq.contract import Length, axis_parts, resolve_shape
 from edgeseq.errors import CaptureError, EdgeseqError, UsageError
 from edgeseq.exporters.capture_errors import fixed_sizes_noted, not_captured, quiet, raise_if_final
 from edgeseq.exporters.origin import source_line
+from edgeseq.exporters.rated_inputs import join_placeholder, joined_before_forward, split_shape
 from edgeseq.exporters.recurrent_ops import KeepRecurrentCalls
+from edgeseq.exporters.saved_program import SavedProgram, check_program
 from edgeseq.exporters.symbols import Shape, affine_length, mentions, simplest, size_of
 from edgeseq.specs import InputSpec, parse_spec
 
@@ -120,6 +122,8 @@ def capture(model: nn.Module, inputs: Mapping[str, Any]) -> Captured:
             do="name it as in x=float32[batch,time,64]",
         )
     _check_axes(leaves)
+    if isinstance(model, SavedProgram):
+        check_program(model, leaves)
     first_error: Exception | None = None
     short: Captured | None = None
     for frames in _LENGTHS:
@@ -141,14 +145,16 @@ def capture(model: nn.Module, inputs: Mapping[str, Any]) -> Captured:
 
 
 def _check_axes(leaves: list[tuple[str, InputSpec]]) -> None:
+    """A word beside time must be one whose size is known before the first frame: an axis of a conditioning input."""
+    known = {"batch", "time"}.union(*(spec.words for _, spec in leaves if spec.time_axis is None))
     for name, spec in leaves:
-        odd = [axis for axis in spec.shape if isinstance(axis, str) and axis not in ("batch", "time")]
+        odd = [axis for axis in spec.shape if isinstance(axis, str) and axis_parts(axis)[1] not in known]
         if odd and spec.time_axis is not None:
             close = difflib.get_close_matches(odd[0], ["batch", "time"], 1)
             raise UsageError(
                 f"input {name} has an axis called {odd[0]} beside time",
                 got=str(spec),
-                wanted="sizes, batch and time",
+                wanted="sizes, batch, time and axes of inputs without time",
                 do=f"did you mean {close[0]}?" if close else f"write the size in place of {odd[0]}",
             )
 
@@ -265,22 +271,19 @@ def _map(specs: Any, function: Any) -> Any:
 
 def _export(model: nn.Module, specs: dict[str, Any], frames: int, multiple: int) -> ExportedProgram:
     time = Dim.DYNAMIC if multiple == 1 else multiple * Dim("_time", min=32)
-    words = sorted(
-        {axis for _, spec in _leaves(specs) for axis in spec.shape if isinstance(axis, str)} - {"batch", "time"}
-    )
+    words = sorted(frozenset().union(*(spec.words for _, spec in _leaves(specs))) - {"batch", "time"})
     sizes = {"batch": _BATCH, "time": frames * multiple} | {word: 7 + 2 * i for i, word in enumerate(words)}
     device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
 
     def example(spec: InputSpec) -> torch.Tensor:
-        shape = [sizes[axis] if isinstance(axis, str) else axis for axis in spec.shape]
+        shape = resolve_shape(split_shape(spec), sizes)
         return torch.zeros(shape, dtype=getattr(torch, spec.dtype), device=device)
 
     def dynamic(spec: InputSpec) -> dict[int, Any]:
-        return {
-            i: time if axis == "time" else Dim.DYNAMIC for i, axis in enumerate(spec.shape) if isinstance(axis, str)
-        }
+        axes = enumerate(split_shape(spec))
+        return {i: time if axis == "time" else Dim.DYNAMIC for i, axis in axes if isinstance(axis, str)}
 
-    with quiet(), KeepRecurrentCalls(), fixed_sizes_noted(), torch.no_grad():
+    with quiet(), KeepRecurrentCalls(), fixed_sizes_noted(), joined_before_forward(model, specs), torch.no_grad():
         exported: ExportedProgram = torch.export.export(
             model, (), kwargs=_map(specs, example), dynamic_shapes=_map(specs, dynamic), strict=False
         )
@@ -295,6 +298,7 @@ def _read(exported: ExportedProgram, leaves: list[tuple[str, InputSpec]], multip
     symbols: dict[str, sympy.Symbol] = {}
     rename: dict[sympy.Symbol, sympy.Symbol] = {}
     for item in inputs:
+        join_placeholder(placeholders[item.placeholder], item.spec)
         value = placeholders[item.placeholder].meta["val"]
         for axis, size in zip(item.spec.shape, value.shape, strict=True):
             if isinstance(axis, str):
@@ -328,7 +332,7 @@ def _bind_axis(
             wanted=f"any size of {axis}",
             do=f"write {size} in place of {axis} in the input spec, or make the model take any size",
         )
-    symbol = symbols.setdefault(axis, free[0])
+    symbol = symbols.setdefault(axis_parts(axis)[1], free[0])
     if free[0] != symbol:
         rename[free[0]] = symbol
 

@@ -57,6 +57,13 @@ def raise_if_final(error: Exception) -> None:
     if isinstance(error, EdgeseqError):
         raise error if error.where else _placed(error)
     text = str(error)
+    if (op := without_fake_kernel(error)) is not None:
+        raise CaptureError(
+            f"{op} has no fake kernel",
+            where=user_line(error),
+            why="a model is captured without values",
+            do="register one with torch.library.register_fake",
+        ) from error
     if "specialized it to be a constant" in text:
         raise CaptureError(
             "cannot capture the model: it fixes a size that must stay free, as a Python loop over time"
@@ -74,6 +81,14 @@ def raise_if_final(error: Exception) -> None:
         ) from error
 
 
+def without_fake_kernel(error: Exception) -> str | None:
+    """The op that has no fake kernel, if that is what the error says."""
+    if isinstance(error, torch._subclasses.fake_tensor.UnsupportedOperatorException):
+        return str(error.func).removesuffix(".default")
+    found = re.search(r"no fake impl registered for <CustomOpDef\(([\w:]+)\)>", str(error))
+    return found[1].replace("::", ".") if found else None
+
+
 def _fixed_at(text: str) -> str:
     sizes = sorted(set(re.findall(r"to be a constant \((\d+)\)", text)))
     return f"it became {' and '.join(sizes)}, the size of the example"
@@ -81,11 +96,23 @@ def _fixed_at(text: str) -> str:
 
 def not_captured(error: Exception) -> CaptureError:
     """The error of a capture that failed at every example length."""
+    if re.search("same dtype|scalar type", str(error)):
+        return mixed_types(error)
     return CaptureError(
         "cannot capture the model with a symbolic time axis",
         where=user_line(error),
         why=first_lines(error),
         do="check the input spec against what forward takes; every layer must take any number of frames",
+    )
+
+
+def mixed_types(error: Exception) -> CaptureError:
+    """The error of a model that computes with two widths of numbers at once."""
+    return CaptureError(
+        "the model mixes number types",
+        where=user_line(error),
+        why=first_lines(error),
+        do="let forward follow the type of its inputs; half precision is computed in float32",
     )
 
 

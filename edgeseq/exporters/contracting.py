@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -33,15 +34,13 @@ def contract_of(graph: StepGraph) -> Contract:
         min_frames=_least(captured),
         receptive_field=_receptive_field(graph),
         max_context=min(limits, default=None),
+        rules=dict(sorted(plan.rules.items())),
     )
 
 
 def _inputs(graph: StepGraph) -> list[Port]:
     given = {state.initial.port for state in graph.plan.states.values() if state.initial.kind == "conditioning"}
-    ports = [
-        Port(item.name, "frame", item.spec.dtype, item.spec.shape, item.spec.time_axis, range=_range(graph, item))
-        for item in graph.frames
-    ]
+    ports = [_frames(graph, item) for item in graph.frames]
     for item in graph.captured.inputs:
         if item.spec.time_axis is None:
             only_initial = item.name in given and item.name in graph.dropped
@@ -57,6 +56,14 @@ def _inputs(graph: StepGraph) -> list[Port]:
                 )
             )
     return ports
+
+
+def _frames(graph: StepGraph, item: Input) -> Port:
+    axis, shape = item.spec.time_axis, list(item.spec.shape)
+    assert axis is not None
+    shape[axis] = "time"
+    ratio = Fraction(item.spec.ratio)
+    return Port(item.name, "frame", item.spec.dtype, tuple(shape), axis, ratio=ratio, range=_range(graph, item))
 
 
 def _range(graph: StepGraph, item: Input) -> tuple[float, float] | None:

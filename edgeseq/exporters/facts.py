@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -148,3 +149,22 @@ class Scalar:
 
 
 Fact = Static | Timed | Summary | Scalar
+
+
+class Facts(tuple[Any, ...]):
+    """The facts of a call's arguments, as a rule gets them.
+
+    ``facts[0]`` is that of the first positional argument; ``facts["weight"]`` that of an argument by its name in the
+    op's schema, given by position or by keyword. Lists stay lists; None stands for a plain number.
+    """
+
+    _named: Mapping[str, Any]
+
+    def __new__(cls, positional: Iterable[Any], named: Mapping[str, Any]) -> Facts:
+        """Facts parallel to the positional arguments, and of all arguments by name."""
+        facts = super().__new__(cls, positional)
+        facts._named = named
+        return facts
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._named.get(key) if isinstance(key, str) else super().__getitem__(key)

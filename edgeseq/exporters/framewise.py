@@ -55,6 +55,11 @@ def framewise(
     assert step.node is not None
     shape = step.captured.shape(step.node.meta["val"]) if shape is None else shape
     leaves, leaf_facts = flatten(args), flatten(facts)
+    if any(isinstance(leaf, Scalar) for leaf in leaves):
+        raise step.refuse(
+            "it uses the length of the whole sequence (time) before its end",
+            "use the number of frames so far, or return a value without a time axis",
+        )
     timed = [i for i, fact in enumerate(leaf_facts) if isinstance(fact, Timed)]
     dated = align(step, [(leaves[i], leaf_facts[i]) for i in timed])
     if any(fact.head for _, fact in dated) and _any_depends_on_input(leaves, leaf_facts):

@@ -25,7 +25,8 @@ class Plan:
     """What the replay of a graph needs, found by running it: its states, constants, limits and controls.
 
     ``flushes``: at the end the runtime feeds frames past the last real one, so what must not see them masks them.
-    ``ranges``: the rows of the smallest table that an integer input indexes, by placeholder.
+    ``ranges``: the rows of the smallest table that an integer input indexes, by placeholder. ``rules``: where the rules
+    of other packages come from, by op, of those that were used.
     """
 
     multiple: int
@@ -38,6 +39,7 @@ class Plan:
     max_context: int | None = None
     max_batched: int | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    rules: dict[str, str] = field(default_factory=dict)
     folded: dict[str, Any] = field(default_factory=dict)
 
 
@@ -45,7 +47,7 @@ def initial_of(value: torch.Tensor | None) -> Initial:
     """The shortest description of a state's first value."""
     if value is None:
         return Initial()
-    array = np.ascontiguousarray(value.detach().cpu().numpy())
+    array = np.asarray(value.detach().cpu().numpy(), order="C")  # ascontiguousarray would give a scalar an axis
     first = array.flat[0] if array.size else 0
     if array.size == 0 or not array.any():
         return Initial()

@@ -14,6 +14,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from edgeseq.errors import NotStreamable
+from edgeseq.exporters.pooling_calls import MAX_POOL1D, max_pool1d
 
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 _TORCH_KERNELS: dict[str, Callable[..., tuple[torch.Tensor, ...]]] = {
@@ -25,6 +26,8 @@ _TORCH_KERNELS: dict[str, Callable[..., tuple[torch.Tensor, ...]]] = {
 
 _MODES: dict[Any, str] = {kernel: mode for mode, kernel in _TORCH_KERNELS.items()}
 _MODES |= {getattr(torch._VF, mode): mode for mode in _TORCH_KERNELS}
+# What a saved program calls.
+_MODES |= {getattr(torch.ops.aten, mode).input: mode for mode in _TORCH_KERNELS}
 
 
 @torch.library.custom_op("edgeseq::recurrent", mutates_args=())
@@ -70,16 +73,24 @@ class KeepRecurrentCalls(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Answer a recurrent call; pass everything else on."""
+        """Answer a recurrent call or a ``max_pool1d``; pass everything else on."""
         if func in _PACKING:
             raise _packed()
+        if func in MAX_POOL1D:
+            return max_pool1d(*args, **(kwargs or {}))
         mode = _MODES.get(func)
         if mode is None:
             return func(*args, **(kwargs or {}))
         return _keep(mode, *args, **(kwargs or {}))
 
 
-_PACKING = (torch._VF._pack_padded_sequence, torch._VF._pad_packed_sequence)
+_PACKING = (
+    torch._VF._pack_padded_sequence,
+    torch._VF._pad_packed_sequence,
+    torch.ops.aten._pack_padded_sequence.default,
+    torch.ops.aten._pad_packed_sequence.default,
+    *(getattr(torch.ops.aten, mode).data for mode in _TORCH_KERNELS),
+)
 
 
 def _packed() -> NotStreamable:

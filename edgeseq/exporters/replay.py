@@ -5,14 +5,17 @@ One dispatch order, in :func:`_replay_node`; what each op does stands in ``rules
 
 from __future__ import annotations
 
+import inspect
 import operator
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from edgeseq.exporters.facts import Fact, Scalar, Static, Summary, Timed
+from edgeseq.exporters.facts import Fact, Facts, Scalar, Static, Summary, Timed
 from edgeseq.exporters.framewise import flatten, on_summaries
+from edgeseq.exporters.rules.checks import check_result
+from edgeseq.exporters.rules.foreign import Rule, name_of
 from edgeseq.exporters.rules.registry import Registry
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.symbols import mentions
@@ -25,6 +28,8 @@ def replay(step: Step, registry: Registry, given: Mapping[str, torch.Tensor]) ->
 
     ``given`` holds the chunk's inputs by placeholder name.
     """
+    if step.planning:
+        registry.foreign.check_used(step.captured.graph)
     found: dict[torch.fx.Node, Found] = {}
     for node in step.captured.graph.nodes:
         step.node = node
@@ -63,10 +68,10 @@ def _replay_node(step: Step, registry: Registry, node: torch.fx.Node, found: Map
         return value[node.args[1]], fact[node.args[1]]
     if not isinstance(output, (torch.Tensor, tuple, list)):
         return _scalar(step, output)
-    facts = _facts(step, [*node.args, *node.kwargs.values()], found)
-    leaves = [fact for fact in flatten(facts) if fact is not None]
+    facts = _all_facts(step, node, found)
+    leaves = [fact for fact in flatten([*facts, *map(facts.__getitem__, node.kwargs)]) if fact is not None]
     if _has_frames(step, output) or any(isinstance(fact, Timed) for fact in leaves):
-        return _mixed(step, registry, node, found, leaves)
+        return _mixed(step, registry, node, found, facts, leaves)
     if all(isinstance(fact, Static) for fact in leaves):
         return _static(step, node, found, leaves)
     args = _values(step, list(node.args), found)
@@ -74,11 +79,17 @@ def _replay_node(step: Step, registry: Registry, node: torch.fx.Node, found: Map
     shapes = _shapes(step, output)
     if isinstance(shapes, list):
         raise step.refuse("an op with several results meets a summary", "split the summary with single slices")
-    return on_summaries(step, facts[: len(args)], args, shapes, lambda _, *a: node.target(*a, **kwargs))  # type: ignore[operator]
+    _refuse_keywords(step, node, facts, None)
+    return on_summaries(step, facts, args, shapes, lambda _, *a: node.target(*a, **kwargs))  # type: ignore[operator]
 
 
 def _mixed(
-    step: Step, registry: Registry, node: torch.fx.Node, found: Mapping[torch.fx.Node, Found], leaves: list[Fact]
+    step: Step,
+    registry: Registry,
+    node: torch.fx.Node,
+    found: Mapping[torch.fx.Node, Found],
+    facts: Facts,
+    leaves: list[Fact],
 ) -> Found:
     """Replay an op that has frames among its operands or makes them: by its rule."""
     if any(isinstance(fact, Summary) for fact in leaves):
@@ -87,11 +98,35 @@ def _mixed(
             "use a running statistic, or return the summary instead of mixing it back into the frames",
         )
     rule = registry.rule(step, node.target)
+    _refuse_keywords(step, node, facts, rule)
     args, kwargs = _values(step, list(node.args), found), _values(step, dict(node.kwargs), found)
-    value, fact = rule(step, _facts(step, list(node.args), found), *args, **kwargs)
+    carried_before = set(step.carried)
+    result = rule(step, facts, *args, **kwargs)
     if step.planning:
-        _check(step, value, fact)
-    return value, fact
+        check_result(step, rule, result, carried_before)
+        if node.target in registry.foreign.origins:
+            step.plan.rules[name_of(node.target)] = registry.foreign.origins[node.target]
+    return result
+
+
+def _refuse_keywords(step: Step, node: torch.fx.Node, facts: Facts, rule: Rule | None) -> None:
+    """Refuse a keyword argument that depends on the input and that the rule does not name: it would pass unaligned."""
+    for name in node.kwargs:
+        leaves = [fact for fact in flatten(facts[name]) if fact is not None]
+        constant = all(isinstance(fact, Static) and fact.constant for fact in leaves)
+        if not constant and (rule is None or name not in inspect.signature(rule).parameters):
+            raise step.refuse(
+                f"its keyword argument {name} depends on the input or on its length, which its rule does not follow",
+                "compute that argument's part in an op of its own, as in x + alpha * y",
+            )
+
+
+def _all_facts(step: Step, node: torch.fx.Node, found: Mapping[torch.fx.Node, Found]) -> Facts:
+    positional = _facts(step, list(node.args), found)
+    schema = getattr(node.target, "_schema", None)
+    names = [argument.name for argument in schema.arguments] if schema is not None else []
+    named = {name: _facts(step, tree, found) for name, tree in node.kwargs.items()}
+    return Facts(positional, {**dict(zip(names, positional, strict=False)), **named})
 
 
 def _facts(step: Step, tree: Any, found: Mapping[torch.fx.Node, Found]) -> Any:
@@ -150,7 +185,7 @@ def _static(step: Step, node: torch.fx.Node, found: Mapping[torch.fx.Node, Found
     constant = all(fact.constant for fact in leaves) and not any(
         isinstance(source.meta.get("val"), torch.SymInt) for source in node.all_input_nodes
     )
-    if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()) and "dropout" not in str(node.target):
+    if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
         raise step.refuse_random()
     if constant:
         value = step.folded(node, lambda: _call(node, _raw(node.args, found), _raw(node.kwargs, found)))
@@ -169,23 +204,6 @@ def _raw(tree: Any, found: Mapping[torch.fx.Node, Found]) -> Any:
 
 def _call(node: torch.fx.Node, args: Any, kwargs: Any) -> Any:
     return node.target(*args, **kwargs)  # type: ignore[operator]
-
-
-def _check(step: Step, value: Any, fact: Any) -> None:
-    """A rule's result must have the shape that was captured, with this call's frames: a check after every rule."""
-    if isinstance(fact, list):
-        for item, item_fact in zip(value, fact, strict=True):
-            _check(step, item, item_fact)
-        return
-    if not isinstance(fact, Timed):
-        return
-    wanted = step.sizes(
-        fact, step.frames_of(fact), step.batch if fact.rowed and step.captured.batch is not None else None
-    )
-    if fact.rowed and step.captured.batch is None:
-        wanted = [1, *wanted]
-    if list(value.shape) != wanted:
-        raise AssertionError(f"{step.node}: a rule returned {list(value.shape)}, its fact {fact} says {wanted}")
 
 
 def _record(step: Step, node: torch.fx.Node, fact: Any) -> None:

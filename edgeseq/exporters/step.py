@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -12,36 +11,35 @@ import sympy
 import torch
 
 from edgeseq.contract import Axis, Initial, Length, State, StateKind
-from edgeseq.errors import NotStreamable
 from edgeseq.exporters.alignment import length_of
+from edgeseq.exporters.call import Call
 from edgeseq.exporters.capture import Captured
-from edgeseq.exporters.facts import Fact, Head, Timed
-from edgeseq.exporters.origin import module_path, op_name, source_line
+from edgeseq.exporters.facts import Timed
+from edgeseq.exporters.origin import module_path
 from edgeseq.exporters.plan import Carried, Plan, initial_of
-from edgeseq.exporters.symbols import Shape, Size, evaluate, mentions
+from edgeseq.exporters.symbols import Size, mentions
 
 _PLANNED_CAPACITY = 16
 _aten = torch.ops.aten
 _SAME_VALUES = frozenset(
     [
         _aten.view.default,
-        _aten.reshape.default,
         _aten.transpose.int,
         _aten.permute.default,
         _aten.slice.Tensor,
         _aten.unsqueeze.default,
         _aten._to_copy.default,
-        _aten.to.dtype,
         _aten.t.default,
         _aten.select.int,
     ]
 )
 
 
-class Step:
-    """One call of the step: hands out states, delay lines, positions, masks and looked-up sizes.
+class Step(Call):
+    """One call of the step: hands out states, constants, positions, and the ends of the stream.
 
     While ``planning`` it runs on real tensors and writes the plan; while a step graph is traced it reads the plan.
+    Every public name is explained in ``docs/rules.md``.
     """
 
     def __init__(
@@ -58,77 +56,25 @@ class Step:
         device: torch.device,
         ops: str,
     ) -> None:
-        self.captured = captured
+        super().__init__(captured, batch=batch, chunk=chunk, axes=axes, device=device)
         self.plan = plan
         self.planning = planning
-        self.batch = batch
-        self.chunk = chunk
-        self.device = device
         self.ops = ops
-        self.node: torch.fx.Node | None = None
         self.carried: dict[str, Carried] = {}
         self._values = values
         self._constants = constants
-        self._axes = axes
         self._memo: dict[Any, torch.Tensor] = {}
         self._asked: Counter[tuple[str, str]] = Counter()
 
-    # -- sizes ---------------------------------------------------------------------------------------------------
+    @property
+    def flushes(self) -> bool:
+        """True where the runtime feeds frames past the last real one, so that what must not see them masks them."""
+        return self.plan.flushes
 
-    def size(self, size: Size, batch: Any = None) -> Any:
-        """A size that does not depend on time, in this call."""
-        if isinstance(size, int):
-            return size
-        values = dict(self._axes)
-        if self.captured.batch is not None:
-            values[self.captured.batch] = self.batch if batch is None else batch
-        return evaluate(size, values)
-
-    def sizes(self, fact: Fact, frames: Any, rows: Any = None, batch: Any = None) -> list[Any]:
-        """The sizes that a value of this fact has with ``frames`` frames; ``rows`` puts a row axis in front."""
-        shape = fact.shape  # type: ignore[union-attr]
-        found = [] if rows is None else [rows]
-        for axis, size in enumerate(shape):
-            if isinstance(fact, Timed) and axis == fact.axis:
-                found.append(self.size(fact.outer, batch) * frames * self.size(fact.inner, batch))
-            else:
-                found.append(self.size(size, batch))
-        return found
-
-    def frames_of(self, fact: Timed) -> Any:
-        """Frames that a value of this fact has in this call."""
-        return self.chunk if fact.ratio == 1 else self.chunk * fact.ratio.numerator // fact.ratio.denominator
-
-    def head_sizes(self, fact: Timed, frames: int) -> list[int]:
-        """As :meth:`sizes` for a head, whose batch is one."""
-        return self.sizes(fact, frames, batch=1)
-
-    def on_head(
-        self,
-        fact: Timed,
-        head: Head | None,
-        run: Callable[[torch.Tensor, int], torch.Tensor],
-        frames: int | None = None,
-    ) -> Timed:
-        """The fact with the head that ``run`` makes of ``head``; it has ``frames`` frames, by default as many."""
-        if head is None:
-            return fact.with_(head=None)
-        count = head.frames if frames is None else frames
-        if count == 0:
-            return fact.with_(head=None)
-        return fact.with_(head=Head(count, run(head.value, count) if head.value is not None else None))
-
-    def batch_axis(self, shape: Shape) -> int | None:
-        """The axis that is the batch and nothing else."""
-        return shape.index(self.captured.batch) if self.captured.batch in shape else None
-
-    def mentions_batch(self, shape: Shape) -> bool:
-        """True where some axis depends on the batch."""
-        return any(mentions(size, self.captured.batch) for size in shape)
-
-    def is_output(self, node: torch.fx.Node | None) -> bool:
-        """True when the model returns this node's value."""
-        return any(output is node for _, output in self.captured.outputs)
+    @property
+    def multiple(self) -> int:
+        """Base frames of which every call holds a whole multiple."""
+        return self.plan.multiple
 
     # -- states and constants ------------------------------------------------------------------------------------
 
@@ -151,6 +97,8 @@ class Step:
             name = self._state_name(suffix)
             self.plan.keys[key] = name
             axes = tuple(self._axis(size) for size in shape)
+            if isinstance(initial, torch.Tensor):
+                initial = initial.to(dtype)
             self.plan.states[name] = State(
                 name=name,
                 input=name,
@@ -158,7 +106,7 @@ class Step:
                 kind=kind,
                 dtype=str(dtype).removeprefix("torch."),
                 shape=axes,
-                initial=initial if isinstance(initial, Initial) else initial_of(self.same_rows(initial, shape)),
+                initial=initial if isinstance(initial, Initial) else initial_of(self._same_rows(initial, shape)),
                 start=start,
                 in_place=in_place,
                 ratio=ratio,
@@ -169,7 +117,7 @@ class Step:
         self.carried[name] = Carried(self._values[name])
         return self.carried[name]
 
-    def same_rows(self, value: torch.Tensor | None, shape: Sequence[Size | str]) -> torch.Tensor | None:
+    def _same_rows(self, value: torch.Tensor | None, shape: Sequence[Size | str]) -> torch.Tensor | None:
         """The value with size 1 along axes that depend on the batch, along which it must not vary."""
         if value is None:
             return None
@@ -190,14 +138,14 @@ class Step:
         return f"{suffix}{count}" if count > 1 else suffix
 
     def _state_name(self, suffix: str) -> str:
-        base = self.label(suffix)
+        base = self._label(suffix)
         name, count = base, 1
         while name in self.plan.states:
             count += 1
             name = f"{base}{count}"
         return name
 
-    def label(self, suffix: str) -> str:
+    def _label(self, suffix: str) -> str:
         """``encoder.conv1.history``: the module that the current node comes from, and a word."""
         assert self.node is not None
         path = module_path(self.node) or self.node.name
@@ -246,13 +194,6 @@ class Step:
             self._memo[key] = compute()
         return self._memo[key]
 
-    def attention_form(self, fact: Timed) -> str:
-        """The form a cache over this value takes; the fused one takes single frames when several rows are batched."""
-        if self.ops == "ort" and self.plan.multiple * fact.ratio == 1:
-            self.plan.max_batched = self.plan.multiple
-            return "gqa"
-        return "plain"
-
     # -- both ends of the stream -----------------------------------------------------------------------------------
 
     def start_of(self, fact: Timed) -> int | None:
@@ -283,11 +224,6 @@ class Step:
                 first = torch.floor_divide(first * ratio.numerator, ratio.denominator)
             self._memo[key] = first[:, None] + torch.arange(frames, device=self.device)
         return self._memo[key]
-
-    @property
-    def has_rows(self) -> bool:
-        """True where streams are batched, so that each row has a position of its own."""
-        return self.captured.batch is not None
 
     def own_places(self, fact: Timed) -> torch.Tensor:
         """Places of this call's frames: ``[batch, frames]``, or ``[frames]`` without a batch."""
@@ -334,64 +270,9 @@ class Step:
         if isinstance(source, torch.fx.Node) and source.op == "placeholder":
             self.plan.ranges[source.name] = min(rows, self.plan.ranges.get(source.name, rows))
 
-    # -- rows ------------------------------------------------------------------------------------------------------
-
-    def with_rows(self, fact: Timed, shape: Shape) -> Shape:
-        """The shape with a row axis in front where the value has one."""
-        rows = self.captured.batch if self.captured.batch is not None else 1
-        return (rows, *shape) if fact.rowed else shape
-
-    def over_rows(self, mask: torch.Tensor, fact: Timed) -> torch.Tensor:
-        """``[batch, frames]`` so shaped that it broadcasts against an unfolded value of this fact."""
-        batch = self.batch_axis(fact.shape)
-        shape: list[Any] = [1] * len(fact.shape)
-        if fact.rowed:
-            shape[fact.axis] = mask.shape[1]
-            return mask.reshape([mask.shape[0], *shape])
-        if batch is None:
-            shape[fact.axis] = mask.shape[1]
-            return mask[0].reshape(shape)
-        shape[fact.axis], shape[batch] = mask.shape[1], mask.shape[0]
-        return (mask if batch < fact.axis else mask.t()).reshape(shape)
-
-    def rows_into(self, rows: torch.Tensor, fact: Timed) -> torch.Tensor:
-        """``[batch, frames, ...]``, whose other axes are the value's with the batch at one, in the value's order."""
-        ordered = rows.movedim(1, fact.axis + 1)
-        if fact.rowed:
-            return ordered
-        batch = self.batch_axis(fact.shape)
-        return ordered[0] if batch is None else ordered.squeeze(batch + 1).movedim(0, batch)
-
-    def over_batch(self, rows: torch.Tensor, shape: Shape) -> torch.Tensor:
-        """``[batch]`` so shaped that it broadcasts against a value of this shape that has no time."""
-        batch = self.batch_axis(shape)
-        if batch is None:
-            return rows[0]
-        return rows.reshape([-1 if axis == batch else 1 for axis in range(len(shape))])
-
-    # -- refusing --------------------------------------------------------------------------------------------------
-
     def limit(self, length: Length, entries: int) -> None:
         """Bound the context by a table of ``entries`` rows that is read at every frame of ``length``."""
         most = entries * length.period // length.frames + length.period
         while most > 0 and not 0 <= (length(most) or 0) <= entries:
             most -= 1
         self.plan.max_context = min(most, self.plan.max_context or most)
-
-    def refuse_random(self) -> NotStreamable:
-        """NotStreamable for an op that draws random numbers."""
-        return self.refuse("it draws random numbers", "draw them outside the model and pass them in")
-
-    def refuse(self, why: str, do: str) -> NotStreamable:
-        """NotStreamable for the current node: op, module path, source line, reason, remedy."""
-        assert self.node is not None
-        for symbol, axis in self.captured.axes.items():
-            why = re.sub(rf"\b{symbol}\b", axis, why)
-        path = module_path(self.node)
-        place = ", ".join(part for part in (source_line(self.node), "axis time") if part)
-        return NotStreamable(
-            f"cannot stream {op_name(self.node)}",
-            where=f"{path or 'the model itself'} ({place})",
-            why=why,
-            do=do,
-        )

@@ -69,12 +69,13 @@ class StepGraph(nn.Module):
         by_name = {name: symbol for symbol, name in captured.axes.items()}
         for item in captured.inputs:
             if item.placeholder in inputs:
-                for axis, size in zip(item.spec.shape, inputs[item.placeholder].shape, strict=True):
-                    if isinstance(axis, str) and axis != "time":
+                for index, size in enumerate(inputs[item.placeholder].shape):
+                    axis = item.spec.shape[index]
+                    if isinstance(axis, str) and index != item.spec.time_axis:
                         axes.setdefault(by_name[axis], size)
-        first = self.frames[0]
+        first = min(self.frames, key=lambda item: item.spec.ratio)
         assert first.spec.time_axis is not None
-        chunk = inputs[first.placeholder].shape[first.spec.time_axis]
+        chunk = inputs[first.placeholder].shape[first.spec.time_axis] // first.spec.ratio
         batch = axes.get(captured.batch, 1) if captured.batch is not None else 1
         device = inputs[first.placeholder].device
         for item in captured.inputs:
@@ -164,14 +165,10 @@ def _plan(graph: StepGraph) -> tuple[Plan, list[Output]]:
 def _planned(graph: StepGraph, plan: Plan) -> list[Output]:
     sizes = {"batch": 2, "time": 2 * plan.multiple}
     device = next((tensor.device for tensor in graph.captured.tensors.values()), torch.device("cpu"))
-    words = {axis for item in graph.captured.inputs for axis in item.spec.shape if isinstance(axis, str)}
+    words = frozenset().union(*(item.spec.words for item in graph.captured.inputs))
     sizes |= {word: 3 + i for i, word in enumerate(sorted(words - {"batch", "time"}))}
     inputs = {
-        item.placeholder: torch.zeros(
-            [sizes[axis] if isinstance(axis, str) else axis for axis in item.spec.shape],
-            dtype=getattr(torch, item.spec.dtype),
-            device=device,
-        )
+        item.placeholder: torch.zeros(item.spec.sizes(sizes), dtype=getattr(torch, item.spec.dtype), device=device)
         for item in graph.captured.inputs
     }
     rows = 2 if graph.captured.batch is not None else 1

@@ -15,14 +15,23 @@ from edgeseq.exporters.stepgraph import StepGraph
 
 
 class TorchStream:
-    """A stream over a :class:`StepGraph`: ``step`` any number of frames, then ``flush``; arrays by port name."""
+    """A stream over a :class:`StepGraph`: ``step`` any number of frames, then ``flush``; arrays by port name.
+
+    ``filler`` is what ``flush`` feeds past the end of floating point inputs. The contract says zeros; no output may
+    depend on it.
+    """
 
     def __init__(
-        self, graph: StepGraph, batch: int, conditioning: Mapping[str, torch.Tensor] | None = None, capacity: int = 64
+        self,
+        graph: StepGraph,
+        batch: int,
+        conditioning: Mapping[str, torch.Tensor] | None = None,
+        capacity: int = 64,
+        filler: float = 0.0,
     ) -> None:
         self.graph = graph
         self.contract: Contract = contract_of(graph)
-        self.batch, self.capacity = batch, capacity
+        self.batch, self.capacity, self.filler = batch, capacity, filler
         self.conditioning = dict(conditioning or {})
         self.sizes = {"batch": batch, "capacity": capacity}
         for item in graph.captured.inputs:
@@ -38,16 +47,14 @@ class TorchStream:
     def step(self, frames: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Take some frames; the frames of output that are ready, and the summaries so far."""
         joined = {name: self._join(name, value) for name, value in frames.items()}
-        first = self.contract.with_role("frame")[0]
-        held = joined[first.name].shape[first.time_axis or 0]
+        held = self._held(joined)
         usable = held - held % self.contract.chunk.multiple
         self.waiting = {name: self._cut(name, value, usable, held) for name, value in joined.items()}
         return self._feed({name: self._cut(name, value, 0, usable) for name, value in joined.items()}, usable, None)
 
     def flush(self) -> dict[str, torch.Tensor]:
         """What is still owed when the stream ends here."""
-        first = self.contract.with_role("frame")[0]
-        held = self.waiting[first.name].shape[first.time_axis or 0] if self.waiting else 0
+        held = self._held(self.waiting) if self.waiting else 0
         total = self.count + held
         multiple = self.contract.chunk.multiple
         needed = total
@@ -59,8 +66,9 @@ class TorchStream:
         filled = {}
         for port in self.contract.with_role("frame"):
             axis = port.time_axis or 0
-            shape = list(resolve_shape(port.shape, {"batch": self.batch, "time": fed - held}))
-            pieces = [torch.zeros(shape, dtype=getattr(torch, port.dtype))]
+            shape = list(resolve_shape(port.shape, {**self.sizes, "time": int((fed - held) * port.ratio)}))
+            dtype = getattr(torch, port.dtype)
+            pieces = [torch.full(shape, self.filler if dtype.is_floating_point else 0, dtype=dtype)]
             if self.waiting:
                 pieces.insert(0, self.waiting[port.name])
             filled[port.name] = torch.cat(pieces, axis)
@@ -124,8 +132,15 @@ class TorchStream:
         axis = self.contract.port(name).time_axis or 0
         return torch.cat([self.waiting[name], value], axis) if self.waiting else value
 
+    def _held(self, frames: Mapping[str, torch.Tensor]) -> int:
+        """Base frames that some frames of the inputs hold."""
+        first = self.contract.with_role("frame")[0]
+        return int(frames[first.name].shape[first.time_axis or 0] / first.ratio)
+
     def _cut(self, name: str, value: torch.Tensor, first: int, last: int) -> torch.Tensor:
-        return value.narrow(self.contract.port(name).time_axis or 0, first, last - first)
+        """The frames that belong to the base frames from ``first`` to ``last``."""
+        port = self.contract.port(name)
+        return value.narrow(port.time_axis or 0, int(first * port.ratio), int((last - first) * port.ratio))
 
     def _initial(self, state: State) -> torch.Tensor:
         shape = resolve_shape(state.shape, self.sizes)

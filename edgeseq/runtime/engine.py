@@ -67,11 +67,11 @@ def _is_installed(distribution: str) -> bool:
 
 @functools.cache
 def engine_errors() -> tuple[type[Exception], ...]:
-    """The exceptions that onnxruntime raises; RuntimeError is what pybind makes of a plain C++ exception."""
+    """The exceptions that onnxruntime raises; RuntimeError and MemoryError are what pybind makes of C++'s own."""
     onnxruntime()
     from onnxruntime.capi import onnxruntime_pybind11_state as native
 
-    return (*(getattr(native, name) for name in _ERROR_NAMES if hasattr(native, name)), RuntimeError)
+    return (*(getattr(native, name) for name in _ERROR_NAMES if hasattr(native, name)), RuntimeError, MemoryError)
 
 
 def open_session(path: str, threads: int, providers: list[Any]) -> Any:
@@ -110,7 +110,7 @@ def first_line(error: Exception) -> str:
 
 def check_version(wanted: str) -> None:
     """Refuse an onnxruntime older than the contract's floor, written ``>=1.22``."""
-    match = re.fullmatch(r">=\s*([0-9]+)\.([0-9]+)(?:\.[0-9]+)?", wanted.strip())
+    match = re.fullmatch(r">=\s*([0-9]{1,9})\.([0-9]{1,9})(?:\.[0-9]+)?", wanted.strip())
     if match is None:
         raise ContractError(
             "broken contract", where="contract.onnxruntime", got=repr(wanted), wanted="such as '>=1.22'"

@@ -145,7 +145,10 @@ class Feeder:
         """
         offset = 0
         for size in split(self.fed, base_frames, self._largest, self._starts):
-            call = self._calls.of(size)
+            try:
+                call = self._calls.of(size)
+            except engine_errors() as error:
+                raise self.failed(error, applied or offset > 0) from error
             if self.fed in self._starts:
                 self._states.restart(self.side, self.fed, self._used())
             self._reached = max(self._reached, self.fed + size)

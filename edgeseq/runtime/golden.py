@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,17 +16,20 @@ from typing import Any
 import numpy as np
 
 from edgeseq.contract import Contract
+from edgeseq.contract_fields import is_number
 from edgeseq.errors import ContractError, ModelFileError
 from edgeseq.runtime.answers import Answers
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.engine import onnxruntime
 from edgeseq.runtime.loading import load
 from edgeseq.runtime.model import Model
+from edgeseq.runtime.npz import read_npz
 from edgeseq.runtime.schedule import along
+from edgeseq.strict_json import read_json
 
 FORMAT = "edgeseq.golden"
 VERSION = 1
-#: No trace is larger once unpacked: what a hostile one may make us allocate.
+#: The largest trace that is read: what a hostile one may make us allocate.
 _LARGEST = 16 * 2**20
 
 
@@ -119,20 +121,16 @@ def replay(
 def read_trace(path: Path) -> Trace:
     """The trace in a file; ModelFileError where there is none or it cannot be read."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(item.file_size for item in archive.infolist())
-        if size > _LARGEST:
-            raise _unreadable(path, f"it unpacks to {size} bytes, more than {_LARGEST}")
-        with np.load(path, allow_pickle=False) as arrays:
-            return _trace({name: arrays[name] for name in arrays.files})
+        return _trace(read_npz(path, _LARGEST))
     except FileNotFoundError:
         raise ModelFileError(
             "there is no golden trace", where=str(path), do="copy it beside the model, or verify against the module"
         ) from None
-    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError, EOFError, MemoryError) as error:
-        raise _unreadable(path, str(error)) from None
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise _unreadable(path, str(error)) from None
+    except (OSError, ValueError) as error:
+        why = (str(error).strip().splitlines() or ["it is damaged"])[0].rstrip(" .")
+        raise ModelFileError(
+            "cannot read the golden trace", where=str(path), why=why, do="export the model again"
+        ) from None
 
 
 def write_trace(path: Path, trace: Trace) -> None:
@@ -152,25 +150,48 @@ def write_trace(path: Path, trace: Trace) -> None:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
-def _unreadable(path: Path, why: str) -> ModelFileError:
-    why = (why.strip().splitlines() or ["it is damaged"])[0].rstrip(" .")
-    return ModelFileError("cannot read the golden trace", where=str(path), why=why, do="export the model again")
-
-
 def _trace(arrays: Mapping[str, Array]) -> Trace:
-    head = json.loads(arrays["trace"].tobytes())
-    if head["format"] != FORMAT or head["version"] != VERSION:
-        raise ValueError(f"it is {head['format']} {head['version']}, not {FORMAT} {VERSION}")
+    """The trace that the arrays of a file make; ValueError where they do not."""
+    head: Any = read_json(arrays["trace"].tobytes()) if "trace" in arrays else None
+    if not isinstance(head, dict) or head.get("format") != FORMAT or head.get("version") != VERSION:
+        raise ValueError(f"it is not {FORMAT} {VERSION}")
     parts: dict[str, dict[str, Array]] = {"inputs": {}, "outputs": {}, "allowed": {}}
     for name, value in arrays.items():
         prefix, slash, port = name.partition("/")
-        if slash:
+        if slash and prefix in parts:
             parts[prefix][port] = value
-    chunks = tuple(int(size) for size in head["chunks"])
-    if not chunks or min(chunks) < 1 or set(parts["outputs"]) != set(parts["allowed"]):
-        raise ValueError("its parts do not fit together")
-    every = {name: (int(axis), int(step)) for name, (axis, step) in head["every"].items()}
-    return Trace(str(head["digest"]), chunks, **parts, every=every, rtol=float(head["rtol"]))
+        elif name != "trace":
+            raise ValueError(f"it has an entry {name[:60]!r}")
+    if set(parts["outputs"]) != set(parts["allowed"]):
+        raise ValueError("its outputs and what is allowed for them do not fit together")
+    chunks, digest, rtol = head.get("chunks"), head.get("digest"), head.get("rtol")
+    if not isinstance(chunks, list) or not chunks or not all(type(size) is int and size > 0 for size in chunks):
+        raise ValueError("its chunks are not numbers from 1")
+    if not isinstance(digest, str) or not is_number(rtol) or rtol < 0:
+        raise ValueError("its digest or its rtol is broken")
+    for name, value in parts["allowed"].items():
+        _check_allowed(name, value, parts["outputs"][name])
+    return Trace(digest, tuple(chunks), **parts, every=_every(head.get("every"), parts["outputs"]), rtol=float(rtol))
+
+
+def _check_allowed(name: str, allowed: Array, output: Array) -> None:
+    fits = allowed.ndim == output.ndim and all(
+        one in (1, other) for one, other in zip(allowed.shape, output.shape, strict=True)
+    )
+    if allowed.dtype != np.float64 or not fits or not (np.isfinite(allowed) & (allowed >= 0)).all():
+        raise ValueError(f"what it allows for {name[:60]!r} is broken")
+
+
+def _every(every: Any, outputs: Mapping[str, Array]) -> dict[str, tuple[int, int]]:
+    """The axis and the step of every thinned output."""
+    found: dict[str, tuple[int, int]] = {}
+    for name, kept in every.items() if isinstance(every, dict) else [("", None)]:
+        axis, step = kept if isinstance(kept, list) and len(kept) == 2 else (-1, -1)
+        whole = type(axis) is int and type(step) is int and name in outputs
+        if not whole or not 0 <= axis < outputs[name].ndim or not 1 <= step < 2**31:
+            raise ValueError(f"what it keeps of {name[:60]!r} is broken")
+        found[name] = (axis, step)
+    return found
 
 
 def _stream(model: Model, trace: Trace) -> dict[str, Array]:
@@ -179,8 +200,18 @@ def _stream(model: Model, trace: Trace) -> dict[str, Array]:
     known = {port.name for port in (*contract.with_role("frame"), *contract.with_role("conditioning"))}
     if set(trace.inputs) != known or set(trace.outputs) != {port.name for port in contract.with_role("output")}:
         raise ContractError("the golden trace has other inputs or outputs than the model", where=model.path)
+    frames_in = sum(trace.chunks)
+    for port in contract.with_role("frame"):
+        array, axis = trace.inputs[port.name], port.time_axis or 0
+        if array.ndim != len(port.shape) or array.shape[axis] != frames_in * port.ratio:
+            raise ContractError(
+                f"the golden trace has another shape of {port.name} than its chunks",
+                where=model.path,
+                got=list(array.shape),
+                wanted=f"{frames_in * port.ratio} frames",
+            )
     conditioning = {port.name: trace.inputs[port.name] for port in contract.with_role("conditioning")}
-    stream = model.stream(conditioning=conditioning or None)
+    stream = model.stream(conditioning=conditioning or None, on_nonfinite="pass")
     answers, taken = [], 0
     for size in trace.chunks:
         frames = {
@@ -213,20 +244,21 @@ def thinned(array: Array, every: tuple[int, int] | None) -> Array:
 
 
 def _compare(name: str, streamed: Mapping[str, Array], trace: Trace) -> Compared:
-    wanted = trace.outputs[name].astype(np.float64)
-    got = thinned(streamed[name], trace.every.get(name)).astype(np.float64)
-    if got.shape != wanted.shape:
+    promised, answer = trace.outputs[name], thinned(streamed[name], trace.every.get(name))
+    if (answer.dtype, answer.shape) != (promised.dtype, promised.shape):
         raise ContractError(
-            f"the replay of {name} has another shape than the golden trace",
-            got=list(got.shape),
-            wanted=list(wanted.shape),
+            f"the replay of {name} has another dtype or shape than the golden trace",
+            got=f"{answer.dtype} {list(answer.shape)}",
+            wanted=f"{promised.dtype} {list(promised.shape)}",
         )
+    wanted, got = promised.astype(np.float64), answer.astype(np.float64)
     if got.size == 0:
         return Compared(0.0, 0.0, None)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         error = np.where((got == wanted) | (np.isnan(got) & np.isnan(wanted)), 0.0, np.abs(got - wanted))
+        error = np.where(np.isnan(error), np.inf, error)
         allowed = trace.allowed[name] + trace.rtol * np.abs(np.where(np.isfinite(wanted), wanted, 0.0))
-    error = np.where(np.isnan(error), np.inf, error)
-    place = np.unravel_index(int(np.argmax(error - allowed)), error.shape)
+        excess = error - allowed  # NaN where both are infinite, which is no excess
+    place = np.unravel_index(int(np.argmax(np.where(np.isnan(excess), -np.inf, excess))), error.shape)
     worst, limit = float(error[place]), float(np.broadcast_to(allowed, error.shape)[place])
     return Compared(worst, limit, tuple(int(i) for i in place) if worst > limit else None)

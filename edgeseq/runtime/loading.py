@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,12 @@ from edgeseq.contract import METADATA_KEY, Contract
 from edgeseq.errors import ContractError, ModelFileError, UsageError
 from edgeseq.modelfile import ModelFile, read_model_file
 from edgeseq.runtime.agreement import check_agreement
+from edgeseq.runtime.allowance import check_allowance
 from edgeseq.runtime.devices import parse_device
 from edgeseq.runtime.engine import check_version, open_session
 from edgeseq.runtime.model import Model
 from edgeseq.sealing import sidecar_of
+from edgeseq.strict_json import read_json
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def load(path: str | os.PathLike[str], device: str = "cpu", threads: int = 1, al
             "or load it with allow_unverified=True",
         )
     check_version(described.contract.onnxruntime)
+    check_allowance(described.contract, described.file.size, where)
     try:
         session = open_session(where, threads, place.providers)
         place.check_session(session)
@@ -101,8 +103,8 @@ def _check_sidecar(path: Path, text: str) -> None:
     if not sidecar.is_file():
         return
     try:
-        same = json.loads(sidecar.read_bytes()) == json.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
+        same = read_json(sidecar.read_bytes()) == read_json(text)
+    except (OSError, ValueError) as error:
         raise ContractError("cannot read the contract beside the model", where=str(sidecar), why=str(error)) from None
     if not same:
         raise ContractError(

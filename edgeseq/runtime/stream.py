@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from edgeseq.contract import Contract, Port, resolve_shape
-from edgeseq.errors import EdgeseqError, ShapeError, UsageError
+from edgeseq.errors import EdgeseqError, ProviderError, ShapeError, UsageError
 from edgeseq.runtime.answers import Answer, Answers
 from edgeseq.runtime.devices import Array, Device
 from edgeseq.runtime.engine import engine_errors
@@ -88,6 +88,10 @@ class Stream(Readings):
         except EdgeseqError as error:
             self._log_refusal("step", error)
             raise
+        except MemoryError as error:
+            raise ProviderError(
+                "there is no memory for this step", why=str(error), do="step fewer frames at once"
+            ) from error
 
     def _repeat(self, fast: Repeat, out: Any) -> Answers:
         """Run a call whose inputs are copied in, and copy its outputs out."""
@@ -158,14 +162,17 @@ class Stream(Readings):
             feeder, total = self._feeder, self.frames_in
             lengths = lengths_at_end(self._contract, total)
             end = fed_at_end(self._contract, total, feeder.fed) if total else 0
-            filler = {port.name: self._filler(port, max(0, end - total)) for port in self._ports}
             answer = Answer(self._out_ports, self._sizes, self._given(feeder.fed), lengths)
             self._fast = None
             feeder.reserve(end)
-            feeder.feed(self._waiting.join(filler), end - feeder.fed, answer, total)
+            before = feeder.fed
+            for frames, size in self._last_pieces(end - before):
+                feeder.feed(frames, size, answer, total, applied=feeder.fed > before)
         except EdgeseqError as error:
             self._log_refusal("flush", error)
             raise
+        except MemoryError as error:
+            raise ProviderError("there is no memory for what is still owed", why=str(error)) from error
         answer.settle(feeder.last)
         self._waiting.drop()
         self._total = total
@@ -251,6 +258,15 @@ class Stream(Readings):
         for begin in range(0, base_frames, most):
             size = min(most, base_frames - begin)
             yield self._missing.frames(size), size
+
+    def _last_pieces(self, base_frames: int) -> Iterator[tuple[Mapping[str, Array], int]]:
+        """What waits and filler after it, in pieces as those of missing frames."""
+        most = round_up(PIECE, self._contract.chunk.multiple)
+        for begin in range(0, base_frames, most):
+            size = min(most, base_frames - begin)
+            waiting = 0 if begin else self._waiting.frames
+            filler = {port.name: self._filler(port, size - waiting) for port in self._ports}
+            yield self._waiting.join(filler) if waiting else filler, size
 
     def _choose_fast(self, before: int) -> None:
         """Set the call that ``step`` may repeat without further thought, and the position up to which it may."""

@@ -137,6 +137,7 @@ ATTENTION = Contract(
     quantization={"kind": "float16", "nodes": ["blocks.0.attention"]},
     verification={"passed": True, "checks": [{"name": "concatenation", "passed": True, "detail": "2.4e-07"}]},
     digest="sha256:" + 64 * "0",
+    rules={"mylib::scan": "mylib.streaming.scan_rule (mylib 1.2)"},
     provenance=_MADE_BY,
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tests.models import causal, classifiers, convolutional, decoders, recurrent, stateful, structure
+from tests.models import causal, classifiers, convolutional, decoders, rates, recurrent, stateful, structure
 
 
 @dataclass(frozen=True)
@@ -367,6 +367,48 @@ MODELS = (
         structure.PixelNet,
         {"video": "float32[batch,time,1,10,10]"},
         "a 2-d network on frames folded into the batch, then an LSTM",
+    ),
+    Model(
+        "vocoder",
+        rates.Vocoder,
+        {"mel": "float32[batch,time,6]", "wave": "float32[batch,4*time]"},
+        "two inputs at two rates; the slow one is repeated, and smoothed with look-ahead",
+        delay=1,  # (5 - 1) / 2 samples, of which four are a frame
+    ),
+    Model(
+        "lip-reader",
+        rates.LipReader,
+        {"audio": "float32[batch,4*time,3]", "video": "float32[batch,time,4,4]"},
+        "two inputs at two rates, the fast one first; strides bring it down",
+        # Frame j reads sound up to 2(2j + 1) + 2 = 4j + 4, the first sample of the next frame.
+        delay=1,
+    ),
+    Model(
+        "three-to-two",
+        rates.ThreeToTwo,
+        {"fast": "float32[batch,3*time,4]", "slow": "float32[batch,2*time,5]"},
+        "two rates of which neither is the base, folded by reshapes",
+    ),
+    Model(
+        "single-row",
+        rates.SingleRow,
+        {"x": "float32[1,time,3]"},
+        "a batch of one that the model takes away",
+        delay=1,  # (3 - 1) / 2
+    ),
+    Model("pair", rates.Pair, {"ears": "float32[2,time,4]"}, "a fixed batch of two, which the model mixes"),
+    Model("unbatched-gru", rates.Unbatched, {"x": "float32[time,3]"}, "nn.GRU without a batch axis"),
+    Model(
+        "masked-memory",
+        rates.MaskedMemory,
+        {"x": "float32[batch,time,6]", "src": "float32[batch,words,5]", "mask": "bool[batch,words]"},
+        "two inputs without time that share an axis of any size",
+    ),
+    Model(
+        "aligned-decoder",
+        rates.AlignedDecoder,
+        {"alignment": "float32[batch,time,words]", "words": "float32[batch,words,6]"},
+        "frames with an axis whose size an input without time tells",
     ),
 )
 BY_ID = {model.id: model for model in MODELS}

@@ -64,7 +64,7 @@ def _causal(step: Step, operands: list[tuple[torch.Tensor, Timed]], scale: float
     readied = [ready(step, value, fact) for value, fact in operands]
     fact, start = readied[0][1], readied[0][2]
     width = max(int(operand.shape[-1]) for _, operand, _ in readied)
-    form = step.attention_form(fact)
+    form = _form(step, fact)
     width = -(-width // 8) * 8 if form == "gqa" else width
     q, k, v = (_four_axes(value, width) for value, _, _ in readied)
     kv_fact = readied[1][1]
@@ -91,6 +91,14 @@ def _causal(step: Step, operands: list[tuple[torch.Tensor, Timed]], scale: float
     out = out if size == width else out.narrow(-1, 0, size)
     out = out if len(shape) == 4 else out.squeeze(1)
     return out, fact.with_(shape=shape, position=None, uniform=False, reads=None)
+
+
+def _form(step: Step, fact: Timed) -> str:
+    """The form of the cache; the fused one takes single frames when several rows are batched."""
+    if step.ops == "ort" and step.multiple * fact.ratio == 1:
+        step.plan.max_batched = step.multiple
+        return "gqa"
+    return "plain"
 
 
 def _four_axes(value: torch.Tensor, width: int) -> torch.Tensor:

@@ -114,7 +114,7 @@ def windowed(
     ``fill`` is what the op's own padding holds.
     """
     size, shape = fact.shape[fact.axis], result_shape(step)
-    if windows.right > 0 and not tail_is_cut(step, step.captured.length(windows.inside(size))):
+    if windows.right > 0 and not tail_is_cut(step, step.length(windows.inside(size))):
         x, fact = past_end(step, x, fact, fill)
     x, fact, start = _at_a_start(step, x, fact, needed=windows.left > 0)
     axis, count = fact.axis, x.shape[fact.axis]
@@ -133,7 +133,7 @@ def windowed(
     else:
         joined = x.narrow(axis, -history, count + history) if history else x
     late = windows.delay(fact.delay)
-    length = step.captured.length(shape[axis])
+    length = step.length(shape[axis])
     if length is None:
         raise step.refuse(f"its length {shape[axis]} does not grow evenly with time", "use a fixed stride")
     made = Timed(shape, axis, late, length, reads=windows.reads(fact))

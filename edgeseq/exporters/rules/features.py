@@ -8,7 +8,7 @@ import torch
 
 from edgeseq.exporters.facts import Timed
 from edgeseq.exporters.framewise import framewise
-from edgeseq.exporters.rules.schema import axes_of, bound, result_shape, target
+from edgeseq.exporters.rules.schema import axes_of, bound, each_result, picked, result_shape, target
 from edgeseq.exporters.step import Step
 
 aten = torch.ops.aten
@@ -50,7 +50,6 @@ def spatial_norm(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any
 def same_axes(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
     """Replay an op whose results have their axes where the operand has them."""
     fact, op = _timed(facts), target(step)
-    several = isinstance(step.node.meta["val"], (tuple, list))  # type: ignore[union-attr]
 
     def run(index: int | None) -> tuple[Any, Any]:
         return framewise(
@@ -59,23 +58,10 @@ def same_axes(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, A
             args,
             shape=result_shape(step, index),
             place=fact.place,
-            op=lambda _, *operands: _pick(op(*operands, **kwargs), index),
+            op=lambda _, *operands: picked(op(*operands, **kwargs), index),
         )
 
-    if not several:
-        return run(None)
-    count = len(step.node.meta["val"])  # type: ignore[union-attr]
-    used = [_used(step, index) and run(index) for index in range(count)]
-    return [pair and pair[0] for pair in used], [pair and pair[1] for pair in used]
-
-
-def _used(step: Step, index: int) -> bool:
-    assert step.node is not None
-    return any(user.args[1] == index for user in step.node.users)
-
-
-def _pick(result: Any, index: int | None) -> Any:
-    return result if index is None else result[index]
+    return each_result(step, run)
 
 
 def prelu(step: Step, facts: Any, *args: Any) -> tuple[Any, Any]:
@@ -85,11 +71,10 @@ def prelu(step: Step, facts: Any, *args: Any) -> tuple[Any, Any]:
     return same_axes(step, facts, *args)
 
 
-def one_hot(step: Step, facts: Any, x: torch.Tensor, classes: int = -1) -> tuple[Any, Any]:
+def one_hot(step: Step, facts: Any, x: torch.Tensor, classes: int) -> tuple[Any, Any]:
     """One-hot rows: a new last axis of ``classes``."""
     fact = _timed(facts)
-    if classes < 0:
-        raise step.refuse("the number of classes is read from all of the data", "pass num_classes")
+    step.indexes(0, classes)
     numbers = step.constant("classes", torch.arange(classes, device=step.device))
     return framewise(
         step,
@@ -134,15 +119,8 @@ RULES = {
         layer_norm,
     ),
     **dict.fromkeys(
-        [
-            aten.batch_norm.default,
-            aten._native_batch_norm_legit_no_training.default,
-            aten.native_batch_norm.default,
-            aten._native_batch_norm_legit.no_stats,
-        ],
+        [aten._native_batch_norm_legit_no_training.default, aten._native_batch_norm_legit.no_stats],
         batch_norm,
     ),
-    **dict.fromkeys(
-        [aten.group_norm.default, aten.native_group_norm.default, aten.instance_norm.default], spatial_norm
-    ),
+    **dict.fromkeys([aten.group_norm.default, aten.instance_norm.default], spatial_norm),
 }

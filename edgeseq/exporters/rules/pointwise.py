@@ -1,4 +1,4 @@
-"""Ops that treat every element alike: arithmetic, activations, comparisons, casts, dropout in eval mode."""
+"""Ops that treat every element alike: arithmetic, activations, comparisons, casts."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from edgeseq.exporters.facts import Place, Scalar, Timed
+from edgeseq.exporters.facts import Place, Timed
 from edgeseq.exporters.framewise import flatten, framewise
-from edgeseq.exporters.rules.schema import bound, result_shape, target
+from edgeseq.exporters.rules.schema import result_shape, target
 from edgeseq.exporters.step import Step
 
 aten = torch.ops.aten
@@ -16,13 +16,7 @@ aten = torch.ops.aten
 
 def pointwise(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, Timed]:
     """Replay an elementwise op; operands that come later than others wait for nothing, the others are delayed."""
-    leaves = flatten(facts)
-    if any(isinstance(fact, Scalar) for fact in leaves):
-        raise step.refuse(
-            "it uses the length of the whole sequence (time) before its end",
-            "use the number of frames so far, or return a value without a time axis",
-        )
-    place = common_place(step, leaves, len(result_shape(step)))
+    place = common_place(step, flatten(facts), len(result_shape(step)))
     op = target(step)
     position = _moved(op, facts, args, kwargs)
     return framewise(
@@ -42,8 +36,8 @@ def _moved(op: Any, facts: Any, args: Any, kwargs: Any) -> tuple[int, int] | Non
     if not isinstance(fact, Timed) or fact.position is None or kwargs.get("alpha", 1) != 1:
         return None
     scale, offset = fact.position
-    if op in _CASTS:
-        dtype = kwargs.get("dtype", args[1] if len(args) > 1 else None)
+    if op is aten._to_copy.default:
+        dtype = kwargs.get("dtype")
         return None if isinstance(dtype, torch.dtype) and dtype.is_floating_point else fact.position
     other = args[1] if len(args) > 1 else None
     if type(other) is not int:
@@ -76,44 +70,19 @@ def unchanged(step: Step, facts: Any, x: torch.Tensor, *_: Any, **__: Any) -> tu
     return x, facts[0]
 
 
-def dropout(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, Any]:
-    """Dropout, which does nothing in eval mode."""
-    if bound(step, (x, *args), kwargs)["train"]:
-        raise step.refuse_random()
-    return x, facts[0]
-
-
-_CASTS = (aten._to_copy.default, aten.to.dtype, aten.to.dtype_layout, aten.to.device)
 POINTWISE = pointwise
 RULES = {
     **dict.fromkeys(
         [
-            aten.dropout.default,
-            aten.feature_dropout.default,
-            aten.alpha_dropout.default,
-            aten.feature_alpha_dropout.default,
-        ],
-        dropout,
-    ),
-    **dict.fromkeys(
-        [
             aten.alias.default,
             aten.detach.default,
-            aten.detach_.default,
             aten.clone.default,
-            aten.contiguous.default,
-            aten.lift_fresh_copy.default,
-            aten.resolve_conj.default,
-            aten.resolve_neg.default,
         ],
         unchanged,
     ),
     **dict.fromkeys(
         [
             aten._to_copy.default,
-            aten.to.dtype,
-            aten.to.dtype_layout,
-            aten.to.device,
             aten.type_as.default,
             aten.where.self,
             aten.where.ScalarOther,
@@ -135,7 +104,6 @@ RULES = {
             aten.selu.default,
             aten.celu.default,
             aten.elu.default,
-            aten.fake_quantize_per_tensor_affine.default,
         ],
         pointwise,
     ),

@@ -37,7 +37,7 @@ def pool(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> 
 
     def run(frames: torch.Tensor) -> torch.Tensor:
         if "max" in name:
-            function = (torch.max_pool1d, torch.max_pool2d, torch.max_pool3d)[spatial - 1]
+            function = (torch.max_pool2d, torch.max_pool3d)[spatial - 2]
             return function(frames, kernels, strides, pads, dilations)
         average = (torch.avg_pool1d, torch._C._nn.avg_pool2d, torch._C._nn.avg_pool3d)[spatial - 1]
         return average(frames, kernels, strides, pads)
@@ -70,14 +70,12 @@ def adaptive(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any)
         raise step.refuse("it divides all time into a fixed number of parts", "pool with a fixed window")
     axes = list(range(len(fact.shape) - spatial, len(fact.shape)))
     kind = "amax" if "max" in name else "mean"
-    several = isinstance(step.node.meta["val"], (tuple, list))  # type: ignore[union-attr]
-    return over_time(step, x, fact, axes, kind, keepdim=True, several=several)
+    return over_time(step, x, fact, axes, kind, keepdim=True)
 
 
 RULES = {
     **dict.fromkeys(
         [
-            aten.max_pool1d.default,
             aten.max_pool2d.default,
             aten.max_pool3d.default,
             aten.avg_pool1d.default,

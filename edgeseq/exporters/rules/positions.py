@@ -53,7 +53,7 @@ def arange(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]
     if any(isinstance(number, Scalar) for number in (first, stride)):
         raise step.refuse("positions count from the end of the sequence (time)", "count from its start")
     shape = result_shape(step)
-    length = step.captured.length(shape[0])
+    length = step.length(shape[0])
     if length is None:
         raise step.refuse(f"its length {shape[0]} does not grow evenly with time", "use arange(T)")
     fact = Timed(shape, 0, 0, length, rowed=step.has_rows)
@@ -69,7 +69,7 @@ def arange(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]
 def table_rows(step: Step, table: torch.Tensor, fact: Static, dim: int, first: int) -> tuple[Any, Any]:
     """``table[:T]`` along ``dim``: the rows of this call's positions; the table's size bounds the context."""
     shape = result_shape(step)
-    length = step.captured.length(shape[dim])
+    length = step.length(shape[dim])
     if length is None or not isinstance(fact.shape[dim], int):
         raise step.refuse(f"a table is cut to {shape[dim]} rows", "cut it to the length, as in table[:T]")
     step.limit(length, int(fact.shape[dim]) - first)

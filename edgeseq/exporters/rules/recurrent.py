@@ -10,7 +10,7 @@ from edgeseq.contract import Initial
 from edgeseq.exporters.alignment import ready
 from edgeseq.exporters.facts import Static, Summary, Timed
 from edgeseq.exporters.framewise import flatten, framewise
-from edgeseq.exporters.rules.schema import result_shape
+from edgeseq.exporters.rules.schema import each_result, picked, result_shape
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.step_ops import TORCH_TO_ONNX, recurrent_layer, reorder_gates
 from edgeseq.exporters.symbols import mentions
@@ -99,24 +99,18 @@ def _whole(
 ) -> tuple[Any, Any]:
     """Time is a batch axis: every frame has a sequence of its own, started from its own state."""
     fact = facts[0]
-    results: list[Any] = []
-    made: list[Any] = []
-    for index in range(1 + len(hx)):
-        if not any(user.args[1] == index for user in step.node.users):  # type: ignore[union-attr]
-            results.append(None)
-            made.append(None)
-            continue
-        value, value_fact = framewise(
+
+    def run(index: int | None) -> tuple[Any, Any]:
+        return framewise(
             step,
             [fact, facts[1]],
             [x, hx],
             shape=result_shape(step, index),
-            place=fact.place.at(fact.axis if index == 0 else 1),
-            op=lambda _, frames, states, index=index: _stack(frames, states, layers, batch_first)[index],
+            place=fact.place.at(1 if index else fact.axis),
+            op=lambda _, frames, states: picked(_stack(frames, states, layers, batch_first), index),
         )
-        results.append(value)
-        made.append(value_fact)
-    return results, made
+
+    return each_result(step, run)
 
 
 def _stack(x: torch.Tensor, states: list[torch.Tensor], layers: Layers, batch_first: bool) -> list[torch.Tensor]:
@@ -159,7 +153,7 @@ def _streamed(
     x, fact, start = ready(step, x, fact, to_end=finals_used)
     if fact.rowed:
         raise step.refuse("it runs over positions alone", "compute it once, outside the model")
-    real = step.real_frames(fact) if finals_used and step.plan.flushes else None
+    real = step.real_frames(fact) if finals_used and step.flushes else None
     frames = x.transpose(0, 1) if batch_first else x
     count, batch = frames.shape[0], fact.shape[0 if batch_first else 1]
     lengths = None if real is None else _rows(step, step.at_most(real.clamp(min=0), count), batch, frames.shape[1])
@@ -234,7 +228,7 @@ def _entry(node: torch.fx.Node) -> int | None:
 
 aten = torch.ops.aten
 #: Views that only add or drop axes of size one where they stand between an input and a recurrent call.
-_ONES_ONLY = (aten.unsqueeze.default, aten.squeeze.dim, aten.squeeze.dims, aten.contiguous.default, aten.clone.default)
+_ONES_ONLY = (aten.unsqueeze.default, aten.squeeze.dim, aten.squeeze.dims, aten.clone.default)
 
 
 RULES = {torch.ops.edgeseq.recurrent.default: recurrent}

@@ -9,7 +9,16 @@ import torch
 from edgeseq.exporters.alignment import past_end, ready
 from edgeseq.exporters.facts import Summary, Timed
 from edgeseq.exporters.framewise import framewise
-from edgeseq.exporters.rules.schema import axes_of, bound, result_shape, target
+from edgeseq.exporters.rules.schema import (
+    axes_of,
+    bound,
+    each_result,
+    has_several_results,
+    picked,
+    result_is_used,
+    result_shape,
+    target,
+)
 from edgeseq.exporters.step import Step
 
 aten = torch.ops.aten
@@ -33,9 +42,8 @@ def reduce(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -
     named = bound(step, (x, *args), kwargs)
     axes = axes_of(named.get("dim"), len(fact.shape))
     keepdim = bool(named.get("keepdim", False))
-    several = isinstance(step.node.meta["val"], (tuple, list))  # type: ignore[union-attr]
     if fact.axis in axes:
-        return over_time(step, x, fact, axes, _RUNNING.get(op), keepdim=keepdim, several=several)
+        return over_time(step, x, fact, axes, _RUNNING.get(op), keepdim=keepdim)
     axis = fact.axis if keepdim else fact.axis - sum(axis < fact.axis for axis in axes)
 
     def run(index: int | None) -> tuple[Any, Any]:
@@ -45,20 +53,18 @@ def reduce(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -
             [x],
             shape=result_shape(step, index),
             place=fact.place.at(axis),
-            op=lambda _, v: op(v, *args, **kwargs) if index is None else op(v, *args, **kwargs)[index],
+            op=lambda _, v: picked(op(v, *args, **kwargs), index),
         )
 
-    if not several:
-        return run(None)
-    pairs = [run(0), run(1)]
-    return [value for value, _ in pairs], [made for _, made in pairs]
+    return each_result(step, run)
 
 
 def over_time(
-    step: Step, x: torch.Tensor, fact: Timed, axes: list[int], kind: str | None, *, keepdim: bool, several: bool
+    step: Step, x: torch.Tensor, fact: Timed, axes: list[int], kind: str | None, *, keepdim: bool
 ) -> tuple[Any, Any]:
     """A summary: ``kind`` (sum, mean, amax, amin) over time and perhaps other axes of what has been seen so far."""
-    if kind is None or (several and any(user.args[1] == 1 for user in step.node.users)):  # type: ignore[union-attr]
+    several = has_several_results(step)
+    if kind is None or (several and result_is_used(step, 1)):
         raise step.refuse(
             "it takes a statistic over all time that no running form is known for",
             "use sum, mean, amax, amin or the last step over time",
@@ -77,7 +83,7 @@ def _running(
 ) -> torch.Tensor:
     """``state = combine(state, reduce(chunk))``; a mean divides the running sum by the count of frames so far."""
     empty = _empty(kind, x.dtype)
-    if step.plan.flushes:
+    if step.flushes:
         x, fact = past_end(step, x, fact, empty)
     if kind == "mean" and not x.dtype.is_floating_point:
         raise step.refuse("it takes the mean of integers over time", "convert to a float type first")

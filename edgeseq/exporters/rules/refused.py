@@ -8,7 +8,8 @@ import torch
 
 from edgeseq.exporters.facts import Timed
 from edgeseq.exporters.rules.features import same_axes
-from edgeseq.exporters.rules.registry import Refusal, Rule
+from edgeseq.exporters.rules.foreign import Rule
+from edgeseq.exporters.rules.registry import Refusal
 from edgeseq.exporters.rules.schema import axes_of, bound
 from edgeseq.exporters.step import Step
 
@@ -28,7 +29,9 @@ def unless(refusal: Refusal, argument: str | None) -> Rule:
     return rule
 
 
-_RUNNING = Refusal("running sums and products along time are not streamed yet", "keep the sum in a recurrent layer")
+_RUNNING = Refusal(
+    "running sums and products along time are not streamed yet", "keep the sum in a recurrent layer", missing=True
+)
 REFUSALS: dict[Any, tuple[Refusal, str | None]] = {
     **dict.fromkeys(
         [

@@ -2,45 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import torch
 
-from edgeseq.errors import UsageError
+from edgeseq.exporters.rules.foreign import Rule, Rules, doubled, name_of, read_rules
 from edgeseq.exporters.step import Step
-
-#: ``rule(step, facts, *args, **kwargs) -> value, fact``: ``facts`` lies parallel to ``args`` (None for plain numbers).
-Rule = Callable[..., tuple[Any, Any]]
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why an op must not stream along time, and what to do instead: a sentence each."""
+    """Why an op must not stream along time, and what to do instead: a sentence each.
+
+    ``missing``: it could stream; nobody has written its rule yet.
+    """
 
     why: str
     do: str
+    missing: bool = False
 
 
 class Registry:
-    """Rules and refusals by op. A duplicate names both modules; an unknown op is refused by name."""
+    """Rules and refusals by op. A duplicate names both modules; an unknown op is refused by name.
 
-    def __init__(self, families: Sequence[ModuleType], extra: Mapping[Any, Rule] | None = None) -> None:
+    ``foreign`` holds what the user gave for ops of other packages.
+    """
+
+    def __init__(self, families: Sequence[ModuleType], extra: Rules | None = None) -> None:
+        self.foreign = read_rules(extra)
         self._rules: dict[Any, Rule] = {}
         self._pointwise: Rule | None = None
         for family in families:
             for op, rule in family.RULES.items():
                 self._add(op, rule)
             self._pointwise = getattr(family, "POINTWISE", self._pointwise)
-        self._rules.update({_overload(op): rule for op, rule in (extra or {}).items()})
+        for op, rule in self.foreign.rules.items():
+            self._add(op, rule)
 
     def _add(self, op: Any, rule: Rule) -> None:
         if op in self._rules:
-            raise UsageError(
-                f"two streaming rules for {op}", got=f"{self._rules[op].__module__} and {rule.__module__}", wanted="one"
-            )
+            raise doubled(op, "streaming rules", self._rules[op], rule)
         self._rules[op] = rule
 
     def rule(self, step: Step, op: Any) -> Rule:
@@ -54,13 +58,9 @@ class Registry:
             raise step.refuse_random()
         raise step.refuse(
             "no streaming rule says how it treats time",
-            "write it with ops that have one, or give a rule with export(..., rules={...})",
+            f"write it with ops that have one, or give a rule as docs/rules.md says: rules={{{_name(op)!r}: ...}}",
         )
 
 
-def _overload(op: Any) -> Any:
-    if not isinstance(op, str):
-        return op
-    namespace, _, name = op.partition("::")
-    name, _, overload = name.partition(".")
-    return getattr(getattr(getattr(torch.ops, namespace), name), overload or "default")
+def _name(op: Any) -> str:
+    return name_of(op) if hasattr(op, "name") else str(op)

@@ -1,7 +1,8 @@
-"""Reading the arguments of an ATen call by name."""
+"""What rules read off the captured call: its arguments by name, its op, its result or its several results."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from edgeseq.exporters.step import Step
@@ -28,6 +29,32 @@ def result_shape(step: Step, index: int | None = None) -> Any:
     assert step.node is not None
     value = step.node.meta["val"]
     return step.captured.shape(value if index is None else value[index])
+
+
+def has_several_results(step: Step) -> bool:
+    """True where the current node's op returns a tuple or a list."""
+    assert step.node is not None
+    return isinstance(step.node.meta["val"], (tuple, list))
+
+
+def result_is_used(step: Step, index: int) -> bool:
+    """True where some node reads the current node's result ``index``."""
+    assert step.node is not None
+    return any(user.args[1] == index for user in step.node.users)
+
+
+def each_result(step: Step, run: Callable[[int | None], tuple[Any, Any]]) -> tuple[Any, Any]:
+    """``run(None)`` for an op with one result; for one with several, ``run(index)`` of each that is used, in lists."""
+    if not has_several_results(step):
+        return run(None)
+    count = len(step.node.meta["val"])  # type: ignore[union-attr]
+    pairs = [run(index) if result_is_used(step, index) else (None, None) for index in range(count)]
+    return [value for value, _ in pairs], [fact for _, fact in pairs]
+
+
+def picked(result: Any, index: int | None) -> Any:
+    """Result ``index`` of an op with several; the one result for None."""
+    return result if index is None else result[index]
 
 
 def target(step: Step) -> Any:

@@ -12,7 +12,7 @@ from edgeseq.exporters.alignment import delay, settle
 from edgeseq.exporters.facts import Place, Static, Timed
 from edgeseq.exporters.framewise import framewise
 from edgeseq.exporters.rules.pointwise import common_place
-from edgeseq.exporters.rules.schema import axes_of, bound, result_shape, target
+from edgeseq.exporters.rules.schema import axes_of, bound, each_result, picked, result_shape, target
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.symbols import Shape, Size, mentions, product, quotient, simplest
 
@@ -20,7 +20,7 @@ aten = torch.ops.aten
 
 
 def reshape(step: Step, facts: Any, x: torch.Tensor, *_: Any, **__: Any) -> tuple[Any, Any]:
-    """view, reshape, flatten, unflatten: sizes are looked up, time is followed by the strides of its axis."""
+    """view, as which reshape and flatten are captured: sizes are looked up, time is followed by its axis's strides."""
     fact, shape = facts[0], result_shape(step)
     place = _placed(step, fact, shape)
     x, fact = _whole_groups(step, x, fact, shape, place)
@@ -54,7 +54,7 @@ def _placed(step: Step, fact: Timed, shape: Shape) -> Place:
 def _whole_groups(step: Step, x: torch.Tensor, fact: Timed, shape: Shape, place: Place) -> tuple[torch.Tensor, Timed]:
     """Frames that a reshape gathers in groups must start at a group's first frame: a delay line sees to it."""
     grown = quotient(shape[place.axis], simplest(place.outer * place.inner))
-    length = step.captured.length(grown) if grown is not None and not isinstance(grown, Fraction) else None
+    length = step.length(grown) if grown is not None and not isinstance(grown, Fraction) else None
     group = fact.ratio / length.ratio if length is not None else Fraction(1)
     if group.denominator > 1 or group == 1:
         return x, fact
@@ -79,7 +79,7 @@ def _view(
 
 
 def permute(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-    """permute, transpose, t, movedim: time goes where its axis goes."""
+    """permute, transpose and t: time goes where its axis goes."""
     fact, op = facts[0], target(step)
     numbered = torch.empty([axis + 1 for axis in range(len(fact.shape))], device="meta")
     axis = list(op(numbered, *args, **kwargs).shape).index(fact.axis + 1)
@@ -116,7 +116,7 @@ def uniform_fact(step: Step, shape: Shape) -> Timed:
     """The fact of a value that is equal in every frame."""
     axes = [axis for axis, size in enumerate(shape) if mentions(size, step.captured.time)]
     factor = step.captured.timed_factor(shape[axes[0]]) if len(axes) == 1 else None
-    length = step.captured.length(factor) if factor is not None else None
+    length = step.length(factor) if factor is not None else None
     if length is None:
         raise step.refuse(
             f"it makes a value with time in several axes, {list(shape)}, so every frame meets every other: not causal",
@@ -168,63 +168,33 @@ def concatenate(step: Step, facts: Any, tensors: list[torch.Tensor], dim: int = 
 
 
 def pieces(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-    """split, chunk and unbind along an axis that is not time: one slice per result."""
+    """split and unbind along an axis that is not time: one slice per result."""
     fact, op = facts[0], target(step)
     dim = bound(step, (x, *args), kwargs)["dim"] % len(fact.shape)
     if dim == fact.axis:
         raise step.refuse("it cuts time into pieces", "slice fixed offsets, or fold time with reshape")
     axis = fact.axis - (op is aten.unbind.int and dim < fact.axis)
-    found = [
-        _view(
+
+    def run(index: int | None) -> tuple[Any, Any]:
+        return _view(
             step,
             fact,
             x,
             result_shape(step, index),
             fact.place.at(axis),
-            _item(op, index, args, kwargs),
+            lambda _, value: picked(op(value, *args, **kwargs), index),
         )
-        for index in range(len(step.node.meta["val"]))  # type: ignore[union-attr]
-    ]
-    return [value for value, _ in found], [made for _, made in found]
 
-
-def _item(op: Any, index: int, args: Any, kwargs: Any) -> Callable[[Any, torch.Tensor], Any]:
-    return lambda _, value: op(value, *args, **kwargs)[index]
+    return each_result(step, run)
 
 
 RULES = {
-    **dict.fromkeys(
-        [
-            aten.view.default,
-            aten._unsafe_view.default,
-            aten.reshape.default,
-            aten.flatten.using_ints,
-            aten.unflatten.int,
-            aten.view_as.default,
-            aten.reshape_as.default,
-        ],
-        reshape,
-    ),
-    **dict.fromkeys(
-        [
-            aten.permute.default,
-            aten.transpose.int,
-            aten.t.default,
-            aten.movedim.int,
-            aten.movedim.intlist,
-            aten.swapaxes.default,
-            aten.numpy_T.default,
-            aten.mT.default,
-        ],
-        permute,
-    ),
+    **dict.fromkeys([aten.view.default, aten._unsafe_view.default], reshape),
+    **dict.fromkeys([aten.permute.default, aten.transpose.int, aten.t.default], permute),
     aten.unsqueeze.default: unsqueeze,
     **dict.fromkeys([aten.squeeze.default, aten.squeeze.dim, aten.squeeze.dims], squeeze),
-    **dict.fromkeys([aten.expand.default, aten.expand_as.default, aten.broadcast_to.default], expand),
+    aten.expand.default: expand,
     aten.repeat.default: repeat,
     aten.stack.default: concatenate,
-    **dict.fromkeys(
-        [aten.split.Tensor, aten.split_with_sizes.default, aten.chunk.default, aten.unbind.int, aten.split.sizes],
-        pieces,
-    ),
+    **dict.fromkeys([aten.split.Tensor, aten.split_with_sizes.default, aten.unbind.int], pieces),
 }

@@ -41,7 +41,7 @@ def cut(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> t
         )
     if shape[dim] == fact.shape[dim]:
         return x, fact
-    length = step.captured.length(shape[dim])
+    length = step.length(shape[dim])
     if length is None and shape[dim] == 1 and first == -1:
         return last_frame(step, x, fact, keepdim=True)
     if length is None and isinstance(shape[dim], int) and isinstance(first, int) and first >= 0:
@@ -65,7 +65,7 @@ def _from_the_start(step: Step, first: Any, size: Size) -> Any:
     """A start that is computed from sizes and is a constant all the same: ``-(T - 2)`` of T frames is 2."""
     if not isinstance(first, Scalar):
         return first
-    length = step.captured.length(simplest(-first.size)) if not isinstance(first.size, int) else None
+    length = step.length(simplest(-first.size)) if not isinstance(first.size, int) else None
     counted = simplest(size + first.size) if length is not None else first.size
     return counted if isinstance(counted, int) and counted >= 0 else first
 
@@ -110,7 +110,7 @@ def last_frame(step: Step, x: torch.Tensor, fact: Timed, *, keepdim: bool) -> tu
     if fact.rowed:
         raise step.refuse("it takes the last position", "use the length itself")
     last = x.narrow(axis, x.shape[axis] - 1, 1)
-    if step.plan.flushes:
+    if step.flushes:
         last = _held(step, x, fact, start)
     return (last if keepdim else last.squeeze(axis)), Summary(shape, fact.late_frames)
 
@@ -191,14 +191,14 @@ def leading(step: Step, fact: Timed, pad: torch.Tensor) -> Timed:
 
 def _longer(step: Step, fact: Timed, size: Size) -> Timed:
     shape = (*fact.shape[: fact.axis], size, *fact.shape[fact.axis + 1 :])
-    length = step.captured.length(size)
+    length = step.length(size)
     assert length is not None
     return fact.with_(shape=shape, length=length, uniform=False, position=None)
 
 
 def _tail_is_cut(step: Step, kept: Size) -> bool:
     """True when all that follows the current node keeps at most ``kept`` frames, so that its tail is never read."""
-    return tail_is_cut(step, step.captured.length(kept))
+    return tail_is_cut(step, step.length(kept))
 
 
 def tail_is_cut(step: Step, kept: Length | None) -> bool:
@@ -220,7 +220,7 @@ def _ends_within(step: Step, user: torch.fx.Node, kept: Length) -> bool:
     }
     before, after = (step.captured.shape(node.meta["val"]) for node in (step.node, user))  # type: ignore[union-attr]
     dim = int(named["dim"]) % len(before)
-    length = step.captured.length(after[dim])
+    length = step.length(after[dim])
     if length is None:
         # the slice keeps another axis whole: look at what is made of it
         return before == after and not step.is_output(user) and all(_ends_within(step, u, kept) for u in user.users)

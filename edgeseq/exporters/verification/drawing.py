@@ -78,8 +78,8 @@ def _checked(port: Port, array: Array) -> Array:
             got=f"{array.dtype}[{','.join(map(str, array.shape))}]",
             wanted=f"{port.dtype}[{','.join(map(str, port.shape))}]",
         )
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise UsageError(f"calibration for {port.name} is not finite", do="leave out samples with NaN or infinity")
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise UsageError(f"calibration for {port.name} holds NaN", do="leave such samples out")
     return array
 
 

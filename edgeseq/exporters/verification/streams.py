@@ -54,7 +54,7 @@ class Runs:
     def open(self, inputs: Arrays) -> Any:
         """A stream with the batch and the conditioning that ``inputs`` have."""
         conditioning = {port.name: inputs[port.name] for port in self.contract.with_role("conditioning")}
-        return self.model.stream(batch=self.batch(inputs), conditioning=conditioning or None)
+        return self.model.stream(batch=self.batch(inputs), conditioning=conditioning or None, on_nonfinite="pass")
 
     def batch(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> int:
         """The batch size of some inputs."""
