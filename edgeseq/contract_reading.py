@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any, get_args
 
 from edgeseq.contract import (
@@ -19,7 +18,7 @@ from edgeseq.contract import (
     State,
     StateKind,
 )
-from edgeseq.contract_fields import Reader, is_number
+from edgeseq.contract_fields import Reader, is_number, listed
 from edgeseq.errors import ContractError
 from edgeseq.strict_json import read_json
 
@@ -165,13 +164,6 @@ def _read_initial(reader: Reader, dtype: str) -> Initial:
     if kind == "conditioning":
         return Initial(kind="conditioning", port=reader.text("port"), index=reader.optional_integer("index", 0))
     return Initial()
-
-
-def listed(names: Iterable[str]) -> str:
-    """The first few names, and how many more there are: a file may hold thousands."""
-    names = list(names)
-    more = len(names) - 5
-    return ", ".join(names[:5]) + (f" and {more} more" if more > 0 else "")
 
 
 def _check(contract: Contract, where: str) -> None:

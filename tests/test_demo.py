@@ -1,4 +1,4 @@
-"""The demo: its parts one by one, and the whole with too little of everything."""
+"""The demo: its parts one by one, and ``--train`` with too little of everything."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def demo(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where a quick demo has left its files, and what it printed."""
     out = tmp_path_factory.mktemp("demo")
-    done = demo("--quick", "--out", str(out))
+    done = demo("--train", "--quick", "--out", str(out))
     assert (done.returncode, done.stderr) == (0, "")
     (out / "printed.txt").write_text(done.stdout, encoding="utf-8")
     return out
@@ -49,12 +49,13 @@ def found(folder: Path) -> dict[str, Any]:
 
 
 def test_the_demo_leaves_its_files(folder: Path) -> None:
-    assert {"gru.onnx", "gpt.onnx", "latency.png", "demo.json"} <= {file.name for file in folder.iterdir()}
+    files = {"gru.onnx", "gru.golden.npz", "gpt.onnx", "gpt.golden.npz", "latency.png", "demo.json", "printed.txt"}
+    assert {file.name for file in folder.iterdir()} == files
     assert (folder / "latency.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_report_says_what_made_it(found: dict[str, Any]) -> None:
-    assert (found["format"], found["version"]) == ("edgeseq.demo", 1)
+    assert (found["format"], found["version"]) == ("edgeseq.demo", 2)
     assert {"torch", "onnx", "onnxruntime", "edgeseq", "numpy", "python"} == set(found["versions"])
     assert found["machine"]["usable_cores"] >= 1
     assert Settings(**found["settings"]) == QUICK
@@ -63,7 +64,10 @@ def test_the_report_says_what_made_it(found: dict[str, Any]) -> None:
 def test_both_models_are_verified_and_of_one_size(found: dict[str, Any]) -> None:
     gru, gpt = found["models"].values()
     assert all(model["verification"]["passed"] for model in (gru, gpt))
-    assert gru["parameters"] == pytest.approx(gpt["parameters"], rel=0.02)
+    assert gru["parameters"] == pytest.approx(gpt["parameters"], rel=0.01)
+    for model in (gru, gpt):
+        assert model["replay"]["passed"]
+        assert model["replay"]["settings"]["digest"] == model["digest"]
 
 
 def test_the_streams_ran_without_torch(found: dict[str, Any]) -> None:
@@ -74,6 +78,7 @@ def test_every_model_writes_its_line_and_is_scored(found: dict[str, Any]) -> Non
     for model in found["models"].values():
         assert model["line"].startswith(QUICK.prompt)
         assert len(model["line"]) == QUICK.line
+        assert model["scored_characters"] == QUICK.scored
         assert 1 < model["bits_per_character"] < 8
 
 
@@ -94,6 +99,7 @@ def test_memory_grows_where_the_model_remembers_every_frame(found: dict[str, Any
 def test_what_is_printed(folder: Path, found: dict[str, Any]) -> None:
     printed = (folder / "printed.txt").read_text(encoding="utf-8")
     assert "gru.onnx verified: concatenation" in printed
+    assert "gru.onnx passes its golden trace: off by " in printed
     assert "p50 of step 1,000" in printed
     assert "* timing only: beyond the 128 characters that the GPT was trained on" in printed
     assert found["conclusion"] in printed.replace("\n", " ")
@@ -101,11 +107,12 @@ def test_what_is_printed(folder: Path, found: dict[str, Any]) -> None:
 
 
 def test_without_torch_there_is_one_line(tmp_path: Path) -> None:
-    done = demo("--quick", "--out", str(tmp_path / "new"), before="import sys; sys.modules['torch'] = None")
+    without = "import sys; sys.modules['torch'] = None"
+    done = demo("--train", "--quick", "--out", str(tmp_path / "new"), before=without)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "error: the demo trains and exports two models, which needs PyTorch and onnx: torch is not installed. "
-        "Install them with: pip install 'edgeseq[export]'.\n"
+        "error: training and exporting two models needs PyTorch and onnx: torch is not installed. "
+        "Install them with: pip install 'edgeseq[export]'; without --train the demo needs neither.\n"
     )
     assert not (tmp_path / "new").exists()
 
@@ -119,7 +126,7 @@ def test_without_matplotlib_there_is_no_picture_and_a_word(
 
 
 def test_playing_loads_no_torch() -> None:
-    code = "import sys, edgeseq.demo.play; print(sorted({'torch', 'onnx', 'click'} & set(sys.modules)))"
+    code = "import sys, edgeseq.demo.run; print(sorted({'torch', 'onnx', 'click'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == "[]\n"
 
@@ -215,7 +222,7 @@ def test_bits_of_an_even_guess() -> None:
 
 @pytest.mark.parametrize(
     ("model", "context"),
-    [(models.CharGRU(8, 16), None), (models.CharGPT(width=16, heads=2, layers=1, positions=32), 32)],
+    [(models.CharGRU(8, 16), None), (models.CharGPT(width=16, heads=2, layers=1), 32)],
     ids=["gru", "gpt"],
 )
 def test_a_stream_scores_and_writes_what_the_module_says(
@@ -266,7 +273,15 @@ def test_drift_is_of_one_half_against_the_other() -> None:
 
 def test_a_line_lies_within_the_trained_context() -> None:
     assert Settings().line <= Settings().context
-    assert models.CharGPT().positions.shape[0] == LAST_STEP
+
+
+def test_positions_are_sines_and_cosines() -> None:
+    frequencies, phases = models.waves(4)
+    places = torch.arange(3)[:, None]
+    angles = torch.tensor([[0.0, 0.0], [1.0, 0.01], [2.0, 0.02]])
+    torch.testing.assert_close(
+        torch.sin(places * frequencies + phases), torch.cat([angles.sin(), angles.cos()], dim=1)
+    )
 
 
 def model(title: str, bits: float, before: float, after: float, size: int, drift: float = 1.0) -> Mapping[str, Any]:

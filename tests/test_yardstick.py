@@ -200,7 +200,7 @@ def test_what_a_quadratic_costs_is_foreseen() -> None:
     """A result of 8 t^2 bytes, read and written: 2^29 bytes are reached at t = 5,793."""
 
     def run(frames: int) -> torch.Tensor:
-        torch.ones(100, 100)
+        torch.zeros(100, 100)
         return torch.ones(frames, frames, dtype=torch.float64)
 
     counts = [horizon._count(run, frames) for frames in (64, 128, 256)]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 from edgeseq.contract import Axis, Contract, Port, axis_parts
+from edgeseq.contract_fields import listed
 from edgeseq.errors import ContractError
 from edgeseq.runtime.inputs import show
 from edgeseq.runtime.states import check_initial
@@ -17,7 +18,8 @@ def check_agreement(contract: Contract, session: Any, where: str) -> None:
     """ContractError where graph and contract disagree, or where the contract asks for what this runtime cannot do."""
     inputs = {value.name: value for value in session.get_inputs()}
     outputs = {value.name: value for value in session.get_outputs()}
-    ports_in = [port for port in contract.ports if port.role != "output" and not _only_initial(contract, port, inputs)]
+    starting = {state.initial.port for state in contract.states}
+    ports_in = [port for port in contract.ports if port.role != "output" and not _only_initial(port, starting, inputs)]
     ports_out = list(contract.with_role("output"))
     promised_in = [(port.name, port.dtype, port.shape) for port in ports_in]
     promised_in += [(state.input, state.dtype, state.shape) for state in contract.states]
@@ -33,10 +35,9 @@ def check_agreement(contract: Contract, session: Any, where: str) -> None:
         check_initial(state, conditioning)
 
 
-def _only_initial(contract: Contract, port: Port, inputs: Mapping[str, Any]) -> bool:
+def _only_initial(port: Port, starting: Set[str | None], inputs: Mapping[str, Any]) -> bool:
     """Whether a conditioning port need not be in the graph, since it only starts a state."""
-    starts_state = any(state.initial.port == port.name for state in contract.states)
-    return port.role == "conditioning" and starts_state and port.name not in inputs
+    return port.role == "conditioning" and port.name in starting and port.name not in inputs
 
 
 def _check_side(
@@ -46,9 +47,9 @@ def _check_side(
     names = {name for name, _, _ in promised}
     missing, left_over = sorted(names - set(actual)), sorted(set(actual) - names)
     if missing:
-        raise _disagree(where, f"the contract names {side}s that the graph lacks: {', '.join(missing)}")
+        raise _disagree(where, f"the contract names {side}s that the graph lacks: {listed(missing)}")
     if left_over:
-        raise _disagree(where, f"the graph has {side}s that the contract does not name: {', '.join(left_over)}")
+        raise _disagree(where, f"the graph has {side}s that the contract does not name: {listed(left_over)}")
     for name, dtype, shape in promised:
         got = dtype_of(actual[name].type)
         if got != dtype:

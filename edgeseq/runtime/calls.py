@@ -13,7 +13,7 @@ from edgeseq.runtime.devices import Buffer, Device
 from edgeseq.runtime.engine import binding_handle, onnxruntime
 from edgeseq.runtime.repeat import repeat_of
 from edgeseq.runtime.schedule import frames_of
-from edgeseq.runtime.states import States
+from edgeseq.runtime.states import States, zeros
 
 #: Call sizes whose buffers are kept.
 KEPT_SIZES = 4
@@ -103,7 +103,7 @@ class Calls:
 
     def _buffer(self, port: Port, base_frames: int) -> Buffer:
         shape = resolve_shape(port.shape, {**self._sizes, "time": frames_of(port, base_frames)})
-        return self._device.place(np.zeros(shape, dtype=port.dtype))
+        return self._device.place(zeros(shape, np.dtype(port.dtype)))
 
     def _bind(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer], side: int) -> Any:
         binding = onnxruntime().IOBinding(self._session)

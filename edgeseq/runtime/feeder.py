@@ -181,7 +181,7 @@ class Feeder:
         """
         self.broken = applied or any(state.in_place and state.kind != "kv" for state in self._contract.states)
         return ProviderError(
-            "onnxruntime failed",
+            "there is no memory for this call" if isinstance(error, MemoryError) else "onnxruntime failed",
             where=f"position {self.fed}",
             why=first_line(error),
             do="part of the step was applied: call reset()" if self.broken else "the stream is unchanged",

@@ -104,7 +104,8 @@ def accepted_lengths(contract: Contract) -> str:
     for period, at in periods:
         rests = [str(rest) for rest, offset in enumerate(at) if offset is not None]
         if len(rests) < period:
-            words += f", {' or '.join(rests)} modulo {period}" if rests != ["0"] else f", a multiple of {period}"
+            some = " or ".join(rests[:5]) + (f" or {len(rests) - 5} others" if len(rests) > 5 else "")
+            words += f", {some} modulo {period}" if rests != ["0"] else f", a multiple of {period}"
     return words
 
 

@@ -24,6 +24,7 @@ from edgeseq.runtime.missing import PIECE, Missing
 from edgeseq.runtime.readings import Readings
 from edgeseq.runtime.repeat import Repeat
 from edgeseq.runtime.schedule import fed_at_end, frames_of, lengths_at_end, round_up
+from edgeseq.runtime.states import zeros
 
 _NUMBERS = itertools.count(1)
 
@@ -280,7 +281,7 @@ class Stream(Readings):
     def _filler(self, port: Port, base_frames: int) -> Array:
         """Zeros that follow the last real frame."""
         sizes = {**self._sizes, "time": frames_of(port, base_frames)}
-        return np.zeros(resolve_shape(port.shape, sizes), dtype=port.dtype)
+        return zeros(resolve_shape(port.shape, sizes), np.dtype(port.dtype))
 
     def _log_refusal(self, what: str, error: EdgeseqError) -> None:
         LOGGER.debug("stream %d refused %s: %s", self._number, what, error)
