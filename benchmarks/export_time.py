@@ -113,8 +113,8 @@ SCRIPT = Script(
     about=f"nn.GRU({FEATURES}, {HIDDEN}, {LAYERS}), exported once per process: by edgeseq.export, and by"
     " torch.onnx.export(dynamo=True) with dynamic batch and time and with fixed shapes. Imports are made beforehand;"
     " edgeseq's verification and golden trace, which torch has no counterpart of, are counted apart. The ratio wanted"
-    " is the one to the export with dynamic axes, since edgeseq's file takes any batch and any number of frames too; the cheaper export"
-    " with fixed shapes is there for comparison. The demo's GPT is exported as the demo does.",
+    " is the one to the export with dynamic axes, since edgeseq's file takes any batch and any number of frames too;"
+    " the cheaper export with fixed shapes is there for comparison. The demo's GPT is exported as the demo does.",
     subjects=SUBJECTS,
     measure=measure,
     figures=figures,

@@ -279,9 +279,7 @@ def test_positions_are_sines_and_cosines() -> None:
     frequencies, phases = models.waves(4)
     places = torch.arange(3)[:, None]
     angles = torch.tensor([[0.0, 0.0], [1.0, 0.01], [2.0, 0.02]])
-    torch.testing.assert_close(
-        torch.sin(places * frequencies + phases), torch.cat([angles.sin(), angles.cos()], dim=1)
-    )
+    torch.testing.assert_close(torch.sin(places * frequencies + phases), torch.cat([angles.sin(), angles.cos()], dim=1))
 
 
 def model(title: str, bits: float, before: float, after: float, size: int, drift: float = 1.0) -> Mapping[str, Any]:

@@ -43,7 +43,8 @@ def test_time_and_batch_axes() -> None:
 
 def test_a_multiple_of_time() -> None:
     spec = parse_spec("float32[batch,8,4*time,s]")
-    assert (spec.time_axis, spec.ratio, spec.words) == (2, 4, {"batch", "time", "s"})
+    assert (spec.time_axis, spec.ratio) == (2, 4)
+    assert sorted(spec.words) == ["batch", "s", "time"]
     assert spec.sizes({"batch": 3, "time": 5, "s": 7}) == (3, 8, 20, 7)
     assert (parse_spec("float32[time]").ratio, parse_spec("float32[8]").ratio) == (1, 1)
 
@@ -122,7 +123,8 @@ def test_says_what_is_wrong_with_a_spec(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "float32[", "float32]", "float32[a]b", "float32[,]", "float32[a,]", "float32[-1]", "float32[1.5]",
-     "float32[time*4]", "float32[0*time]", "float32[4*]", "float32[*time]", "float32[99999999999]", "float32[a b]", "float32[²]", "f[1][2]", None, 3],
+     "float32[time*4]", "float32[0*time]", "float32[4*]", "float32[*time]",
+     "float32[99999999999]", "float32[a b]", "float32[²]", "f[1][2]", None, 3],
 )  # fmt: skip
 def test_refuses_other_texts(text: Any) -> None:
     with pytest.raises(UsageError, match="Example: "):

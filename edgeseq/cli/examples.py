@@ -45,9 +45,9 @@ def derived(samples: list[Sample], given: Mapping[str, InputSpec]) -> dict[str, 
 
     ``given`` are those specs by dotted name. UsageError where an input has a single axis, which may be either.
     """
-    found = {}
-    for name, array in samples[0].items():
-        if name in given:
+    found: dict[str, InputSpec] = {}
+    for name, array in ((name, array) for sample in samples for name, array in sample.items()):
+        if name in given or name in found:
             continue
         if array.ndim == 1:
             raise UsageError(
@@ -61,13 +61,14 @@ def derived(samples: list[Sample], given: Mapping[str, InputSpec]) -> dict[str, 
 
 
 def check_samples(samples: list[Sample], specs: Mapping[str, InputSpec]) -> None:
-    """UsageError where a sample does not fit the specs: dtype, rank, fixed sizes, and one size for each word."""
+    """UsageError where a sample does not fit the specs: dtype, rank, fixed sizes, one size for each word.
+
+    Every input of a sample has a spec.
+    """
     for index, sample in enumerate(samples):
         where = f"sample {index}" if len(samples) > 1 else "the example"
         sizes: dict[str, tuple[str, int]] = {}
         for name, array in sample.items():
-            if name not in specs:
-                raise UsageError(f"{where} names {name!r}, for which there is no --input", wanted=", ".join(specs))
             _check_fit(where, name, array, specs[name])
             for axis, size in zip(specs[name].shape, array.shape, strict=True):
                 if isinstance(axis, str):

@@ -42,7 +42,7 @@ def _told(contract: Contract, facts: list[tuple[str, str]]) -> list[str]:
     lines += _outputs(contract.with_role("output"))
     lines += _states(contract.states)
     for label, text in facts:
-        first, *rest = textwrap.wrap(text, _ROOM)
+        first, *rest = textwrap.wrap(text, _ROOM) or ["nothing"]
         lines += [f"{label:<{_LABEL}}{first}", *(f"{'':<{_LABEL}}{line}" for line in rest)]
     return lines
 

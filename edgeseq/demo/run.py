@@ -36,12 +36,12 @@ def shipped(folder: Path | None, settings: Settings, say: Say, progress: Say) ->
     loaded torch, or the folder cannot be made.
     """
     begin = time.perf_counter()
-    known = files.facts()
+    known = files.facts(files.FOLDER)
     if folder is not None:
         _make(folder)
-        files.copies(known, folder)
+        files.copy(known, files.FOLDER, folder)
     say(f"two models that come with edgeseq, trained and exported with torch {known['versions']['torch']}; streaming")
-    paths = {name: str(path) for name, path in files.models(known).items()}
+    paths = {name: str(path) for name, path in files.models(known, files.FOLDER).items()}
     played = play(Job(paths, settings), progress)
     made = {"settings": known["settings"], "machine": known["machine"], "versions": known["versions"]}
     return {**_document(known["text"], settings, known["models"], played, begin), "made": made}

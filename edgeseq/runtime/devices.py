@@ -39,7 +39,7 @@ class Device:
 
     def place(self, array: Array) -> Buffer:
         """A buffer that holds ``array``: on CPU its very memory, else a copy on the device."""
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array, order="C")  # ascontiguousarray would give a scalar an axis
         value = onnxruntime().OrtValue.ortvalue_from_numpy(array, self.kind, self.index)
         return Buffer(value, array if self.shares_memory else None, array.shape, array.dtype)
 
@@ -75,7 +75,7 @@ class Buffer:
         if self.array is not None:
             self.array[...] = source
         else:
-            self.value.update_inplace(np.ascontiguousarray(np.broadcast_to(source, self.shape), dtype=self.dtype))
+            self.value.update_inplace(np.asarray(np.broadcast_to(source, self.shape), dtype=self.dtype, order="C"))
 
     def read(self) -> Array:
         """The values: on CPU the memory itself, which the next run may overwrite, else a copy."""

@@ -85,7 +85,7 @@ class _Maker:
             kept = _kept(whole.shape, port.time_axis)
             if kept is not None:
                 every[port.name] = kept
-            outputs[port.name] = np.ascontiguousarray(golden.thinned(whole, kept).astype(port.dtype))
+            outputs[port.name] = np.asarray(golden.thinned(whole, kept).astype(port.dtype), order="C")
             allowed[port.name] = self.yardstick.by_step(whole, near, port.time_axis)
         chunks = tuple(random_chunks(frames, _SEED))
         return golden.Trace(self.digest, chunks, inputs, outputs, allowed, every, self.yardstick.rtol)
