@@ -259,3 +259,20 @@ def test_the_command_line_replays_without_a_module(path: Path) -> None:
     code, text = run("inspect", str(path))
     assert code == 0
     assert "verified         unverified: the file was changed after verification" in text
+
+
+def test_run_and_bench_take_a_changed_file_on_request(path: Path, tmp_path: Path) -> None:
+    change_a_weight(path)
+    np.save(tmp_path / "x.npy", np.zeros((5, 4), np.float32))
+    np.save(tmp_path / "s.npy", np.zeros((1, 4), np.float32))
+    ran = ["run", str(path), "--input", f"x={tmp_path / 'x.npy'}", "--input", f"speaker={tmp_path / 's.npy'}"]
+    ran += ["-o", str(tmp_path / "y.npz")]
+    benched = ["bench", str(path), "--runs", "1", "--steps", "20", "--warmup", "0", "--json", str(tmp_path / "b.json")]
+    for words in (ran, benched):
+        code, text = run(*words)
+        assert code == 1
+        assert "the file was changed after verification" in text
+        code, text = run(*words, "--allow-unverified")
+        assert code == 0, text
+    digest = json.loads((tmp_path / "b.json").read_text())["file"]["digest"]
+    assert digest == describe(path).file.digest != describe(path).contract.digest

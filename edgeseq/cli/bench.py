@@ -59,6 +59,7 @@ _MODES = {"back_to_back": "back to back", "paced": "paced", "paced_step": "paced
 )
 @options.device
 @options.threads
+@options.allow_unverified
 @options.json_report
 @click.pass_context
 def bench(
@@ -75,6 +76,7 @@ def bench(
     at: tuple[int, ...],
     device: str | None,
     threads: int | None,
+    allow_unverified: bool,
     json_path: str | None,
 ) -> None:
     """Measure how long one step takes, in fresh processes: back to back, and paced as a live signal would be.
@@ -85,6 +87,7 @@ def bench(
     measure = libraries.runtime().measure
     _check_judgement(deadline, max_miss, steps)
     chosen = options.given(
+        allow_unverified=allow_unverified or None,
         chunk=chunk,
         deadline=deadline,
         steps=steps,

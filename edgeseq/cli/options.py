@@ -78,6 +78,9 @@ json_report = click.option(
 )
 device = click.option("--device", metavar="NAME", help="Where to run: cpu (the default) or cuda:0.")
 threads = click.option("--threads", type=COUNT, metavar="N", help="Threads inside one operator; 1 by default.")
+allow_unverified = click.option(
+    "--allow-unverified", is_flag=True, help="Take the file although it was changed since it was verified."
+)
 tolerances = (
     click.option(
         "--atol", type=click.FloatRange(min=0), metavar="X", help="Absolute difference that the check allows on top."

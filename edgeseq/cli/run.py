@@ -40,6 +40,7 @@ _RATE_WITHIN = 1e-4
 )
 @options.device
 @options.threads
+@options.allow_unverified
 @options.json_report
 def run(
     path: Path,
@@ -49,6 +50,7 @@ def run(
     chunk: int | None,
     device: str | None,
     threads: int | None,
+    allow_unverified: bool,
     json_path: str | None,
 ) -> None:
     """Run INPUT (.npy, or .wav of 16-bit PCM) through a stream, a few frames at a time, and write what comes out.
@@ -58,7 +60,9 @@ def run(
     """
     from edgeseq.cli import arrays
 
-    model = libraries.runtime().load(path, **options.given(device=device, threads=threads))
+    model = libraries.runtime().load(
+        path, allow_unverified=allow_unverified, **options.given(device=device, threads=threads)
+    )
     contract: Contract = model.contract
     files = _sources(contract, source, named)
     inputs, batched, rate = _read(files, contract)

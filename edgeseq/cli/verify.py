@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @options.example
 @options.with_tolerances
 @click.option("--golden", type=options.FILE, help="The golden trace; M.golden.npz beside the file by default.")
-@click.option("--allow-unverified", is_flag=True, help="Replay the trace although the file was changed since.")
+@options.allow_unverified
 @options.device
 @options.threads
 @options.json_report

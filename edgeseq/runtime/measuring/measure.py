@@ -16,7 +16,7 @@ from typing import Any
 
 import edgeseq
 from edgeseq.errors import ProviderError, UsageError
-from edgeseq.runtime.loading import load
+from edgeseq.runtime.loading import describe, load
 from edgeseq.runtime.measuring.deadline import count_misses
 from edgeseq.runtime.measuring.latency import Latency
 from edgeseq.runtime.measuring.machine import machine, versions
@@ -44,6 +44,7 @@ def measure(
     *,
     deadline: float | None = None,
     chunk: int | None = None,
+    allow_unverified: bool = False,
 ) -> Latency:
     """Time every step of the file at ``path`` in ``runs`` fresh processes, one after another.
 
@@ -52,7 +53,8 @@ def measure(
     base frames, the fewest that the contract allows where not given, with random inputs; a stream that is full is reset
     between two steps. ``deadline`` (seconds) is held against the paced steps, from the moment each was due. ``at``
     lists positions around which steps are timed too, in several passes. ``progress`` is called with the runs done and
-    the runs in all.
+    the runs in all. The result names the digest of the file as it was measured, which ``allow_unverified`` lets differ
+    from the one that was verified.
 
     Raises what ``load`` raises, UsageError for arguments that mean nothing, ProviderError when a process fails.
     """
@@ -62,7 +64,7 @@ def measure(
         raise UsageError("a deadline is held against paced steps", wanted="a period beside it")
     if type(warmup) is not int or warmup < 0:
         raise UsageError("warmup must be a whole number from 0", got=repr(warmup))
-    model = load(path, device=device, threads=threads)
+    model = load(path, device=device, threads=threads, allow_unverified=allow_unverified)
     settings = Settings(
         path=os.path.abspath(model.path),
         steps=steps,
@@ -75,13 +77,14 @@ def measure(
         at=_positions(at, model),
         passes=math.ceil(SAMPLES_AT / WINDOW),
         seed=0,
+        allow_unverified=allow_unverified,
     )
     reports = []
     for number in range(runs):
         reports.append(run_once(settings))
         if progress is not None:
             progress(number + 1, runs)
-    return _gather(settings, reports, model.contract.digest, deadline_ns)
+    return _gather(settings, reports, describe(path).file.digest, deadline_ns)
 
 
 def run_once(settings: Settings) -> dict[str, Any]:

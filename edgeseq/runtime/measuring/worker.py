@@ -46,6 +46,7 @@ class Settings:
     at: tuple[int, ...]
     passes: int
     seed: int
+    allow_unverified: bool = False
 
 
 class Stepper:
@@ -73,7 +74,12 @@ class Stepper:
 def run(settings: Settings) -> dict[str, Any]:
     """Everything that one process measures, in nanoseconds and bytes."""
     begin = perf_counter_ns()
-    model = load(settings.path, device=settings.device, threads=settings.threads)
+    model = load(
+        settings.path,
+        device=settings.device,
+        threads=settings.threads,
+        allow_unverified=settings.allow_unverified,
+    )
     load_ns = perf_counter_ns() - begin
     conditioning = random_conditioning(model.contract, settings.batch, np.random.default_rng(settings.seed))
     stream = model.stream(batch=settings.batch, conditioning=conditioning)

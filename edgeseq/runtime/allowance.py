@@ -1,0 +1,65 @@
+"""What a contract may ask for before the caller has given a single frame: memory and calls, by the size of its file."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from edgeseq.contract import Axis, Contract, axis_parts
+from edgeseq.errors import ContractError
+from edgeseq.runtime.missing import PIECE
+from edgeseq.runtime.schedule import frames_of, round_up, spare
+from edgeseq.runtime.states import FIRST_CONTEXT
+
+#: The most filler, in base frames, that ``flush`` feeds: five seconds of sound at 48 kHz.
+LONGEST_FILLER = 2**18
+#: A stream of one row may take 64 MiB, however small its file: delay lines and caches need no weights.
+LEAST_BYTES = 64 * 2**20
+#: And a thousand times its file: a convolution's history can be so much larger than its kernel, a cache than its layer.
+TIMES_THE_FILE = 1024
+#: What an axis of the model's own counts for; its real size comes from the arrays that the caller gives.
+_OWN_AXIS = 64
+
+
+def check_allowance(contract: Contract, file_bytes: int, where: str) -> None:
+    """ContractError where opening a stream, or ending it, would take more than a file of so many bytes justifies."""
+    filler = spare(contract)
+    if filler > LONGEST_FILLER:
+        raise _too_much(where, f"{filler} base frames of filler at the end of a stream", f"at most {LONGEST_FILLER}")
+    allowed = LEAST_BYTES + TIMES_THE_FILE * file_bytes
+    needed = opening_bytes(contract)
+    if needed > allowed:
+        raise _too_much(where, f"{needed} bytes for a stream", f"at most {allowed} for a file of {file_bytes}")
+
+
+def opening_bytes(contract: Contract) -> int:
+    """Bytes of one stream with batch 1: its states, its smallest call, defaults, and what ``flush`` returns."""
+    room = min(contract.max_context or FIRST_CONTEXT, FIRST_CONTEXT) + spare(contract)
+    total = 0
+    for state in contract.states:
+        entries = math.ceil(room * state.ratio)
+        total += _bytes(state.shape, state.dtype, capacity=entries) * (1 if state.in_place else 2)
+    multiple = contract.chunk.multiple
+    for port in contract.ports:
+        base_frames = round_up(PIECE, multiple) + (spare(contract) if port.role == "output" else 0)
+        total += _bytes(port.shape, port.dtype, time=frames_of(port, base_frames))
+    return total
+
+
+def _bytes(shape: tuple[Axis, ...], dtype: str, **sizes: int) -> int:
+    count = 1
+    for axis in shape:
+        times, name = axis_parts(axis) if isinstance(axis, str) else (axis, "")
+        count *= times * (sizes.get(name, 1 if name == "batch" else _OWN_AXIS) if name else 1)
+    return count * np.dtype(dtype).itemsize
+
+
+def _too_much(where: str, got: str, wanted: str) -> ContractError:
+    return ContractError(
+        "the contract asks for more than its file justifies",
+        where=where,
+        got=got,
+        wanted=wanted,
+        do="do not trust this file, or export the model again",
+    )
