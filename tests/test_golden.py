@@ -276,3 +276,12 @@ def test_run_and_bench_take_a_changed_file_on_request(path: Path, tmp_path: Path
         assert code == 0, text
     digest = json.loads((tmp_path / "b.json").read_text())["file"]["digest"]
     assert digest == describe(path).file.digest != describe(path).contract.digest
+
+
+def test_a_provider_is_asked_for_by_name(path: Path) -> None:
+    found = runtime.replay(path, provider="CPUExecutionProvider")
+    assert found.passed
+    assert found.settings["device"] == "cpu, CPUExecutionProvider"
+    code, text = run("verify", str(path), "--provider", "NoSuchProvider")
+    assert code == 1
+    assert "provider 'NoSuchProvider' is not available (got " in text

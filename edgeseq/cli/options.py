@@ -77,6 +77,9 @@ json_report = click.option(
     help="Write the report as JSON; - is stdout, with nothing else on it.",
 )
 device = click.option("--device", metavar="NAME", help="Where to run: cpu (the default) or cuda:0.")
+provider = click.option(
+    "--provider", metavar="NAME", help="An onnxruntime execution provider to use, by its name there."
+)
 threads = click.option("--threads", type=COUNT, metavar="N", help="Threads inside one operator; 1 by default.")
 allow_unverified = click.option(
     "--allow-unverified", is_flag=True, help="Take the file although it was changed since it was verified."

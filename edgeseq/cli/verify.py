@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--golden", type=options.FILE, help="The golden trace; M.golden.npz beside the file by default.")
 @options.allow_unverified
 @options.device
+@options.provider
 @options.threads
 @options.json_report
 @click.pass_context
@@ -44,6 +45,7 @@ def verify(
     golden: Path | None,
     allow_unverified: bool,
     device: str | None,
+    provider: str | None,
     threads: int | None,
     json_path: str | None,
 ) -> None:
@@ -55,7 +57,7 @@ def verify(
     """
     if model_source is None:
         _check_alone(weights=weights, trust=trust or None, arg=arguments, example=example, atol=atol, rtol=rtol)
-        chosen = options.given(golden=golden, device=device, threads=threads)
+        chosen = options.given(golden=golden, device=device, threads=threads, provider=provider)
         found = libraries.runtime().replay(path, allow_unverified=allow_unverified, **chosen)
         say(replayed(path, found), json_path)
         write_report({**_head(path, found.passed), "replay": found.to_dict()}, json_path)

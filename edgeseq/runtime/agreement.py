@@ -84,6 +84,9 @@ def _check_axes(contract: Contract, where: str) -> None:
         rest = port.shape if port.time_axis is None else _without(port.shape, port.time_axis)
         shapes.append((port.name, rest, known))
     for name, shape, allowed in shapes:
+        entries = [axis for axis in shape if isinstance(axis, str) and axis_parts(axis)[1] == "capacity"]
+        if entries not in ([], ["capacity"]):
+            raise _disagree(where, f"{name} has more than one entry for a frame", got=show(shape))
         for axis in shape:
             if axis == 0:
                 raise _disagree(where, f"{name} has an axis of size 0", got=show(shape))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 
 from edgeseq.contract import Axis, Contract, axis_parts
 from edgeseq.errors import ContractError
 from edgeseq.runtime.missing import PIECE
-from edgeseq.runtime.schedule import frames_of, round_up, spare
+from edgeseq.runtime.schedule import frames_of, largest_call, round_up, spare
 from edgeseq.runtime.states import FIRST_CONTEXT
 
-#: The most filler, in base frames, that ``flush`` feeds: five seconds of sound at 48 kHz.
-LONGEST_FILLER = 2**18
+#: The most filler that ``flush`` feeds in base frames (five seconds of sound at 48 kHz), in calls, and in entries of a
+#: cache: each of these looks at all the others.
+MOST_FRAMES = 2**18
+MOST_CALLS = 2**14
+MOST_ENTRIES = 2**12
 #: A stream of one row may take 64 MiB, however small its file: delay lines and caches need no weights.
 LEAST_BYTES = 64 * 2**20
 #: And a thousand times its file: a convolution's history can be so much larger than its kernel, a cache than its layer.
@@ -25,12 +29,21 @@ _OWN_AXIS = 64
 def check_allowance(contract: Contract, file_bytes: int, where: str) -> None:
     """ContractError where opening a stream, or ending it, would take more than a file of so many bytes justifies."""
     filler = spare(contract)
-    if filler > LONGEST_FILLER:
-        raise _too_much(where, f"{filler} base frames of filler at the end of a stream", f"at most {LONGEST_FILLER}")
+    for what, count, most in (
+        ("base frames of filler", filler, MOST_FRAMES),
+        ("calls of filler", -(-filler // (largest_call(contract.chunk, batch=2) or PIECE)), MOST_CALLS),
+        ("cache entries of filler", math.ceil(filler * _entries_per_frame(contract)), MOST_ENTRIES),
+    ):
+        if count > most:
+            raise _too_much(where, f"{count} {what} at the end of a stream", f"at most {most}")
     allowed = LEAST_BYTES + TIMES_THE_FILE * file_bytes
     needed = opening_bytes(contract)
     if needed > allowed:
         raise _too_much(where, f"{needed} bytes for a stream", f"at most {allowed} for a file of {file_bytes}")
+
+
+def _entries_per_frame(contract: Contract) -> Fraction:
+    return max((state.ratio for state in contract.states if "capacity" in state.shape), default=Fraction(0))
 
 
 def opening_bytes(contract: Contract) -> int:

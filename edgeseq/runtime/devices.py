@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,18 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Device:
-    """A place for tensors: ``kind`` is ``cpu`` or ``cuda``, ``index`` counts the GPUs."""
+    """A place for tensors: ``kind`` is ``cpu`` or ``cuda``, ``index`` counts the GPUs.
+
+    ``provider``: another execution provider that takes its tensors from there, such as OpenVINO's.
+    """
 
     kind: str
     index: int = 0
+    provider: str | None = None
 
     def __str__(self) -> str:
-        return self.kind if self.kind == "cpu" else f"{self.kind}:{self.index}"
+        place = self.kind if self.kind == "cpu" else f"{self.kind}:{self.index}"
+        return place if self.provider is None else f"{place}, {self.provider}"
 
     @property
     def shares_memory(self) -> bool:
@@ -32,10 +37,11 @@ class Device:
 
     @property
     def providers(self) -> list[Any]:
-        """The onnxruntime execution providers of a session on this device."""
-        if self.kind == "cpu":
-            return ["CPUExecutionProvider"]
-        return [("CUDAExecutionProvider", {"device_id": str(self.index)}), "CPUExecutionProvider"]
+        """The onnxruntime execution providers of a session on this device; the CPU's takes what is left over."""
+        first: list[Any] = [] if self.provider is None else [self.provider]
+        if self.kind == "cuda":
+            first.append(("CUDAExecutionProvider", {"device_id": str(self.index)}))
+        return [*first, *(["CPUExecutionProvider"] if "CPUExecutionProvider" not in first else [])]
 
     def place(self, array: Array) -> Buffer:
         """A buffer that holds ``array``: on CPU its very memory, else a copy on the device."""
@@ -45,12 +51,14 @@ class Device:
 
     def check_session(self, session: Any) -> None:
         """Refuse a session that fell back to the CPU."""
-        if self.kind == "cuda" and "CUDAExecutionProvider" not in session.get_providers():
+        wanted = self.provider or ("CUDAExecutionProvider" if self.kind == "cuda" else "CPUExecutionProvider")
+        if wanted not in session.get_providers():
+            hint = "check the driver and the libraries it needs"
             raise ProviderError(
                 f"onnxruntime could not use {self}",
                 got=", ".join(session.get_providers()),
-                wanted="CUDAExecutionProvider",
-                do="check the driver and the CUDA libraries: pip install 'edgeseq[gpu]'",
+                wanted=wanted,
+                do=f"{hint}: pip install 'edgeseq[gpu]'" if wanted == "CUDAExecutionProvider" else hint,
             )
 
 
@@ -80,6 +88,24 @@ class Buffer:
     def read(self) -> Array:
         """The values: on CPU the memory itself, which the next run may overwrite, else a copy."""
         return self.array if self.array is not None else np.asarray(self.value.numpy())
+
+
+def find_device(text: str, provider: str | None = None) -> Device:
+    """The device that ``text`` names, with an execution provider by its onnxruntime name if given.
+
+    Raises UsageError, or ProviderError where there is no such device or provider here.
+    """
+    device = parse_device(text)
+    if provider is None:
+        return device
+    available = onnxruntime().get_available_providers()
+    if provider not in available:
+        raise ProviderError(
+            f"provider {provider!r} is not available",
+            got=", ".join(available),
+            do="install the onnxruntime that has it, one wheel only",
+        )
+    return replace(device, provider=provider)
 
 
 def parse_device(text: str) -> Device:

@@ -90,6 +90,7 @@ def replay(
     device: str = "cpu",
     threads: int = 1,
     allow_unverified: bool = False,
+    provider: str | None = None,
 ) -> Replay:
     """Stream the input of the golden trace through the file and compare with what its module gave.
 
@@ -98,7 +99,7 @@ def replay(
     ``load`` raises.
     """
     trace = read_trace(trace_of(path) if golden is None else Path(golden))
-    model = load(path, device=device, threads=threads, allow_unverified=allow_unverified)
+    model = load(path, device, threads, allow_unverified, provider)
     if trace.digest != model.contract.digest and not allow_unverified:
         raise ContractError(
             "the golden trace belongs to another file",

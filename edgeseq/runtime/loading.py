@@ -11,7 +11,7 @@ from edgeseq.errors import ContractError, ModelFileError, UsageError
 from edgeseq.modelfile import ModelFile, read_model_file
 from edgeseq.runtime.agreement import check_agreement
 from edgeseq.runtime.allowance import check_allowance
-from edgeseq.runtime.devices import parse_device
+from edgeseq.runtime.devices import find_device
 from edgeseq.runtime.engine import check_version, open_session
 from edgeseq.runtime.model import Model
 from edgeseq.sealing import sidecar_of
@@ -31,10 +31,17 @@ class Described:
     doubt: str | None
 
 
-def load(path: str | os.PathLike[str], device: str = "cpu", threads: int = 1, allow_unverified: bool = False) -> Model:
+def load(
+    path: str | os.PathLike[str],
+    device: str = "cpu",
+    threads: int = 1,
+    allow_unverified: bool = False,
+    provider: str | None = None,
+) -> Model:
     """The model in an exported file, ready to open streams.
 
     ``device`` is ``cpu``, ``cuda`` or ``cuda:N``; a device that cannot be used is an error, never a silent fallback.
+    ``provider`` is another onnxruntime execution provider to put in front, such as ``OpenVINOExecutionProvider``.
     ``threads`` is how many threads one step may use; more than one seldom helps a single frame. A file whose graph or
     weights are not those that were verified is refused unless ``allow_unverified``. All that can be checked without
     onnxruntime is checked before it sees the file.
@@ -44,7 +51,7 @@ def load(path: str | os.PathLike[str], device: str = "cpu", threads: int = 1, al
     """
     if type(threads) is not int or threads < 1:
         raise UsageError("threads must be a whole number from 1", got=repr(threads))
-    place = parse_device(device)
+    place = find_device(device, provider)
     described = describe(path)
     where = str(described.file.path)
     if described.doubt and not allow_unverified:
