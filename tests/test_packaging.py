@@ -29,7 +29,7 @@ LINKS = {"exporters", "runtime"}
 
 def sources() -> set[str]:
     """Files of the package that belong into the wheel."""
-    kept = {".py", ".json", ".typed"}
+    kept = {".py", ".json", ".typed", ".onnx", ".npz", ".md"}
     files = (file for file in (ROOT / "edgeseq").rglob("*") if file.suffix in kept or file.name == "py.typed")
     return {file.relative_to(ROOT).as_posix() for file in files}
 
@@ -59,6 +59,7 @@ def test_wheel_holds_the_whole_package_and_nothing_else(wheel: zipfile.ZipFile) 
     assert names == sources()
     assert {"edgeseq/py.typed", "edgeseq/contract.schema.json", "edgeseq/cli/__init__.py"} <= names
     assert {f"edgeseq/{part}/__init__.py" for part in LINKS} <= names
+    assert {f"edgeseq/demo/trained/{name}" for name in ("gru.onnx", "gru.golden.npz", "models.json")} <= names
 
 
 def test_wheel_has_the_console_script_and_the_license(wheel: zipfile.ZipFile) -> None:

@@ -197,7 +197,24 @@ def _verification(report: Mapping[str, Any] | None) -> str:
     failed = [str(check.get("name")) for check in checks if isinstance(check, dict) and check.get("passed") is not True]
     if failed:
         return f"FAILED: {', '.join(failed)}"
-    return f"{len(names)} check{'' if len(names) == 1 else 's'} passed: {', '.join(names)}"
+    passed = f"{len(names)} check{'' if len(names) == 1 else 's'} passed: {', '.join(names)}"
+    return "; ".join([passed, *_followed(report.get("settings"))])
+
+
+def _followed(settings: object) -> list[str]:
+    """How far a verification went, on what, and what the user allowed on top; nothing of what it does not say."""
+    if not isinstance(settings, dict):
+        return []
+    told = []
+    far = settings.get("horizon")
+    if isinstance(far, dict) and isinstance(far.get("frames"), int):
+        told.append(f"followed for {far['frames']:,} frames, bounded by {far.get('limit')}")
+        if isinstance(windows := far.get("windows"), dict):
+            told.append(f"the model amplifies rounding: from frame {windows.get('whole')} on in windows")
+    if settings.get("inputs") not in (None, "random"):
+        told.append(f"on {settings['inputs']}")
+    told += [f"{name} {settings[name]} allowed on top" for name in ("atol", "rtol") if settings.get(name)]
+    return told
 
 
 def _port_note(port: Port) -> str:
