@@ -76,12 +76,12 @@ def export(
     keeps to the ``ai.onnx`` domain. ``max_context`` bounds the frames of a stream; ``frame_period`` is in seconds.
     ``calibration`` is an iterable of ``{name: array}``, real inputs to verify on in place of random ones. ``atol`` and
     ``rtol`` are allowed on top of what the yardstick allows. ``rules`` adds streaming rules for ops of other packages,
-    by name (``"mylib::scan"``).
+    by name (``"mylib::scan"``); ``docs/rules.md`` says how to write one.
 
     Beside ``m.onnx`` lies ``m.golden.npz``, a small input and what the module makes of it, unless ``golden=False``;
     with ``sidecar`` also ``m.contract.json``; with ``external_data``, and always beyond 2 GiB, the weights are in
     ``m.onnx.data``. The model is run in eval mode and put back as it was. Files appear only after every law held.
-    Raises NotStreamable, CaptureError, UsageError, or VerificationError.
+    Raises NotStreamable, CaptureError, RuleError, UsageError, or VerificationError.
     """
     target = Path(path)
     _check_arguments(target, mode, ops, opset, max_context, frame_period)

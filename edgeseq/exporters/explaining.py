@@ -1,0 +1,110 @@
+"""The front half of an export, which ``explain`` shows: capture, transform, contract. Nothing is lowered or written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from torch import nn
+
+from edgeseq.contract import PERIODS, Contract
+from edgeseq.errors import UsageError
+from edgeseq.exporters.capture import Captured, capture
+from edgeseq.exporters.capture_errors import mixed_types
+from edgeseq.exporters.contracting import contract_of
+from edgeseq.exporters.lowering import drop_unused
+from edgeseq.exporters.preparing import Prepared, prepared
+from edgeseq.exporters.rules import FAMILIES
+from edgeseq.exporters.rules.foreign import Rules
+from edgeseq.exporters.rules.registry import Registry
+from edgeseq.exporters.stepgraph import StepGraph
+from edgeseq.exporters.surroundings import check_surroundings
+from edgeseq.exporters.verification.reference import evaluating
+
+
+def explain(
+    model: nn.Module,
+    inputs: Mapping[str, Any],
+    *,
+    outputs: Sequence[str] | None = None,
+    ops: Literal["ort", "portable"] = "ort",
+    max_context: int | None = None,
+    frame_period: float | None = None,
+    rules: Rules | None = None,
+) -> Contract:
+    """The contract that ``export`` would write, and the same refusals, without a file.
+
+    Ports, states, delays, ratios, receptive field and limits are final. What only the lowered file can tell is not:
+    ``opset`` and ``verification`` are empty, and ``min_frames`` is what the capture knows, which a search on the file
+    may lower.
+    """
+    check_wishes(ops, max_context, frame_period)
+    made = prepare(model, inputs)
+    with evaluating(made.model):
+        graph = planned(made.model, inputs, outputs, ops, rules)
+        drop_unused(graph)
+    contract = contract_of(graph)
+    check_context(contract, max_context)
+    return replace(contract, max_context=max_context or contract.max_context, frame_period=frame_period)
+
+
+def prepare(model: nn.Module, inputs: Mapping[str, Any], target: Path | None = None) -> Prepared:
+    """The module to export, once everything that an export to ``target`` needs is known to be there."""
+    if not isinstance(model, nn.Module):
+        raise UsageError("model must be a module", got=repr(model), wanted="an instance of torch.nn.Module")
+    check_surroundings(model, target)
+    return prepared(model, inputs)
+
+
+def planned(
+    model: nn.Module, inputs: Mapping[str, Any], outputs: Sequence[str] | None, ops: str, rules: Rules | None
+) -> StepGraph:
+    """The step graph of a module in eval mode, its outputs named."""
+    registry = Registry(FAMILIES, rules)  # first: a slip in rules= should not wait for the capture
+    captured = _named(capture(model, inputs), outputs)
+    try:
+        return StepGraph(captured, registry, ops)
+    except RuntimeError as error:
+        # The capture does not look at number types; the step that is planned runs on real tensors.
+        if not re.search("dtype|scalar type", str(error)):
+            raise
+        raise mixed_types(error) from error
+
+
+def check_wishes(ops: str, max_context: int | None, frame_period: float | None) -> None:
+    """UsageError for arguments that mean nothing."""
+    if ops not in ("ort", "portable"):
+        raise UsageError("unknown op set", got=repr(ops), wanted="'ort' or 'portable'")
+    if max_context is not None and (type(max_context) is not int or max_context < 1):
+        raise UsageError("max_context must be a positive number of frames", got=repr(max_context))
+    if frame_period is not None and not PERIODS[0] <= frame_period <= PERIODS[1]:
+        wanted = "from {:g} to {:g} seconds".format(*PERIODS)
+        raise UsageError("frame_period is out of range", got=repr(frame_period), wanted=wanted)
+
+
+def check_context(contract: Contract, asked: int | None) -> None:
+    """UsageError where a longer context is asked for than the model has."""
+    if asked is not None and contract.max_context is not None and asked > contract.max_context:
+        raise UsageError(
+            "max_context is more than the model has room for",
+            got=asked,
+            wanted=f"at most {contract.max_context}",
+            do="make the model's table of positions longer",
+        )
+
+
+def _named(captured: Captured, outputs: Sequence[str] | None) -> Captured:
+    if outputs is None:
+        return captured
+    if len(set(outputs)) != len(captured.outputs):
+        raise UsageError(
+            "outputs must name every tensor that forward returns, each once",
+            got=", ".join(outputs),
+            wanted=f"{len(captured.outputs)} names",
+        )
+    return replace(
+        captured, outputs=tuple((name, node) for name, (_, node) in zip(outputs, captured.outputs, strict=True))
+    )

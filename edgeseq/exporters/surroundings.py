@@ -1,0 +1,110 @@
+"""What an export needs around it, checked before it takes any time: packages, their versions, room, a folder."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from edgeseq.errors import EdgeseqError, NotInstalled, UsageError
+from edgeseq.runtime.engine import onnxruntime
+
+_NEEDED = ("torch", "onnx", "onnxscript")
+#: The file, a scratch copy of it beside it, and what the exporter may put aside.
+_COPIES = 3
+_BOUND = re.compile(r"(>=|<=|==|!=|<|>)\s*([0-9][0-9.]*)")
+
+
+def missing_package(error: ModuleNotFoundError) -> ImportError:
+    """What to raise where an import failed: NotInstalled for a package that exporting needs, else the error itself."""
+    if error.name not in _NEEDED:
+        return error
+    return NotInstalled(
+        "exporting and verifying need PyTorch and onnx",
+        why=f"{error.name} is not installed",
+        do="install them with: pip install 'edgeseq[export]'",
+    )
+
+
+def check_surroundings(model: Any, target: Path | None = None) -> None:
+    """Raise unless the packages are there in the versions that edgeseq's metadata names, and ``target`` can be written.
+
+    ``target`` None: nothing will be written. Raises ProviderError for onnxruntime, UsageError for the folder, and
+    EdgeseqError for a version or a full disk.
+    """
+    onnxruntime()
+    check_versions(_requirements())
+    if target is not None:
+        _check_folder(target.parent)
+        _check_room(model, target.parent)
+
+
+def check_versions(requirements: Iterable[str]) -> None:
+    """EdgeseqError where an installed package lies outside its requirement, such as ``torch<2.14,>=2.13; extra...``."""
+    for requirement in requirements:
+        wanted = requirement.partition(";")[0].strip()
+        name = re.split(r"[^A-Za-z0-9_-]", wanted, maxsplit=1)[0]
+        got = importlib.metadata.version(name)
+        if not all(_holds(_numbers(got), sign, _numbers(bound)) for sign, bound in _BOUND.findall(wanted)):
+            raise EdgeseqError(
+                f"edgeseq was not tested with this {name}",
+                got=f"{name} {got}",
+                wanted=wanted,
+                do="install the versions that it was tested with: pip install 'edgeseq[export]'",
+            )
+
+
+def _requirements() -> list[str]:
+    """What the extra ``export`` asks for, of the packages that an export runs on; nothing in a bare source tree."""
+    try:
+        listed = importlib.metadata.requires("edgeseq") or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    names = tuple(re.compile(rf"{name}\b(?!-)") for name in _NEEDED)
+    return [text for text in listed if "export" in text.partition(";")[2] and any(name.match(text) for name in names)]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """``2.13.0+cpu`` as (2, 13): no trailing zeros, so that 2.13 equals 2.13.0."""
+    numbers = [int(part) for part in re.findall(r"\d+", re.split(r"[+a-z]", version, maxsplit=1)[0])]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def _holds(got: tuple[int, ...], sign: str, bound: tuple[int, ...]) -> bool:
+    return {
+        ">=": got >= bound,
+        "<=": got <= bound,
+        "==": got == bound,
+        "!=": got != bound,
+        "<": got < bound,
+        ">": got > bound,
+    }[sign]
+
+
+def _check_folder(folder: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(
+            "cannot write into the folder", got=str(folder), why=error.strerror, do="write to another one"
+        ) from None
+
+
+def _check_room(model: Any, folder: Path) -> None:
+    size = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+    wanted, free = _COPIES * size, shutil.disk_usage(folder).free
+    if free < wanted:
+        raise EdgeseqError(
+            "there is too little room on the disk",
+            where=str(folder),
+            got=f"{free / 1e6:,.0f} MB free",
+            wanted=f"{wanted / 1e6:,.0f} MB: {_COPIES} times the parameters",
+            do="make room, or write to another folder",
+        )

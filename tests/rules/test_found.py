@@ -1,0 +1,64 @@
+"""What the table of rows found, on finished files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import edgeseq
+from edgeseq.errors import NotStreamable
+from edgeseq.exporters import export
+from edgeseq.exporters.pooling_calls import max_pool1d
+from edgeseq.testing import check_rule
+from tests.rules.row import CHANNELS, FRAMES, Called, parameter
+
+
+def test_max_pooling_over_one_axis_streams(tmp_path: Path) -> None:
+    """torch's own max_pool1d fixes the length of time while it is captured."""
+    torch.manual_seed(0)
+    pooled = nn.Sequential(nn.Conv1d(4, 3, 5, padding=2), nn.MaxPool1d(2), nn.ReLU(), nn.MaxPool1d(3, 1, padding=1))
+    exported = export(pooled, {"input": CHANNELS}, tmp_path / "m.onnx")
+    assert exported.verification.passed
+    assert exported.contract.chunk.multiple == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"kernel_size": 3},
+        {"kernel_size": (3,), "stride": (2,), "padding": 1, "dilation": 2},
+        {"kernel_size": 4, "stride": 3, "ceil_mode": True},
+        {"kernel_size": 2, "return_indices": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("shape", [(2, 3, 17), (3, 17)], ids=str)
+def test_the_captured_form_is_max_pool1d(arguments: dict[str, Any], shape: tuple[int, ...]) -> None:
+    x = torch.randn(shape)
+    wanted, found = functional.max_pool1d(x, **arguments), max_pool1d(x, **arguments)
+    for one, other in zip(wanted, found, strict=True) if isinstance(wanted, tuple) else [(wanted, found)]:
+        assert torch.equal(one, other)
+
+
+def test_a_single_number_is_a_scalar_from_first_to_last(tmp_path: Path) -> None:
+    """Its state and its buffers were given an axis by np.ascontiguousarray."""
+    largest = Called(lambda _, x: x.max(), {})
+    exported = export(largest, {"x": "float32[1,time,4]"}, tmp_path / "m.onnx")
+    stream = edgeseq.load(exported.path).stream()
+    x = np.random.default_rng(0).standard_normal((1, 9, 4)).astype(np.float32)
+    answers: list[Any] = [stream.step(x[:, :1]), stream.step(x[:, 1:5]), stream.step(x[:, 5:]), stream.flush()]
+    assert [answer.shape for answer in answers] == [()] * 4
+    assert [float(answer) for answer in answers] == [float(x[:, :t].max()) for t in (1, 5, 9, 9)]
+
+
+def test_dropout_of_weights_that_drops_is_refused() -> None:
+    """It was folded at export, with one draw for good."""
+    dropping = Called(lambda m, x: x * functional.dropout(m.w, 0.5, training=True), {"w": parameter(4)()})
+    with pytest.raises(NotStreamable, match="it draws random numbers"):
+        check_rule(dropping, {"x": FRAMES})
