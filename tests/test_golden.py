@@ -210,6 +210,12 @@ def test_wide_outputs_are_thinned(tmp_path: Path) -> None:
     assert runtime.replay(exported.path).passed
 
 
+def test_no_trace_where_even_the_shortest_is_too_large(tmp_path: Path) -> None:
+    exported = export(nn.Linear(70_000, 1), {"input": "float32[batch,time,70000]"}, tmp_path / "m.onnx")
+    assert exported.golden is None
+    assert [item.name for item in tmp_path.iterdir()] == ["m.onnx"]
+
+
 def test_a_trace_keeps_to_its_size_by_being_shorter(tmp_path: Path) -> None:
     exported = export(nn.GRU(2000, 4, batch_first=True), {"input": "float32[batch,time,2000]"}, tmp_path / "m.onnx")
     assert trace_of(exported.path).stat().st_size <= making.LARGEST

@@ -17,7 +17,7 @@ TRAINED_FOLDER = Path("edgeseq-demo")
 
 
 @click.command()
-@click.option("--train", is_flag=True, help="Train, export and verify both anew first: needs PyTorch and a minute.")
+@click.option("--train", is_flag=True, help="Train, export and verify both anew first: needs PyTorch and minutes.")
 @click.option(
     "--out",
     "folder",

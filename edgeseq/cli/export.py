@@ -155,6 +155,8 @@ def _tell(exported: Any, specs: dict[str, InputSpec], json_path: str | None) -> 
     path = Path(exported.path)
     say(describe(path, exported.contract), json_path)
     say("\n" + checks(exported.verification), json_path)
+    if exported.golden is not None:
+        say(f"\nbeside it {exported.golden.name}, to be replayed with: edgeseq verify {path}", json_path)
     if exported.contract.max_context is not None:
         click.echo(f"warning: a stream runs for {runs_for(exported.contract)}", err=True)
     document = {**report(path, exported.contract), "format": "edgeseq.export"}

@@ -39,11 +39,15 @@ _EXACT = Exact()
 
 @dataclass(frozen=True)
 class Exported:
-    """What ``export`` made: the file, its contract, and what verification found on it."""
+    """What ``export`` made: the file, its contract, what verification found on it, and its golden trace.
+
+    ``golden`` is None where none was asked for, or where even the shortest would be too large.
+    """
 
     path: Path
     contract: Contract
     verification: Verification
+    golden: Path | None = None
 
     def __repr__(self) -> str:
         checks = len(self.verification.checks)
@@ -111,17 +115,16 @@ def export(
                 raise _failed(model, found)
             contract = replace(contract, verification=found.to_dict())
             contract = seal(scratch, contract, sidecar or sidecar_of(target).exists())
-            if golden:
-                write_trace(
-                    scratch,
-                    model,
-                    trace_of(scratch),
-                    atol=atol,
-                    rtol=rtol,
-                    calibration=samples,
-                    amplifying=found.amplifying,
-                )
-    return Exported(target, contract, found)
+            traced = golden and write_trace(
+                scratch,
+                model,
+                trace_of(scratch),
+                atol=atol,
+                rtol=rtol,
+                calibration=samples,
+                amplifying=found.amplifying,
+            )
+    return Exported(target, contract, found, trace_of(target) if traced else None)
 
 
 def _check_arguments(

@@ -184,10 +184,12 @@ class Worst:
     def __init__(self, name: str) -> None:
         self.name = name
         self.distance = self.allowed = 0.0
+        self.compared = False
         self.failure: str | None = None
 
     def add(self, output: str, found: Found | str, where: str) -> None:
         """Keep a finding, or the sentence that says why an output could not be compared."""
+        self.compared = True
         if isinstance(found, str):
             self.failure = self.failure or f"{output}, {where}: {found}"
             return
@@ -200,7 +202,8 @@ class Worst:
 
     def check(self, passed: str) -> Check:
         """What was found in all; ``passed`` says what was done where nothing was wrong."""
-        detail = self.failure or f"{passed}; worst {self.distance:.2g}, allowed {self.allowed:.2g}"
+        measured = f"; worst {self.distance:.2g}, allowed {self.allowed:.2g}" if self.compared else ""
+        detail = self.failure or passed + measured
         return Check(self.name, self.failure is None, detail, self.distance, self.allowed)
 
 
