@@ -60,14 +60,14 @@ def _check(value: Any) -> None:
     """Look at every text, without recursion: how deep it goes is what we want to know."""
     level, depth = [value], 0
     while level:
-        if depth > DEEPEST:
-            raise ValueError(f"it is nested more than {DEEPEST} deep")
         inside: list[Any] = []
         for item in level:
             if isinstance(item, str) and UNREADABLE.search(item):
                 raise ValueError(f"the text {item[:60]!r} holds a control character")
-            if isinstance(item, dict):
-                inside += [*item, *item.values()]
-            elif isinstance(item, list):
+            if isinstance(item, (dict, list)):
+                if depth == DEEPEST:
+                    raise ValueError(f"it is nested more than {DEEPEST} deep")
                 inside += item
+            if isinstance(item, dict):
+                inside += item.values()
         level, depth = inside, depth + 1

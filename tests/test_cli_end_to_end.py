@@ -58,15 +58,19 @@ def test_export_inspect_verify_run(folder: Path) -> None:
     model = ["net.py:Net", "--weights", "w.pt", "--arg", "hidden=8"]
     inputs = ["--input", "x=float32[batch,time,4]", "--input", "h=float32[1,batch,8]"]
     exported = edgeseq(folder, "export", *model, *inputs, "-o", "m.onnx", "--frame-period", "8ms", "--json", "e.json")
-    assert (exported.returncode, exported.stderr) == (0, "")
+    taken = "weights: taken from 'state_dict' in w.pt\n"
+    assert (exported.returncode, exported.stderr) == (0, taken)
     assert json.loads((folder / "e.json").read_text())["verification"]["passed"] is True
 
     inspected = edgeseq(folder, "inspect", "m.onnx")
     assert inspected.returncode == 0
-    assert exported.stdout.startswith(inspected.stdout)
+    assert exported.stdout.startswith(
+        "inputs, as they were read:\n  x: float32, batch x time x 4, frames along axis 1\n"
+    )
+    assert inspected.stdout in exported.stdout
 
     verified = edgeseq(folder, "verify", "m.onnx", "--model", *model)
-    assert (verified.returncode, verified.stderr) == (0, "")
+    assert (verified.returncode, verified.stderr) == (0, taken)
     assert edgeseq(folder, "verify", "m.onnx", "--model", "net.py:Net", "--arg", "hidden=8").returncode == 1
 
     ran = edgeseq(folder, "run", "m.onnx", "x.npy", "--input", "h=h.npy", "-o", "y.npz")
@@ -77,7 +81,7 @@ def test_export_inspect_verify_run(folder: Path) -> None:
 
 def test_what_cannot_be_streamed_leaves_no_file(folder: Path) -> None:
     result = edgeseq(folder, "export", "net.py:Flipped", "--input", "x=float32[batch,time,4]", "-o", "m.onnx")
-    assert (result.returncode, result.stdout) == (1, "")
+    assert result.returncode == 1
     assert result.stderr.startswith("error: cannot stream aten.flip")
     assert "net.py:17" in result.stderr
     assert not (folder / "m.onnx").exists()

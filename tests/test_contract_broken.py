@@ -116,11 +116,70 @@ BROKEN: list[tuple[Contract, str, Any, str]] = [
         f"contract.frame_period (got {str(10**400)[:57]}..., wanted from 1e-09 to 1e+09 seconds, or null).",
     ),
     (ATTENTION, "mode", "exact", "contract.mode (got 'exact', wanted an object)."),
+    (
+        ATTENTION,
+        "ports.0.name",
+        "x" * 1025,
+        f"contract.ports[0].name (got '{'x' * 56}..., wanted at most 1024 characters).",
+    ),
+    (
+        ATTENTION,
+        "ports.0.shape",
+        ["9999999999*batch", "time"],
+        "contract.ports[0].shape (got ['9999999999*batch', 'time'], wanted a list of sizes and axis names such as "
+        '["batch", "time", 64]).',
+    ),
+    (
+        ATTENTION,
+        "ports.0.shape",
+        [1] * 33,
+        "contract.ports[0].shape (got [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,..., wanted at most 32 "
+        "axes).",
+    ),
+    (
+        LOOKAHEAD,
+        "ports.3.length.period",
+        2**18 + 1,
+        "contract.ports[3].length.period (got 262145, wanted at most 262144).",
+    ),
     (ATTENTION, "onnxruntime", DROP, "contract.onnxruntime (got None, wanted a non-empty string)."),
 ]
 
-#: Contradictions between fields, which the schema cannot see.
+#: What the schema cannot see: contradictions between fields, numbers that do not fit.
 CONTRADICTORY: list[tuple[Contract, str, Any, str]] = [
+    (
+        LOOKAHEAD,
+        "ports.3.ratio",
+        "2",
+        "contract.ports[3].length (got {'period': 2, 'frames': 2, 'at': [0, None]}, wanted frames per period as in "
+        "ratio, 2).",
+    ),
+    (ATTENTION, "ports.0.range", [2, 1], "contract.ports[0].range (got [2, 1], wanted the smaller number first)."),
+    (
+        ATTENTION,
+        "ports.0.range",
+        [0, 10**400],
+        f"contract.ports[0].range (got [0, {'1' + '0' * 52}..., wanted two numbers or null).",
+    ),
+    (ATTENTION, "ports.0.default", 0.5, "contract.ports[0].default (got 0.5, wanted a value of dtype int64, or null)."),
+    (
+        ATTENTION,
+        "ports.0.default",
+        2**63,
+        "contract.ports[0].default (got 9223372036854775808, wanted a value of dtype int64, or null).",
+    ),
+    (
+        LOOKAHEAD,
+        "states.3.initial.value",
+        1e39,
+        "contract.states[3].initial.value (got 1e+39, wanted a value of dtype float32, or null).",
+    ),
+    (
+        LOOKAHEAD,
+        "states.3.initial.value",
+        10**400,
+        f"contract.states[3].initial.value (got {str(10**400)[:57]}..., wanted a number or null).",
+    ),
     (
         ATTENTION,
         "ports.0.time_axis",

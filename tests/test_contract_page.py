@@ -1,10 +1,12 @@
-"""The code on the page ``docs/contract.md`` steps a file as the runtime does."""
+"""The code on the page ``docs/contract.md`` steps a file as the runtime does, and passes its golden trace."""
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,12 @@ import numpy.typing as npt
 import onnxruntime
 import pytest
 
+import edgeseq
 from edgeseq import runtime
 from edgeseq.contract import METADATA_KEY, Contract, resolve_shape
+from edgeseq.runtime.golden import read_trace, trace_of, write_trace
 from tests import handmade
+from tests.models import BY_ID
 
 Array = npt.NDArray[Any]
 Feeds = dict[str, Array]
@@ -127,3 +132,81 @@ def test_page_reads_initial_values(value: dict[str, Any]) -> None:
     rows = {"data": [0.5, 1.0], "fill": [1.5, 1.5], "h0": [9, 9], "h1": [0, 1]}
     np.testing.assert_array_equal(start, np.array([rows[value["port"] or value["kind"]]] * 4, np.float32))
     assert start.dtype == np.float32
+
+
+#: A state that is given, strides with look-ahead, caches, several outputs and summaries, an input at four frames per
+#: base frame, an axis of the model's own, no batch, a fixed batch.
+EXPORTED = (
+    "gru-with-state",
+    "strided-encoder",
+    "gpt",
+    "multi-task",
+    "vocoder",
+    "masked-memory",
+    "unbatched-smoother",
+    "pair",
+)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Exports a row of the table of models, once; the path of the file, which is only read."""
+
+    @functools.cache
+    def export(name: str) -> str:
+        path = tmp_path_factory.mktemp("page") / "m.onnx"
+        edgeseq.export(BY_ID[name].build(), BY_ID[name].inputs, path)
+        return str(path)
+
+    return export
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_page_passes_the_golden_trace(name: str, exported: Callable[[str], str]) -> None:
+    path = exported(name)
+    contract, run = runner(path)
+    outputs = [port["name"] for port in contract["ports"] if port["role"] == "output"]
+    assert page_code()["check"](trace_of(path), contract, run) == []
+
+    def a_thousandth_louder(feeds: Feeds) -> Feeds:
+        return {key: value * 1.001 if key in outputs else value for key, value in run(feeds).items()}
+
+    assert page_code()["check"](trace_of(path), contract, a_thousandth_louder) == outputs
+
+
+def test_page_sees_what_is_off(exported: Callable[[str], str], tmp_path: Path) -> None:
+    """One wrong value in one frame, NaN in place of a number, a frame too many, the trace of another file."""
+    path = exported("gru-with-state")
+    contract, run = runner(path)
+    trace = read_trace(trace_of(path))
+    name, values = next(iter(trace.outputs.items()))
+
+    def found(output: Array, **changes: Any) -> list[str]:
+        changed = replace(trace, outputs={**trace.outputs, name: output}, **changes)
+        write_trace(tmp_path / "changed.npz", changed)
+        return list(page_code()["check"](tmp_path / "changed.npz", contract, run))
+
+    assert found(values) == []
+    for wrong in (np.nan, np.inf, float(values.flat[7]) + 1e-3):
+        changed = values.copy()
+        changed.flat[7] = wrong
+        assert found(changed) == [name]
+    longer = np.concatenate([values, values[:, :1]], axis=1)
+    assert found(longer, allowed={**trace.allowed, name: np.ones((1, 1, 1))}) == [name]
+    with pytest.raises(ValueError, match="belongs to another file"):
+        found(values, digest="sha256:" + "0" * 64)
+
+
+def test_page_compares_infinities_and_thinned_outputs() -> None:
+    near = page_code()["near"]
+    odd = np.array([np.nan, np.inf, -np.inf, 1.0])
+    arrays = {"outputs/y": odd, "allowed/y": np.full(1, 0.1)}
+    assert near("y", odd, arrays, {"every": {}, "rtol": 0.5})
+    for place in range(3):
+        other = odd.copy()
+        other[place] = 1.0
+        assert not near("y", other, arrays, {"every": {}, "rtol": 0.5})
+    wide = np.array([[1.0, 9, 2, 9, 3]])
+    arrays = {"outputs/y": np.array([[1.0, 2, 3]]), "allowed/y": np.zeros((1, 1))}
+    assert near("y", wide, arrays, {"every": {"y": [1, 2]}, "rtol": 0})
+    assert not near("y", wide, arrays, {"every": {"y": [1, 3]}, "rtol": 0})

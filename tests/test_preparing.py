@@ -161,7 +161,9 @@ def test_inputs_stay_in_float32(tmp_path: Path) -> None:
 def test_a_forward_that_asks_for_half_precision_itself(tmp_path: Path) -> None:
     error = refusal(OfItsOwnMind().half(), X, tmp_path)
     assert str(error).startswith("the model mixes number types: ")
-    assert error.do == "let forward follow the type of its inputs; half precision is computed in float32"
+    assert error.do == (
+        "check the types in the input spec; let forward follow them: half precision is computed in float32"
+    )
 
 
 def test_weights_on_the_meta_device(tmp_path: Path) -> None:

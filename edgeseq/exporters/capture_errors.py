@@ -112,7 +112,7 @@ def mixed_types(error: Exception) -> CaptureError:
         "the model mixes number types",
         where=user_line(error),
         why=first_lines(error),
-        do="let forward follow the type of its inputs; half precision is computed in float32",
+        do="check the types in the input spec; let forward follow them: half precision is computed in float32",
     )
 
 
