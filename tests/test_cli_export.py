@@ -43,6 +43,7 @@ class Exported:
     path: str
     contract: Contract
     verification: Verification
+    golden: Path | None = None
 
 
 GOOD = Verification((Check("concatenation", True, "largest difference 2.4e-07"), Check("prefix", True, "exact")))
