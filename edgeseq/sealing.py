@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgeseq.contract import METADATA_KEY, Contract
+from edgeseq.errors import ModelFileError
+from edgeseq.files import write_whole
 from edgeseq.modelfile import read_model_file, with_metadata
 
 
@@ -30,9 +32,7 @@ def sidecar_of(path: Path) -> Path:
 
 
 def _replace(target: Path, content: bytes) -> None:
-    scratch = target.with_name(f".{target.name}.sealing")
     try:
-        scratch.write_bytes(content)
-        os.replace(scratch, target)
-    finally:
-        scratch.unlink(missing_ok=True)
+        write_whole(target, lambda file: file.write(content))
+    except OSError as error:
+        raise ModelFileError("cannot write", where=str(target), why=error.strerror) from None

@@ -55,7 +55,7 @@ def test_versions_that_hold(monkeypatch: pytest.MonkeyPatch, version: str, requi
     [
         ("2.12.9", "torch>=2.13,<2.14"),
         ("2.14.0", "torch>=2.13,<2.14"),
-        ("2.14.0a0+git1234", "torch<2.14,>=2.13"),
+        ("2.14.0a0+git1234", "torch>=2.13,<2.14"),
         ("2.13.1", "torch!=2.13.1"),
         ("2.9", "torch>2.10"),
         ("2.13.1", "torch<=2.13"),

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
 
+from edgeseq import files
 from edgeseq.errors import UsageError
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Call ``write`` on a file beside ``path`` and rename it, so that a failed run leaves nothing half written."""
+    """Write a file whole or not at all; UsageError where its folder does not take it."""
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        files.write_whole(path, write)
     except OSError as error:
         raise UsageError("cannot write", where=str(path), why=error.strerror) from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def write_report(document: dict[str, Any], json_path: str | None) -> None:
@@ -45,9 +36,3 @@ def say(text: str, json_path: str | None) -> None:
     """Print for people, unless standard output belongs to the JSON report."""
     if json_path != "-":
         click.echo(text)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from edgeseq.doctor.facts import Facts
 from edgeseq.doctor.finding import Check, Finding
-from edgeseq.doctor.requirements import read_requirement
+from edgeseq.requirements import read_requirement
 
 _EITHER = "pip install 'edgeseq[cpu]' or, for NVIDIA GPUs, 'edgeseq[gpu]'"
 

@@ -10,7 +10,7 @@ import sysconfig
 from dataclasses import dataclass
 
 import edgeseq
-from edgeseq.doctor.requirements import read_requirement
+from edgeseq.requirements import read_requirement
 
 #: What the report names besides edgeseq and the wheels of onnxruntime.
 NAMED = ("numpy", "click", "torch", "onnx", "onnxscript")

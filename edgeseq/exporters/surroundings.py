@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import re
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -11,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from edgeseq.errors import EdgeseqError, NotInstalled, UsageError
+from edgeseq.requirements import read_requirement
 from edgeseq.runtime.engine import onnxruntime
 
 _NEEDED = ("torch", "onnx", "onnxscript")
 #: The file, a scratch copy of it beside it, and what the exporter may put aside.
 _COPIES = 3
-_BOUND = re.compile(r"(>=|<=|==|!=|<|>)\s*([0-9][0-9.]*)")
 
 
 def missing_package(error: ModuleNotFoundError) -> ImportError:
@@ -45,15 +44,13 @@ def check_surroundings(model: Any, target: Path | None = None) -> None:
 
 def check_versions(requirements: Iterable[str]) -> None:
     """EdgeseqError where an installed package lies outside its requirement, such as ``torch<2.14,>=2.13; extra...``."""
-    for requirement in requirements:
-        wanted = requirement.partition(";")[0].strip()
-        name = re.split(r"[^A-Za-z0-9_-]", wanted, maxsplit=1)[0]
-        got = importlib.metadata.version(name)
-        if not all(_holds(_numbers(got), sign, _numbers(bound)) for sign, bound in _BOUND.findall(wanted)):
+    for requirement in filter(None, map(read_requirement, requirements)):
+        got = importlib.metadata.version(requirement.name)
+        if not requirement.allows(got):
             raise EdgeseqError(
-                f"edgeseq was not tested with this {name}",
-                got=f"{name} {got}",
-                wanted=wanted,
+                f"edgeseq was not tested with this {requirement.name}",
+                got=f"{requirement.name} {got}",
+                wanted=requirement.name + requirement.wanted,
                 do="install the versions that it was tested with: pip install 'edgeseq[export]'",
             )
 
@@ -64,27 +61,8 @@ def _requirements() -> list[str]:
         listed = importlib.metadata.requires("edgeseq") or []
     except importlib.metadata.PackageNotFoundError:
         return []
-    names = tuple(re.compile(rf"{name}\b(?!-)") for name in _NEEDED)
-    return [text for text in listed if "export" in text.partition(";")[2] and any(name.match(text) for name in names)]
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """``2.13.0+cpu`` as (2, 13): no trailing zeros, so that 2.13 equals 2.13.0."""
-    numbers = [int(part) for part in re.findall(r"\d+", re.split(r"[+a-z]", version, maxsplit=1)[0])]
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)
-
-
-def _holds(got: tuple[int, ...], sign: str, bound: tuple[int, ...]) -> bool:
-    return {
-        ">=": got >= bound,
-        "<=": got <= bound,
-        "==": got == bound,
-        "!=": got != bound,
-        "<": got < bound,
-        ">": got > bound,
-    }[sign]
+    read = ((text, read_requirement(text)) for text in listed)
+    return [text for text, found in read if found and found.extra == "export" and found.name in _NEEDED]
 
 
 def _check_folder(folder: Path) -> None:

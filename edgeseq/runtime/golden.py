@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import platform
@@ -18,6 +19,7 @@ import numpy as np
 from edgeseq.contract import Contract
 from edgeseq.contract_fields import is_number
 from edgeseq.errors import ContractError, ModelFileError
+from edgeseq.files import write_whole
 from edgeseq.runtime.answers import Answers
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.engine import onnxruntime
@@ -135,7 +137,13 @@ def read_trace(path: Path) -> Trace:
 
 
 def write_trace(path: Path, trace: Trace) -> None:
-    """Write a trace, uncompressed; the same trace gives the same bytes."""
+    """Write a trace, whole or not at all. Raises OSError."""
+    content = packed(trace)
+    write_whole(path, lambda file: file.write(content))
+
+
+def packed(trace: Trace) -> bytes:
+    """A trace as the bytes of its file, uncompressed; the same trace gives the same bytes."""
     head = {
         "format": FORMAT,
         "version": VERSION,
@@ -147,8 +155,9 @@ def write_trace(path: Path, trace: Trace) -> None:
     arrays = {"trace": np.frombuffer(json.dumps(head).encode(), np.uint8)}
     for prefix in ("inputs", "outputs", "allowed"):
         arrays |= {f"{prefix}/{name}": value for name, value in getattr(trace, prefix).items()}
-    with path.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+    file = io.BytesIO()
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+    return file.getvalue()
 
 
 def _trace(arrays: Mapping[str, Array]) -> Trace:

@@ -12,7 +12,7 @@ import edgeseq
 from edgeseq.doctor import engine as engine_module
 from edgeseq.doctor.engine import Engine, engine
 from edgeseq.doctor.packages import packages
-from edgeseq.doctor.requirements import Requirement, read_requirement
+from edgeseq.requirements import Requirement, read_requirement
 from tests.doctor.machines import REQUIREMENTS, install
 
 

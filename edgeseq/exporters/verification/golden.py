@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -45,19 +44,13 @@ def write_trace(
     described = describe(path)
     yardstick = Yardstick(atol or 0.0, rtol or 0.0, amplifying)
     maker = _Maker(described.contract, described.file.digest, model, calibration, yardstick)
-    scratch = target.with_name(f".{target.name}.writing")
-    try:
-        frames = short_run(described.contract)
-        while frames >= max(1, described.contract.min_frames):
-            trace = maker.trace(frames)
-            if trace is not None:
-                golden.write_trace(scratch, trace)
-                if scratch.stat().st_size <= LARGEST:
-                    os.replace(scratch, target)
-                    return True
-            frames = accepted(described.contract, frames // 2)
-    finally:
-        scratch.unlink(missing_ok=True)
+    frames = short_run(described.contract)
+    while frames >= max(1, described.contract.min_frames):
+        trace = maker.trace(frames)
+        if trace is not None and len(golden.packed(trace)) <= LARGEST:
+            golden.write_trace(target, trace)
+            return True
+        frames = accepted(described.contract, frames // 2)
     return False
 
 
