@@ -7,7 +7,7 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-models test lint types unit rule format docs check-wheel clean
+.PHONY: demo demo-models test lint types unit rule format docs fuzz check-wheel clean
 
 # The main job end to end: train two models, export and verify them, stream and compare them without torch.
 demo: $(STAMP)
@@ -41,6 +41,14 @@ format: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python -m edgeseq.cli.document docs/cli.md
 	$(BIN)/python -m tests.golden.make
+
+# Files changed at random, to see that nothing but an EdgeseqError comes of them. SEED=7 repeats a run; OUT gets the files
+# that show a bug. RENEWED of them have another graph under a digest of its own: what onnxruntime makes of these is counted.
+N ?= 100000
+RENEWED ?= 20000
+OUT ?= fuzz-failures
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz $(N) --renewed $(RENEWED) --out $(OUT) $(if $(SEED),--seed $(SEED))
 
 # The wheel, installed with [cpu] alone into a fresh environment, runs an exported model.
 check-wheel: $(STAMP)

@@ -11,7 +11,6 @@ from edgeseq import runtime
 from edgeseq.errors import ModelFileError
 from edgeseq.modelfile import _varint as varint
 from edgeseq.modelfile import read_model_file
-from edgeseq.runtime import engine
 from tests import handmade
 
 
@@ -43,26 +42,16 @@ def graph_of_one_weight() -> bytes:
 
 @pytest.mark.parametrize("tag", HIDDEN)
 def test_a_graph_hidden_behind_an_odd_tag_is_refused(tag: str, path: Path) -> None:
-    """onnxruntime reads the first of these as a second graph, and the digest would not have seen it."""
+    """onnxruntime 1.31.1 takes the first of these for more of the graph, and the digest would not have seen it."""
     graph = graph_of_one_weight()
     path.write_bytes(path.read_bytes() + HIDDEN[tag] + varint(len(graph)) + graph)
     with pytest.raises(ModelFileError, match=r"^cannot load the model at .*: it is not a whole ONNX file: "):
         read_model_file(path)
 
 
-def test_why_odd_tags_matter(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """onnxruntime finds the hidden weight: it says that it throws it away."""
-    graph = graph_of_one_weight()
-    path.write_bytes(path.read_bytes() + HIDDEN["tag beyond 32 bits"] + varint(len(graph)) + graph)
-    options = engine.onnxruntime().SessionOptions()
-    options.log_severity_level = 2
-    engine.onnxruntime().InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    assert "'hidden'" in capfd.readouterr().err
-
-
 def test_a_size_of_many_bytes_is_refused(path: Path) -> None:
     path.write_bytes(path.read_bytes() + varint(14 << 3 | 2) + longer(0, 6))
-    with pytest.raises(ModelFileError, match="a number at byte .* has no end"):
+    with pytest.raises(ModelFileError, match=r"a number at byte .* has no end"):
         read_model_file(path)
 
 
@@ -90,5 +79,34 @@ def test_places_that_are_no_files_are_refused(location: str, path: Path) -> None
         onnx.external_data_helper.set_external_data(tensor, location, 4096, len(tensor.raw_data))
         tensor.ClearField("raw_data")
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(ModelFileError, match="^the model names data outside its folder at "):
+    with pytest.raises(ModelFileError, match=r"^the model names data outside its folder at "):
+        runtime.load(path)
+
+
+#: What stands in a tensor's external_data beside its location, and what is said of it.
+PLACES = {
+    "two locations": ([("location", "m.data")], "a tensor has two values for 'location'"),
+    "two offsets": ([("offset", "0"), ("offset", "8")], "a tensor has two values for 'offset'"),
+    "an offset below nothing": ([("offset", "-4096")], "a tensor has no valid place in 'm.data'"),
+    "a length in hexadecimal": ([("length", "0x10")], "a tensor has no valid place in 'm.data'"),
+    "a length in other digits": ([("length", "\u0663")], "a tensor has no valid place in 'm.data'"),
+    "a length of many digits": ([("length", "9" * 5000)], "a tensor has no valid place in 'm.data'"),
+    "an offset beyond the end": ([("offset", "10001")], "is cut short"),
+    "both together beyond the end": ([("offset", "6000"), ("length", "6000")], "is cut short"),
+    "64 bits that wrap around": ([("offset", str(2**63 - 1)), ("length", str(2**63 - 1))], "no valid place"),
+}
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_places_in_the_weights_are_checked(case: str, path: Path) -> None:
+    entries, message = PLACES[case]
+    path.with_name("m.data").write_bytes(bytes(10_000))
+    model = onnx.load(path)
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in [("location", "m.data"), *entries]:
+        tensor.external_data.add(key=key, value=value)
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ModelFileError, match=message):
         runtime.load(path)

@@ -254,3 +254,16 @@ def test_calibration_that_does_not_fit_is_refused(tmp_path: Path, sample: Any, m
     with pytest.raises(UsageError) as caught:
         export(Offset(), TOKENS, tmp_path / "m.onnx", calibration=[sample])
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("rows", [2, 8])
+def test_a_context_of_a_few_frames_is_followed_to_its_end(tmp_path: Path, rows: int) -> None:
+    """With an output of every frame and one of all: shorter than any length that verification would choose."""
+
+    class Both(Attending):
+        def forward(self, x: torch.Tensor) -> Any:
+            y = super().forward(x)
+            return y, y.mean(1)
+
+    exported = export(Both(rows), {"x": "float32[batch,time,8]"}, tmp_path / "m.onnx")
+    assert exported.verification.settings["horizon"] == {"frames": rows, "limit": "max_context"}

@@ -69,7 +69,9 @@ class Bench:
             self.frames,
         )
         inputs = self.long_inputs(far.frames)
-        past = past_of(self.contract, inputs, accepted(self.contract, max(_EARLY, self.contract.min_frames)))
+        past = past_of(
+            self.contract, inputs, accepted(self.contract, min(far.frames, max(_EARLY, self.contract.min_frames)))
+        )
         early, late = ((self.reference.exact(given), self.reference.run(given)) for given in (past, inputs))
         amplifying = any(_amplifies(port, early, late) for port in self.contract.with_role("output"))
         return {"frames": far.frames, "limit": far.limit}, replace(yardstick, amplifying=amplifying)
