@@ -12,14 +12,16 @@ from typing import BinaryIO
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Call ``write`` on a file beside ``path`` and rename it, so that a failed run leaves nothing half written.
 
-    The file gets the permissions that a new file would have. Raises OSError.
+    Where ``path`` is a link, what it leads to is replaced. The file keeps the permissions that it had; a new one gets
+    those of any new file. Raises OSError.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    target = Path(os.path.realpath(path))
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
+        os.chmod(name, target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask())
+        os.replace(name, target)
     except BaseException:
         os.unlink(name)
         raise

@@ -57,14 +57,14 @@ class ModelFile:
     size: int
 
 
-def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
-    """Read and check the file at ``path``.
+def read_model_file(path: str | os.PathLike[str], data: bytes | None = None) -> ModelFile:
+    """Read and check the file at ``path``; ``data`` are its bytes where they have been read already.
 
     Raises ModelFileError where it is not a whole ONNX file, where a data file that it names is missing, too short or
     lies outside its folder, or where the operating system refuses.
     """
     where = Path(path)
-    data = _contents(where)
+    data = _contents(where) if data is None else data
     fields = _top_level(data, where)
     if sum(number == _GRAPH for number, *_ in fields) != 1:
         raise _damaged(where, "it does not hold one graph")

@@ -19,8 +19,9 @@ def seal(path: str | os.PathLike[str], contract: Contract, sidecar: bool = False
     beside the file is written if ``sidecar``, and renewed where there is one. Raises ModelFileError.
     """
     target = Path(path)
-    sealed = replace(contract, digest=read_model_file(target).digest)
-    _replace(target, with_metadata(target.read_bytes(), METADATA_KEY, sealed.to_json(), target))
+    content = target.read_bytes()
+    sealed = replace(contract, digest=read_model_file(target, content).digest)
+    _replace(target, with_metadata(content, METADATA_KEY, sealed.to_json(), target))
     if sidecar or sidecar_of(target).is_file():
         _replace(sidecar_of(target), (sealed.to_json(indent=2) + "\n").encode())
     return sealed

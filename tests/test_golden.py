@@ -18,7 +18,7 @@ from torch import nn
 
 from edgeseq import runtime
 from edgeseq.cli import main
-from edgeseq.errors import ContractError, EdgeseqError, ModelFileError
+from edgeseq.errors import ContractError, EdgeseqError, ModelFileError, UsageError
 from edgeseq.exporters import export, verify
 from edgeseq.exporters.verification import golden as making
 from edgeseq.runtime.golden import read_trace, trace_of, write_trace
@@ -291,3 +291,33 @@ def test_a_provider_is_asked_for_by_name(path: Path) -> None:
     code, text = run("verify", str(path), "--provider", "NoSuchProvider")
     assert code == 1
     assert "provider 'NoSuchProvider' is not available (got " in text
+
+
+def test_options_of_a_replay_are_not_for_a_check_against_the_module(path: Path) -> None:
+    code, text = run("verify", str(path), "--model", "net.py:Net", "--device", "cpu")
+    assert code == 2
+    assert "--device is for the replay of a golden trace: against the module a file is checked on the CPU" in text
+
+
+def test_what_an_earlier_export_left_beside_the_file_goes_with_it(tmp_path: Path) -> None:
+    def names(**wishes: Any) -> list[str]:
+        export(nn.GRU(16, 64, batch_first=True), {"input": "float32[batch,time,16]"}, tmp_path / "m.onnx", **wishes)
+        return sorted(item.name for item in tmp_path.iterdir())
+
+    (tmp_path / "mine.txt").touch()
+    assert names(external_data=True) == ["m.golden.npz", "m.onnx", "m.onnx.data", "mine.txt"]
+    assert names() == ["m.golden.npz", "m.onnx", "mine.txt"]
+    assert names(golden=False) == ["m.onnx", "mine.txt"]
+
+
+def test_a_folder_is_not_a_file_to_write(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").mkdir()
+    with pytest.raises(UsageError, match="the file to write is a folder"):
+        export(nn.Linear(2, 2), {"input": "float32[batch,time,2]"}, tmp_path / "m.onnx")
+    assert [item.name for item in tmp_path.iterdir()] == ["m.onnx"]
+
+
+def test_a_replay_names_the_file_that_ran(path: Path) -> None:
+    change_a_weight(path)
+    found = runtime.replay(path, allow_unverified=True)
+    assert found.settings["digest"] == describe(path).file.digest != describe(path).contract.digest

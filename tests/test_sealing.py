@@ -198,3 +198,13 @@ def test_a_description_needs_no_onnxruntime(path: Path) -> None:
         "sys.exit('onnxruntime' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program, str(path)], check=False).returncode == 0
+
+
+def test_a_seal_follows_links_and_keeps_permissions(path: Path, tmp_path: Path) -> None:
+    path.chmod(0o600)
+    link = tmp_path / "link.onnx"
+    link.symlink_to(path)
+    seal(link, replace(handmade.gru().contract, max_context=5))
+    assert link.is_symlink()
+    assert describe(path).contract.max_context == 5
+    assert path.stat().st_mode & 0o777 == 0o600

@@ -62,6 +62,9 @@ def verify(
         say(replayed(path, found), json_path)
         write_report({**_head(path, found.passed), "replay": found.to_dict()}, json_path)
         context.exit(0 if found.passed else 1)
+    _check_with_model(
+        golden=golden, device=device, provider=provider, threads=threads, allow_unverified=allow_unverified or None
+    )
     exporters = libraries.exporters()
     from edgeseq.cli.examples import read_examples
     from edgeseq.cli.model_source import load_model
@@ -83,6 +86,17 @@ def _check_alone(**given: object) -> None:
     for name, value in given.items():
         if value not in (None, ()):
             raise UsageError(f"--{name} is for a check against the module", do="name the module with --model")
+
+
+def _check_with_model(**given: object) -> None:
+    """UsageError where an option was given that speaks of a replay."""
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(
+                f"--{name.replace('_', '-')} is for the replay of a golden trace",
+                why="against the module a file is checked on the CPU, whatever was changed in it",
+                do="leave out one of it and --model",
+            )
 
 
 def _head(path: Path, passed: bool) -> dict[str, Any]:

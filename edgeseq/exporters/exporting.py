@@ -132,6 +132,8 @@ def _check_arguments(
 ) -> None:
     if target.suffix != ".onnx":
         raise UsageError("the file must end in .onnx", got=str(target), do=f"write to {target.with_suffix('.onnx')}")
+    if target.is_dir():
+        raise UsageError("the file to write is a folder", got=str(target), do="name a file in it")
     if not target.parent.is_dir():
         raise UsageError("the folder does not exist", got=str(target.parent), do="make it first")
     if not isinstance(mode, Exact):

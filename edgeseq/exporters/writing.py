@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import onnx_ir as ir
+
+from edgeseq.errors import EdgeseqError
+from edgeseq.modelfile import read_model_file
+from edgeseq.runtime.golden import read_trace, trace_of
 
 #: A protobuf message cannot be larger than 2 GiB; what stands beside the weights has some room.
 _INLINE = 2**31 - 2**26
@@ -19,13 +23,28 @@ def replacing(target: Path) -> Iterator[Path]:
     """A path of the same name in a scratch folder beside ``target``, for it and for what belongs to it.
 
     On success everything in the scratch folder moves to the folder of ``target``, ``target`` itself last, so that it
-    never exists without its companions. On any failure nothing moves.
+    never exists without its companions; those of the file that was there before, and that nothing replaced, go. On a
+    failure before that nothing moves.
     """
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}.") as folder:
         scratch = Path(folder) / target.name
         yield scratch
+        left = _companions(target) - {item.name for item in scratch.parent.iterdir()}
         for item in sorted(scratch.parent.iterdir(), key=lambda item: item == scratch):
             os.replace(item, target.parent / item.name)
+        for name in left:
+            (target.parent / name).unlink(missing_ok=True)
+
+
+def _companions(target: Path) -> set[str]:
+    """Names of the data file and the golden trace that an earlier export wrote with the file at ``target``."""
+    found = set()
+    with suppress(EdgeseqError):
+        before = read_model_file(target)
+        found |= {name for name in before.external if name == f"{target.name}.data"}
+        if read_trace(trace_of(target)).digest == before.digest:
+            found.add(trace_of(target).name)
+    return found
 
 
 def save(model: ir.Model, path: Path, external_data: bool = False) -> None:

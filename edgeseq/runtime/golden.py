@@ -23,7 +23,7 @@ from edgeseq.files import write_whole
 from edgeseq.runtime.answers import Answers
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.engine import onnxruntime
-from edgeseq.runtime.loading import load
+from edgeseq.runtime.loading import describe, load
 from edgeseq.runtime.model import Model
 from edgeseq.runtime.npz import read_npz
 from edgeseq.runtime.schedule import along
@@ -111,9 +111,10 @@ def replay(
             do="take the one that was written with the model, or export again",
         )
     streamed = _stream(model, trace)
+    digest = describe(path).file.digest
     found = {name: _compare(name, streamed, trace) for name in trace.outputs}
     settings = {
-        "digest": str(model.contract.digest),
+        "digest": digest,
         "device": str(model.device),
         "onnxruntime": str(onnxruntime().__version__),
         "machine": f"{platform.machine()} {platform.system()}",

@@ -8,21 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from edgeseq.contract import Contract, Port
+from edgeseq.contract import Contract, Port, axis_parts
 from edgeseq.errors import UsageError
 from edgeseq.exporters.verification.drawing import Draws
-from edgeseq.exporters.verification.horizon import horizon
+from edgeseq.exporters.verification.horizon import Horizon, horizon
 from edgeseq.exporters.verification.reference import Arrays, Reference
 from edgeseq.exporters.verification.report import Check
 from edgeseq.exporters.verification.streams import Runs, frames_between
-from edgeseq.exporters.verification.yardstick import Found, Yardstick, amplifies
+from edgeseq.exporters.verification.yardstick import SINGLE, Found, Yardstick, amplifies, in_range
 
 _FRAMES = 61
 _BATCH = 3
 #: Seed of the inputs of the long run.
 _LONG = 707
-#: Frames over which no module that is any use amplifies rounding beyond recognition.
-_EARLY = 16
+#: Frames over which no module amplifies rounding beyond recognition.
+_EARLY = 2
 #: Lengths, each twice the one before, at which the noise of a final value is taken.
 _HISTORY = 8
 
@@ -58,23 +58,36 @@ class Bench:
         self.contract, self.rules = runs.contract, rules
         self.frames, self.batch = short_run(runs.contract), _BATCH if runs.batched else 1
         self._check_guesses()
-        self.horizon, self.yardstick = self._look_ahead(yardstick)
+        self.horizon, self.amplifying = self._look_ahead()
+        self.plain = yardstick
+        self.yardstick = yardstick.amplifying() if self.amplifying else yardstick
 
-    def _look_ahead(self, yardstick: Yardstick) -> tuple[dict[str, Any], Yardstick]:
-        """How far the long run goes, and the yardstick for a module that may amplify rounding on the way."""
+    def _look_ahead(self) -> tuple[dict[str, Any], bool]:
+        """How far the long run goes, and whether the module amplifies rounding on the way."""
         far = horizon(
             lambda frames: self.reference.exact(self.long_inputs(frames)),
             lambda frames: accepted(self.contract, frames),
             self.contract.max_context,
             self.frames,
         )
-        inputs = self.long_inputs(far.frames)
-        past = past_of(
-            self.contract, inputs, accepted(self.contract, min(far.frames, max(_EARLY, self.contract.min_frames)))
+        outputs, inputs = self.contract.with_role("output"), self.long_inputs(far.frames)
+        late = self.reference.exact(inputs), self.reference.run(inputs)
+        while (reached := _in_range(outputs, late, far.frames)) < far.frames:
+            frames = accepted(self.contract, max(reached, self.contract.min_frames))
+            far = Horizon(frames, "the range of float32")
+            inputs = past_of(self.contract, inputs, frames)
+            late = self.reference.exact(inputs), self.reference.run(inputs)
+            if frames == self.contract.min_frames:
+                break
+        first = accepted(self.contract, min(far.frames, max(_EARLY, self.contract.min_frames)))
+        past = past_of(self.contract, inputs, first)
+        early = self.reference.exact(past), self.reference.run(past)
+        several = self.reference.exact(self.inputs(0)), self.reference.run(self.inputs(0))
+        amplifying = any(
+            _amplifies(port, early, late) or (port.time_axis is not None and _amplifies(port, early, several))
+            for port in outputs
         )
-        early, late = ((self.reference.exact(given), self.reference.run(given)) for given in (past, inputs))
-        amplifying = any(_amplifies(port, early, late) for port in self.contract.with_role("output"))
-        return {"frames": far.frames, "limit": far.limit}, replace(yardstick, amplifying=amplifying)
+        return {"frames": far.frames, "limit": far.limit}, amplifying
 
     def _check_guesses(self) -> None:
         """Ask for calibration where the module refuses integers that were only guessed."""
@@ -145,7 +158,8 @@ class Bench:
             if streamed[name].shape != wanted.shape[1:] or streamed[name].dtype != near.dtype:
                 worst.add(name, _unlike(streamed[name], wanted[-1], near[-1]), f"{frames} frames")
                 continue
-            found = self.yardstick.compare(np.stack([*wanted[:-1], streamed[name]]), wanted, near, 0)
+            ends = np.stack([*wanted[:-1], streamed[name]])
+            found = replace(self.yardstick, units=SINGLE).compare(ends, wanted, near, 0)
             worst.add(name, replace(found, place=found.place and found.place[1:]), f"{frames} frames")
 
     def named(self, timed: bool) -> list[str]:
@@ -158,6 +172,14 @@ def _unlike(streamed: np.ndarray[Any, Any], exact: np.ndarray[Any, Any], plain: 
     if streamed.size != exact.size:
         return f"shape {list(streamed.shape)}, the module gives {list(exact.shape)}"
     return f"dtype {streamed.dtype}, the module gives {plain.dtype}"
+
+
+def batch_axis(port: Port) -> tuple[int, int] | None:
+    """The axis of a port along which rows lie, and how many of its places one row has: 4 for ``4*batch``."""
+    for axis, size in enumerate(port.shape):
+        if isinstance(size, str) and axis_parts(size)[1] == "batch":
+            return axis, axis_parts(size)[0]
+    return None
 
 
 def unfolded(streamed: np.ndarray[Any, Any], whole: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
@@ -177,7 +199,19 @@ def _amplifies(port: Port, early: tuple[Arrays, Arrays], late: tuple[Arrays, Arr
     if port.time_axis is not None:
         return False  # folded with the batch: other outputs, or its own windows, must show it
     exact, plain = (np.stack([early[index][port.name], late[index][port.name]]) for index in range(2))
-    return amplifies(np.repeat(exact, _EARLY, 0), np.repeat(plain, _EARLY, 0), 0)
+    return amplifies(exact, plain, 0)
+
+
+def _in_range(outputs: tuple[Port, ...], run: tuple[Arrays, Arrays], frames: int) -> int:
+    """Base frames before float32 overflows in an output; half of ``frames`` where one without a time axis has."""
+    reached = [frames]
+    for port in outputs:
+        exact, plain = (found[port.name] for found in run)
+        axis = port.time_axis if exact.ndim == len(port.shape) else None
+        found = in_range(exact, plain, axis)
+        if found is not None:
+            reached.append(frames // 2 if axis is None else min(int(found / port.ratio), frames - 1))
+    return min(reached)
 
 
 class Worst:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from edgeseq.exporters.verification.bench import accepted, short_run
 from edgeseq.exporters.verification.drawing import Calibration, Draws
 from edgeseq.exporters.verification.reference import Arrays, Reference
 from edgeseq.exporters.verification.streams import random_chunks
-from edgeseq.exporters.verification.yardstick import Yardstick
+from edgeseq.exporters.verification.yardstick import SINGLE, Yardstick
 from edgeseq.runtime import golden
 from edgeseq.runtime.loading import describe
 
@@ -42,7 +43,7 @@ def write_trace(
     where the model has amplified rounding too far.
     """
     described = describe(path)
-    yardstick = Yardstick(atol or 0.0, rtol or 0.0, amplifying)
+    yardstick = Yardstick(atol or 0.0, rtol or 0.0, cut=amplifying)
     maker = _Maker(described.contract, described.file.digest, model, calibration, yardstick)
     frames = short_run(described.contract)
     while frames >= max(1, described.contract.min_frames):
@@ -79,7 +80,8 @@ class _Maker:
             if kept is not None:
                 every[port.name] = kept
             outputs[port.name] = np.asarray(golden.thinned(whole, kept).astype(port.dtype), order="C")
-            allowed[port.name] = self.yardstick.by_step(whole, near, port.time_axis)
+            yardstick = replace(self.yardstick, units=SINGLE if port.time_axis is None else 1.0)
+            allowed[port.name] = yardstick.by_step(whole, near, port.time_axis)
         chunks = tuple(random_chunks(frames, _SEED))
         return golden.Trace(self.digest, chunks, inputs, outputs, allowed, every, self.yardstick.rtol)
 

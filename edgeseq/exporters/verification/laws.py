@@ -10,7 +10,8 @@ import numpy as np
 from torch import nn
 
 from edgeseq.contract import Contract
-from edgeseq.exporters.verification.bench import Bench, Worst, accepted, past_of
+from edgeseq.errors import ModelFileError
+from edgeseq.exporters.verification.bench import Bench, Worst, accepted, batch_axis, past_of
 from edgeseq.exporters.verification.drawing import Calibration, Draws
 from edgeseq.exporters.verification.reference import Arrays, Reference
 from edgeseq.exporters.verification.report import Check, Verification
@@ -34,6 +35,7 @@ def check_laws(
     rules: Mapping[str, Any] | None = None,
 ) -> Verification:
     """Run every law on the file at ``path``, changed or not, against the module; see :func:`verify`."""
+    digest = describe(path).file.digest
     runs = Runs(load(path, allow_unverified=True))
     reference = Reference(model, runs.contract)
     draws = Draws(runs.contract, calibration)
@@ -50,7 +52,9 @@ def check_laws(
         "factor": FACTOR,
         "reference": reference.precision,
     }
-    return Verification(checks, settings, describe(path).file.digest)
+    if describe(path).file.digest != digest:
+        raise ModelFileError("the file changed while it was being verified", where=str(path), do="verify it again")
+    return Verification(checks, settings, digest)
 
 
 def concatenation(bench: Bench) -> Check:
@@ -102,6 +106,8 @@ def neighbours(bench: Bench) -> Check:
     """A row is the same, bit for bit, whatever stands beside it: silence, or a signal a thousand times louder."""
     if bench.batch == 1:
         return Check("neighbours", True, "the model has no batch")
+    if not any(batch_axis(port) for port in bench.contract.with_role("output")):
+        return Check("neighbours", True, "no output tells rows apart: nothing to compare")
     inputs, chunks = bench.inputs(202), random_chunks(bench.frames, 3)
     alone = bench.runs.whole(inputs, chunks)
     for row in range(bench.batch):
@@ -117,9 +123,10 @@ def _beside(contract: Contract, inputs: Arrays, row: int, factor: int) -> Arrays
     """The inputs with every row but one made louder, or other tokens."""
     changed = {name: array.copy() for name, array in inputs.items()}
     for port in contract.ports:
-        if port.name in changed and "batch" in port.shape:
-            rows = np.moveaxis(changed[port.name], port.shape.index("batch"), 0)
-            others = [other for other in range(len(rows)) if other != row]
+        if port.name in changed and (found := batch_axis(port)) is not None:
+            axis, times = found
+            rows = np.moveaxis(changed[port.name], axis, 0)
+            others = [other for other in range(len(rows)) if other // times != row]
             rows[others] = rows[others] * factor if rows.dtype.kind == "f" else rows[others][::-1]
     return changed
 
@@ -169,32 +176,33 @@ def long_run(bench: Bench) -> Check:
     worst, frames = Worst("long run"), bench.horizon["frames"]
     inputs = bench.long_inputs(frames)
     streamed = bench.runs.whole(inputs, random_chunks(frames, 11, largest=_LARGE_CHUNK))
-    compared = frames
+    compared = frames if bench.named(timed=True) else 0
     for output, found in bench.compare(streamed, inputs, bench.named(timed=True)):
         worst.add(output, found, f"{frames} frames")
         if isinstance(found, Found) and found.compared is not None:
             compared = min(compared, found.compared)
-    if not bench.yardstick.amplifying and (summaries := bench.named(timed=False)):
+    if not bench.amplifying and (summaries := bench.named(timed=False)):
         bench.compare_end(worst, streamed, inputs, frames, summaries)
     done = f"{frames:,} frames, bounded by {bench.horizon['limit']}"
-    if bench.yardstick.amplifying and worst.failure is None:
+    if bench.amplifying and worst.failure is None:
         windows = Windows(bench.runs.model.session, bench.contract, bench.reference.model, bench.rules)
-        count, worsts = windows.compare(inputs, frames, bench.yardstick)
-        for output, found in worsts.items():
-            worst.add(output, found, f"in windows of {windows.frames} frames")
-        bench.horizon["windows"] = {"whole": compared, "frames": windows.frames, "count": count}
-        done += f"; the model amplifies rounding: from frame {compared} on in {count:,} windows of {windows.frames}"
+        for width, count, output, found in windows.compare(inputs, frames, bench.plain):
+            worst.add(output, found, f"in {count:,} windows of {width} frames")
+        bench.horizon["windows"] = {"whole": compared, "frames": windows.widths}
+        done += f"; the model amplifies rounding: from frame {compared} on in windows of {windows.told()} frames"
     return worst.check(done)
 
 
 def _first_difference(bench: Bench, one: Arrays, two: Arrays, row: int | None = None) -> str | None:
     for port in bench.contract.with_role("output"):
         first, second = one[port.name], two[port.name]
-        if row is not None and "batch" in port.shape:
-            axis = port.shape.index("batch")
-            first, second = np.take(first, row, axis), np.take(second, row, axis)
-        elif row is not None:
-            continue
+        if row is not None:
+            found = batch_axis(port)
+            if found is None:
+                continue  # the rows of such an output are not told apart
+            axis, times = found
+            rows = range(row * times, (row + 1) * times)
+            first, second = np.take(first, rows, axis), np.take(second, rows, axis)
         if not np.array_equal(first, second, equal_nan=first.dtype.kind == "f"):
             return f"{port.name} differs by up to {np.max(np.abs(first - second)):.3g}"
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -44,6 +45,14 @@ class Verification:
         return {
             "digest": self.digest,
             "passed": self.passed,
-            "checks": [asdict(check) for check in self.checks],
+            "checks": [
+                {name: value if _plain(value) else None for name, value in asdict(check).items()}
+                for check in self.checks
+            ],
             "settings": dict(self.settings),
         }
+
+
+def _plain(value: object) -> bool:
+    """Whether JSON has a word for it: not for an infinite distance."""
+    return not isinstance(value, float) or math.isfinite(value)

@@ -10,7 +10,7 @@ module is seen before the first window, where module and file are compared as ev
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from edgeseq.exporters.verification.reference import Arrays, nested
 from edgeseq.exporters.verification.yardstick import Found, Yardstick
 from edgeseq.specs import InputSpec
 
-#: Frames of a window, in chunk multiples: enough for rounding to show, few enough for it not to take over.
+#: Frames of the widest windows, in chunk multiples.
 WINDOW = 16
 
 
@@ -41,7 +41,7 @@ class Windows:
         self.plain = StepGraph(capture(model, specs_of(contract)), Registry(FAMILIES, rules), ops)
         double = copy.deepcopy(model).double()
         self.exact = StepGraph(capture(double, specs_of(contract, "float64")), Registry(FAMILIES, rules), ops)
-        self.frames = WINDOW * contract.chunk.multiple
+        self.widths: list[int] = []
 
     def first(self) -> int:
         """The first frame from which on no state starts and every output is real, a chunk multiple."""
@@ -49,22 +49,34 @@ class Windows:
         multiple = self.contract.chunk.multiple
         return -(-max(late) // multiple) * multiple
 
-    def compare(self, inputs: Arrays, frames: int, yardstick: Yardstick) -> tuple[int, dict[str, Found]]:
-        """How many windows there are up to ``frames``, and the worst finding of each output.
+    def told(self) -> str:
+        """The widths in words: ``16, 4 and 1``."""
+        *others, last = map(str, self.widths)
+        return f"{', '.join(others)} and {last}" if others else last
 
-        All windows are alike, so they share one measure of noise. Where rounding is amplified even within a window, all
-        of it is done again with shorter ones.
+    def compare(self, inputs: Arrays, frames: int, yardstick: Yardstick) -> Iterator[tuple[int, int, str, Found]]:
+        """For each width and output: the width, how many windows there are up to ``frames``, the output, the finding.
+
+        All windows are alike, so they share one measure of noise. Of wide windows, which show that a call of many
+        frames is right, what comes before the amplification shows is compared; narrower ones follow until it does not
+        show, or until a window is the shortest call there is, of which all is compared.
         """
+        width = WINDOW * self.contract.chunk.multiple
         while True:
-            narrowest = self.frames == self.contract.chunk.multiple
-            runs = self._runs(inputs, frames)
-            ruled = replace(yardstick, amplifying=not narrowest)
-            found = {port.name: _stacked(port, runs, ruled) for port in self.contract.with_role("output")}
-            if all(item.compared is None for item in found.values()):
-                return len(runs), found
-            self.frames = max(self.contract.chunk.multiple, self.frames // 4)
+            narrowest = width == self.contract.chunk.multiple
+            runs = self._runs(inputs, frames, width)
+            if runs:
+                self.widths.append(width)
+                ruled = replace(yardstick, ahead=0, cut=not narrowest)
+                found = {port.name: _stacked(port, runs, ruled) for port in self.contract.with_role("output")}
+                yield from ((width, len(runs), name, item) for name, item in found.items())
+                if all(item.compared is None for item in found.values()):
+                    return
+            if narrowest:
+                return
+            width = max(self.contract.chunk.multiple, width // 4)
 
-    def _runs(self, inputs: Arrays, frames: int) -> list[tuple[Arrays, Arrays, Arrays]]:
+    def _runs(self, inputs: Arrays, frames: int, width: int) -> list[tuple[Arrays, Arrays, Arrays]]:
         """Every window's outputs: of the file, of the step graph in float64 and of the step graph in float32."""
         given = {name: torch.from_numpy(array) for name, array in inputs.items()}
         double = {name: value.double() if value.is_floating_point() else value for name, value in given.items()}
@@ -76,16 +88,16 @@ class Windows:
         place, runs = self.first(), []
         if place:
             exact.step(self._cut(double, 0, place))
-        while place + self.frames <= frames:
+        while place + width <= frames:
             states = {name: value.numpy() for name, value in exact.states.items()}
             narrow = {state.name: states[state.name].astype(state.dtype) for state in self.contract.states}
             plain.count = place
             plain.states = {name: torch.from_numpy(value) for name, value in narrow.items()}
-            part = place, place + self.frames
+            part = place, place + width
             wanted = {name: value.numpy() for name, value in exact.step(self._cut(double, *part)).items()}
             near = {name: value.numpy() for name, value in plain.step(self._cut(given, *part)).items()}
             runs.append((self._run(self._cut(given, *part), narrow, inputs), wanted, near))
-            place += self.frames
+            place += width
         return runs
 
     def _cut(self, tensors: Mapping[str, torch.Tensor], first: int, last: int) -> dict[str, torch.Tensor]:

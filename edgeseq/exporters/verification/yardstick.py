@@ -11,18 +11,19 @@ what follows is compared in windows (``windows.py``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 FACTOR = 4.0
-#: Frames after a step whose noise counts for it.
-_AHEAD = 16
 #: A module whose own rounding becomes a larger part of its output than this, and was not from the start, amplifies.
 _AMPLIFIED = 1e-3
-#: Units of rounding beyond which noise in an amplifying module is its own amplification.
-_UNITS = 32
+#: Units of rounding beyond which noise in an amplifying module is its own amplification; and those that stand for
+#: smaller noise up to there, since another right run may be amplifying already.
+_CUT, _FLOOR = 8.0, 32.0
+#: Units of rounding that stand for the noise of a single value, such as the last of a long run.
+SINGLE = 8.0
 
 Array = np.ndarray[Any, Any]
 
@@ -44,12 +45,20 @@ class Found:
 class Yardstick:
     """``|stream - exact| <= FACTOR * max(noise, eps * scale) + atol + rtol * |exact|``, noise and scale so far.
 
-    ``amplifying``: compare only until the module's amplification of rounding shows.
+    ``units``: of rounding, that take the place of a smaller noise; more than one where there are few values to see
+    noise in. ``ahead``: frames after a step whose noise counts for it. ``cut``: compare only until the module's
+    amplification of rounding shows.
     """
 
     atol: float = 0.0
     rtol: float = 0.0
-    amplifying: bool = False
+    units: float = 1.0
+    ahead: int = 16
+    cut: bool = False
+
+    def amplifying(self) -> Yardstick:
+        """The same for a module that amplifies rounding: until that shows, and by more units of it."""
+        return replace(self, units=_FLOOR, ahead=0, cut=True)
 
     def allowed(self, exact: Array, plain: Array, axis: int | None = None) -> Array:
         """The distance allowed at every element, given the module's float64 and float32 outputs and its time axis."""
@@ -61,18 +70,19 @@ class Yardstick:
         """What is allowed at each step without ``rtol``, to be broadcast against the output."""
         if exact.size == 0 or not np.issubdtype(plain.dtype, np.floating):
             return np.zeros((1,) * exact.ndim)
-        unit = float(np.finfo(plain.dtype).eps) * scale_of(exact, axis)
-        if self.amplifying and axis is None:
-            unit = unit * _UNITS  # one frame's value says nothing of how far other runs are off
-        return np.asarray(FACTOR * np.maximum(noise_of(exact, plain, axis), unit) + self.atol)
+        unit = self.units * float(np.finfo(plain.dtype).eps) * _so_far(_finite(exact), axis, self.ahead)
+        return np.asarray(FACTOR * np.maximum(_so_far(_distance(plain, exact), axis, self.ahead), unit) + self.atol)
 
     def compare(self, streamed: Array, exact: Array, plain: Array, axis: int | None = None) -> Found:
-        """Hold a stream's output against the module's in float64 and in float32, all of one shape."""
-        compared = _before_amplification(exact, plain, axis) if self.amplifying else None
+        """Hold a stream's output against the module's in float64 and in float32, all of one shape.
+
+        Nothing is compared from where the module itself leaves the range of float32 on.
+        """
+        compared = in_range(exact, plain, axis)
+        streamed, exact, plain = (_first(array, axis, compared) for array in (streamed, exact, plain))
         distance, allowed = _distance(streamed, exact), self.allowed(exact, plain, axis)
-        if compared is not None:
-            first = (*(slice(None),) * (axis or 0), slice(0, compared))
-            distance, allowed = distance[first], allowed[first]
+        if self.cut and (before := _before_amplification(exact, plain, axis)) is not None:
+            distance, allowed, compared = _first(distance, axis, before), _first(allowed, axis, before), before
         if distance.size == 0:
             return Found(0.0, 0.0, None, compared)
         place = np.unravel_index(int(np.argmax(distance - allowed)), distance.shape)
@@ -80,21 +90,24 @@ class Yardstick:
         return Found(worst, limit, tuple(int(i) for i in place) if worst > limit else None, compared)
 
 
-def noise_of(exact: Array, plain: Array, axis: int | None) -> Array:
-    """The largest distance between the module's two runs up to soon after each step, to be broadcast against them."""
-    return _so_far(_distance(plain, exact), axis)
+def _first(array: Array, axis: int | None, frames: int | None) -> Array:
+    """The first frames of an array; all of it for None."""
+    return array if frames is None else array[(*(slice(None),) * (axis or 0), slice(0, frames))]
 
 
-def scale_of(exact: Array, axis: int | None) -> Array:
-    """The largest magnitude up to each step, to be broadcast against ``exact``."""
-    return _so_far(_finite(exact), axis)
+def in_range(exact: Array, plain: Array, axis: int | None) -> int | None:
+    """Frames before the first at which float32 overflows and float64 does not; None: there is none such."""
+    if exact.size == 0 or not np.issubdtype(plain.dtype, np.floating):
+        return None
+    lost = _highest((np.isfinite(exact) & ~np.isfinite(plain)).astype(np.float64), axis) > 0
+    return int(np.argmax(lost)) if lost.any() else None
 
 
 def amplifies(exact: Array, plain: Array, axis: int) -> bool:
-    """Whether the module's float32 run leaves its float64 run, having kept to it at first."""
+    """Whether the module's float32 run leaves its float64 run, having kept to it in its first frame."""
     if exact.size == 0 or not np.issubdtype(plain.dtype, np.floating):
         return False
-    lost = np.ravel(noise_of(exact, plain, axis) > _AMPLIFIED * scale_of(exact, axis))
+    lost = _highest(_distance(plain, exact), axis) > _AMPLIFIED * _highest(_finite(exact), axis)
     return bool(lost.any()) and not lost[0]
 
 
@@ -103,7 +116,9 @@ def _before_amplification(exact: Array, plain: Array, axis: int | None) -> int |
     if exact.size == 0 or not np.issubdtype(plain.dtype, np.floating):
         return None
     unit = float(np.finfo(plain.dtype).eps) * _highest(_finite(exact), axis)
-    amplified = _highest(_distance(plain, exact), axis) > _UNITS * unit
+    noise = _highest(_distance(plain, exact), axis)
+    fresh = noise[0] if axis is not None else 0.0
+    amplified = noise > np.maximum(_CUT * unit, FACTOR * fresh)
     return int(np.argmax(amplified)) if amplified.any() else None
 
 
@@ -130,10 +145,11 @@ def _highest(values: Array, axis: int | None) -> Array:
     return np.asarray(np.maximum.accumulate(np.max(values, axis=others)))
 
 
-def _so_far(values: Array, axis: int | None) -> Array:
-    """The running maximum along ``axis`` a few frames on; of everything where there is no time axis."""
+def _so_far(values: Array, axis: int | None, ahead: int) -> Array:
+    """The running maximum along ``axis``, ``ahead`` frames on; of everything where there is no time axis."""
     if axis is None:
         return np.asarray(np.max(values, keepdims=True))
     highest = _highest(values, axis)
-    highest = np.append(highest[_AHEAD:], np.full(min(_AHEAD, len(highest)), highest[-1]))
+    ahead = min(ahead, len(highest))
+    highest = np.append(highest[ahead:], np.full(ahead, highest[-1]))
     return highest.reshape([-1 if index == axis else 1 for index in range(values.ndim)])
