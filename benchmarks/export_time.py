@@ -118,7 +118,7 @@ SCRIPT = Script(
     subjects=SUBJECTS,
     measure=measure,
     figures=figures,
-    runs=7,
+    runs=5,
 )
 
 if __name__ == "__main__":

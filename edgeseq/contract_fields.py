@@ -16,6 +16,8 @@ from edgeseq.errors import ContractError
 _AXIS = re.compile(r"(?:[1-9][0-9]{0,8}\*)?[A-Za-z_][A-Za-z0-9_]*")
 #: numpy arrays had no more axes than this before version 2.
 _MOST_AXES = 32
+#: Characters of a text, base64 apart.
+LONGEST_TEXT = 1024
 #: The largest finite values of the floats.
 _LARGEST = {"float16": 65504.0, "float32": (2 - 2.0**-23) * 2.0**127, "float64": math.inf}
 
@@ -35,7 +37,7 @@ class Reader:
             "broken contract", where=f"{self.where}.{key}", got=_brief(self.document.get(key)), wanted=wanted
         )
 
-    def text(self, key: str, longest: int | None = 1024) -> str:
+    def text(self, key: str, longest: int | None = LONGEST_TEXT) -> str:
         """A non-empty text of at most ``longest`` characters, None for no limit."""
         value = self.document.get(key)
         if not isinstance(value, str) or not value:
@@ -132,6 +134,8 @@ class Reader:
         value = self.document.get(key, {})
         if not isinstance(value, dict) or not all(isinstance(text, str) and text for text in value.values()):
             raise self.fail(key, "an object of non-empty strings")
+        if any(len(text) > LONGEST_TEXT for text in value.values()):
+            raise self.fail(key, f"at most {LONGEST_TEXT} characters each")
         return value
 
     def items(self, key: str) -> list[Reader]:

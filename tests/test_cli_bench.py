@@ -46,6 +46,7 @@ def test_tells_a_result() -> None:
         "",
         "cold start  load 20 ms to 30 ms, first step 300 us",
         "memory      64 B of state per further stream, 60.0 MiB in the whole process",
+        "late        paced steps that took longer than the period, from the moment they were due",
         "note        p90 needs 100 samples in every run, a run has 50",
         "note        p99 needs 1000 samples in every run, a run has 100",
         "note        p99 needs 1000 samples in every run, a run has 50",

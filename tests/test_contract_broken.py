@@ -124,6 +124,13 @@ BROKEN: list[tuple[Contract, str, Any, str]] = [
     ),
     (
         ATTENTION,
+        "rules",
+        {"mylib::scan": "x" * 1025},
+        "contract.rules (got {'mylib::scan': 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx..., wanted at most 1024 "
+        "characters each).",
+    ),
+    (
+        ATTENTION,
         "ports.0.shape",
         ["9999999999*batch", "time"],
         "contract.ports[0].shape (got ['9999999999*batch', 'time'], wanted a list of sizes and axis names such as "

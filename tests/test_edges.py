@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from edgeseq.errors import NotStreamable
+from edgeseq.exporters import export
 from edgeseq.testing import check_rule
 
 SPEC = "float32[batch,time,4]"
@@ -179,3 +181,45 @@ def test_a_buffer_and_a_folded_value_of_one_name_are_kept_apart() -> None:
             return x * self.w.mean(0) + self.get_buffer("mean")
 
     check_rule(Named(), {"x": SPEC})
+
+
+class Rotary(nn.Module):
+    """Causal attention with rotary positions, as textbooks write them: angles of arange(T), doubled by a cat."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(16, 48)
+        self.register_buffer("speed", 1 / 10_000 ** (torch.arange(0, 8, 2) / 8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = (part.unflatten(-1, (2, 8)).transpose(1, 2) for part in self.qkv(x).chunk(3, -1))
+        angles = torch.outer(torch.arange(x.shape[1], device=x.device).float(), self.speed)  # type: ignore[arg-type]
+        angles = torch.cat([angles, angles], -1)
+
+        def turned(value: torch.Tensor) -> torch.Tensor:
+            left, right = value.chunk(2, -1)
+            return value * angles.cos() + torch.cat([-right, left], -1) * angles.sin()
+
+        y = functional.scaled_dot_product_attention(turned(q), turned(k), v, is_causal=True)
+        return y.transpose(1, 2).flatten(2)
+
+
+class Doubled(nn.Module):
+    """A learned position beside itself, and a wave beside its quarter turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(64, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        t = torch.arange(x.shape[1], device=x.device)
+        learned, turn = self.table(t), t.float()[:, None]
+        return x + torch.cat([learned, learned, torch.stack([turn.sin(), turn.cos()], -1).flatten(1)], -1)
+
+
+@pytest.mark.parametrize(("model", "width"), [(Rotary, 16), (Doubled, 10)])
+def test_positions_may_be_joined_before_they_meet_a_frame(model: type[nn.Module], width: int, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    spec = {"x": f"float32[batch,time,{width}]"}
+    check_rule(model(), spec)
+    assert export(model(), spec, tmp_path / "m.onnx").verification.passed

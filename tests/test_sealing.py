@@ -62,7 +62,8 @@ def test_a_changed_weight_is_noticed_before_onnxruntime_sees_the_file(
     assert re.fullmatch(
         rf"the file is not verified at {path}: the file was changed after verification "
         r"\(got sha256:[0-9a-f]{12}, wanted sha256:[0-9a-f]{12}\)\. Verify it against its module, "
-        r"edgeseq verify m\.onnx --model MODEL, or load it with allow_unverified=True\.",
+        r"edgeseq verify m\.onnx --model MODEL, or load it with allow_unverified=True "
+        r"\(--allow-unverified\)\.",
         refusal(path),
     )
     with pytest.raises(AssertionError, match="onnxruntime was asked"):

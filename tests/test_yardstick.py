@@ -236,6 +236,31 @@ def test_integers_that_cannot_be_read_off_the_model_are_asked_for(tmp_path: Path
     assert verify(exported.path, Offset(), calibration=samples).passed is False
 
 
+def test_calibration_beside_its_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        export(Offset(), TOKENS, tmp_path / "m.onnx", calibration=[{"ids": np.full((1, 9), 99)}])
+    assert str(caught.value).startswith(
+        "the module does not take the calibration for ids: index out of range in self. Give inputs that it was made for"
+    )
+
+
+def test_a_module_of_nan_is_refused(tmp_path: Path) -> None:
+    model = nn.Linear(4, 4)
+    model.bias.data[:] = torch.nan
+    with pytest.raises(UsageError, match=r"^bias holds NaN"):
+        export(model, {"input": SPEC["x"]}, tmp_path / "m.onnx")
+    model.bias.data[:] = torch.inf
+    with pytest.raises(UsageError, match=r"^output is not finite anywhere: the module gives only NaN or infinity"):
+        export(model, {"input": SPEC["x"]}, tmp_path / "m.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_context_below_the_shortest_input_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        export(nn.Conv1d(2, 2, 5), {"input": "float32[batch,2,time]"}, tmp_path / "m.onnx", max_context=3)
+    assert str(caught.value) == "max_context is less than the shortest input of the model (got 3, wanted at least 5)."
+
+
 @pytest.mark.parametrize(
     ("sample", "message"),
     [

@@ -161,6 +161,8 @@ def describe(path: Path, latency: Latency) -> str:
         f"cold start  load {_range(latency.load_ns)}, first step {_range(latency.first_step_ns)}",
         f"memory      {format_bytes(latency.state_bytes)} of state per further stream{_peak(latency)}",
     ]
+    if any(series.misses is not None for series in latency.series):
+        lines.append("late        paced steps that took longer than the period, from the moment they were due")
     if latency.deadline is not None:
         lines.append(f"deadline    {_misses(latency.deadline)}")
     refusals = {quantile.refused for series in latency.series for quantile in series.quantiles.values()} - {None}

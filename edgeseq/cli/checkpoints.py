@@ -104,4 +104,6 @@ _SAVE = "save them with torch.save(model.state_dict(), path)"
 
 def _unreadable(path: Path, error: Exception, do: str) -> UsageError:
     lines = str(error).strip().splitlines() or ["the file is cut short"]
-    return UsageError("cannot read weights", where=str(path), why=lines[0].rstrip("."), do=do)
+    # A file that is no pickle makes Python look up whatever byte it begins with: a KeyError with a number.
+    why = "it is no checkpoint, or a damaged one" if isinstance(error, KeyError) else lines[0].rstrip(".")
+    return UsageError("cannot read weights", where=str(path), why=why, do=do)

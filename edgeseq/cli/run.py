@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
 from edgeseq.cli import libraries, options
 from edgeseq.cli.durations import format_rate, rate_of
@@ -68,12 +69,45 @@ def run(
     inputs, batched, rate = _read(files, contract)
     arrays.check_output(output, contract, rate)
     total = _base_frames(inputs, contract, files)
+    _check_frames(inputs, total, contract, files)
     outputs = _stream(model, inputs, total, chunk or contract.chunk.multiple)
     arrays.write(output, outputs, contract, rate, batched)
     shapes = {name: list(array.shape) for name, array in outputs.items()}
     say(f"{total:,} frames in, {', '.join(f'{name} {shape}' for name, shape in shapes.items())} -> {output}", json_path)
     document = {"format": "edgeseq.run", "version": 1, "path": str(path), "output": str(output)}
     write_report({**document, "frames": total, "shapes": shapes}, json_path)
+
+
+def _check_frames(inputs: dict[str, Array], total: int, contract: Contract, files: dict[str, Path]) -> None:
+    """UsageError that names the file where its frames are too few, too many or not finite; asked before any is run."""
+    from edgeseq.runtime.schedule import accepted_lengths
+
+    where = ", ".join(str(files[port.name]) for port in contract.with_role("frame"))
+    lengths = [port.length(total) for port in contract.with_role("output") if port.length is not None]
+    if total < contract.min_frames or None in lengths:
+        raise UsageError(
+            "the model takes no input of this length",
+            where=where,
+            got=f"{total:,} frames",
+            wanted=accepted_lengths(contract),
+        )
+    if contract.max_context is not None and total > contract.max_context:
+        raise UsageError(
+            "the input is longer than the model's context",
+            where=where,
+            got=f"{total:,} frames",
+            wanted=f"at most {contract.max_context:,}",
+            do="cut it into pieces, or export a model with room for more",
+        )
+    for name, array in inputs.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            place = [int(index) for index in np.argwhere(~np.isfinite(array))[0]]
+            raise UsageError(
+                f"{name} is not finite",
+                where=f"{files[name]}, {place}",
+                got=array[tuple(place)],
+                do="repair the recording",
+            )
 
 
 def _sources(contract: Contract, source: Path | None, named: tuple[tuple[str, str], ...]) -> dict[str, Path]:

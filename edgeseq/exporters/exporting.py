@@ -110,6 +110,7 @@ def export(
             contract = seal(scratch, replace(contract, min_frames=1))
             least = _least_frames(model, graph, scratch, atol, rtol, samples)
             contract = seal(scratch, replace(contract, min_frames=least))
+            check_shortest(contract)
             found = check_laws(scratch, model, atol=atol, rtol=rtol, calibration=samples, rules=rules)
             if not found.passed:
                 raise _failed(model, found)
@@ -141,6 +142,16 @@ def _check_arguments(
     check_wishes(ops, max_context, frame_period)
     if opset is not None and opset not in _OPSETS:
         raise UsageError("opset out of range", got=opset, wanted=f"{_OPSETS.start} to {_OPSETS.stop - 1}")
+
+
+def check_shortest(contract: Contract) -> None:
+    """UsageError where the longest stream is shorter than the shortest."""
+    if contract.max_context is not None and contract.max_context < contract.min_frames:
+        raise UsageError(
+            "max_context is less than the shortest input of the model",
+            got=contract.max_context,
+            wanted=f"at least {contract.min_frames}",
+        )
 
 
 def _least_frames(

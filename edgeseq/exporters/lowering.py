@@ -69,9 +69,7 @@ def _trace(graph: StepGraph) -> torch.export.ExportedProgram:
                 strict=False,
             )
     except TRACE_ERRORS as error:
-        if not graph.plan.rules:
-            raise
-        raise not_traced(error) from error
+        raise not_traced(error, bool(graph.plan.rules)) from error
 
 
 def _dim(name: str, dims: dict[str, Any]) -> Any:

@@ -7,7 +7,7 @@ import re
 import onnx_ir as ir
 import torch
 
-from edgeseq.errors import EdgeseqError, RuleError
+from edgeseq.errors import CaptureError, EdgeseqError, RuleError
 from edgeseq.exporters.capture_errors import without_fake_kernel
 
 #: What torch.export and torch.onnx.export raise on graphs that they cannot take.
@@ -27,14 +27,19 @@ _FAILED_NODE = re.compile(r"Error when translating node .*?\[target=torch\.ops\.
 _OWN_DOMAINS = {"portable": ("", "ai.onnx"), "ort": ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")}
 
 
-def not_traced(error: Exception) -> RuleError:
-    """The error of a step that works on tensors and cannot be traced with a symbolic batch and chunk."""
+def not_traced(error: Exception, foreign: bool) -> EdgeseqError:
+    """The error of a step that works on tensors and cannot be traced with a symbolic batch and chunk.
+
+    ``foreign``: rules of other packages have a part in it.
+    """
     if (op := without_fake_kernel(error)) is not None:
         return RuleError(
             f"{op} has no fake kernel",
             why="the step is traced without values",
             do="register one with torch.library.register_fake",
         )
+    if not foreign:
+        return CaptureError("the step of this model cannot be traced", why=_first_line(error), do="report this with it")
     return RuleError(
         "the step cannot be traced",
         why=_first_line(error),

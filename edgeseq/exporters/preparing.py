@@ -68,6 +68,8 @@ def _check_kinds(model: nn.Module, tensors: dict[str, torch.Tensor]) -> None:
     for name, tensor in model.state_dict().items():
         if not isinstance(tensor, torch.Tensor):
             continue
+        if tensor.is_floating_point() and bool(torch.isnan(tensor).any()):
+            raise UsageError(f"{name} holds NaN", do="load weights of a training that went well")
         if tensor.is_floating_point() and tensor.dtype not in (torch.float32, *_HALF):
             raise UsageError(
                 f"{name} is not float32",

@@ -100,8 +100,8 @@ def replay(
     ``allow_unverified``: then it is told how far a changed file is off. Raises ModelFileError, ContractError, or what
     ``load`` raises.
     """
-    trace = read_trace(trace_of(path) if golden is None else Path(golden))
     model = load(path, device, threads, allow_unverified, provider)
+    trace = read_trace(trace_of(path) if golden is None else Path(golden))
     if trace.digest != model.contract.digest and not allow_unverified:
         raise ContractError(
             "the golden trace belongs to another file",

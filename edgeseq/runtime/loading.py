@@ -62,7 +62,7 @@ def load(
             got=described.file.digest[:19],
             wanted=(described.contract.digest or "none")[:19],
             do=f"verify it against its module, edgeseq verify {Path(where).name} --model MODEL, "
-            "or load it with allow_unverified=True",
+            "or load it with allow_unverified=True (--allow-unverified)",
         )
     check_version(described.contract.onnxruntime)
     check_allowance(described.contract, described.file.size, where)

@@ -47,7 +47,8 @@ def _check_entries(entries: list[zipfile.ZipInfo], size: int) -> None:
         raise ValueError(f"it has {len(entries)} entries, more than {_MOST_ENTRIES}")
     if len({item.filename for item in entries}) < len(entries):
         raise ValueError("an entry stands in it twice")
-    if any(item.compress_type != zipfile.ZIP_STORED for item in entries):
+    # Where the sizes differ zipfile would make room for the larger one.
+    if any(item.compress_type != zipfile.ZIP_STORED or item.compress_size != item.file_size for item in entries):
         raise ValueError("an entry is compressed")
     if sum(item.file_size for item in entries) > size:
         raise ValueError("its entries are larger than itself")

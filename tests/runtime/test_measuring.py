@@ -170,7 +170,11 @@ def test_other_json_is_refused(text: str, message: str) -> None:
         ({"deadline": 0.01}, "a deadline is held against paced steps (wanted a period beside it)."),
         ({"chunk": 0}, "chunk must be a whole number from 1 (got 0)."),
         ({"chunk": 65}, "chunk is more than the model's context (got 65, wanted at most 64)."),
-        ({"at": [65]}, "a position of at lies beyond the model's context (got 65, wanted at most 64)."),
+        (
+            {"at": [65]},
+            "there are no steps to time around that position: the model's context ends before it "
+            "(got at 65, wanted at most 64).",
+        ),
         ({"at": [0]}, "position 0 of at must be a whole number from 1 (got 0)."),
     ],
 )

@@ -10,7 +10,7 @@ import torch
 
 from edgeseq.exporters.alignment import delay, settle
 from edgeseq.exporters.facts import Place, Static, Timed
-from edgeseq.exporters.framewise import framewise
+from edgeseq.exporters.framewise import Rows, framewise
 from edgeseq.exporters.rules.pointwise import common_place
 from edgeseq.exporters.rules.schema import axes_of, bound, each_result, picked, result_shape, target
 from edgeseq.exporters.step import Step
@@ -164,7 +164,12 @@ def concatenate(step: Step, facts: Any, tensors: list[torch.Tensor], dim: int = 
         place = place.at(place.axis + (dim <= place.axis))
     elif dim == place.axis:
         raise step.refuse("it joins pieces of time", "pad with torch.nn.functional.pad instead")
-    return framewise(step, facts[:1], [tensors], place=place, op=lambda _, parts: op(parts, dim))
+    # Counted from the end, the axis is the same with a row axis in front: positions need no mapping over rows, under
+    # which torch takes the sizes of a cat for fixed.
+    rows: Rows = "leading" if all(isinstance(fact, Timed) and fact.rowed for fact in facts[0]) else "map"
+    return framewise(
+        step, facts[:1], [tensors], place=place, op=lambda _, parts: op(parts, dim - len(shape)), rows=rows
+    )
 
 
 def pieces(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[Any, Any]:

@@ -57,7 +57,7 @@ class Bench:
         self.runs, self.reference, self.draws = runs, reference, draws
         self.contract, self.rules = runs.contract, rules
         self.frames, self.batch = short_run(runs.contract), _BATCH if runs.batched else 1
-        self._check_guesses()
+        self._check_inputs()
         self.horizon, self.amplifying = self._look_ahead()
         self.plain = yardstick
         self.yardstick = yardstick.amplifying() if self.amplifying else yardstick
@@ -69,6 +69,7 @@ class Bench:
             lambda frames: accepted(self.contract, frames),
             self.contract.max_context,
             self.frames,
+            self.contract.chunk.multiple,
         )
         outputs, inputs = self.contract.with_role("output"), self.long_inputs(far.frames)
         late = self.reference.exact(inputs), self.reference.run(inputs)
@@ -83,23 +84,31 @@ class Bench:
         past = past_of(self.contract, inputs, first)
         early = self.reference.exact(past), self.reference.run(past)
         several = self.reference.exact(self.inputs(0)), self.reference.run(self.inputs(0))
+        _check_finite(several[0])
         amplifying = any(
             _amplifies(port, early, late) or (port.time_axis is not None and _amplifies(port, early, several))
             for port in outputs
         )
         return {"frames": far.frames, "limit": far.limit}, amplifying
 
-    def _check_guesses(self) -> None:
-        """Ask for calibration where the module refuses integers that were only guessed."""
-        guessed = self.draws.guessed
-        if not guessed:
+    def _check_inputs(self) -> None:
+        """UsageError where the module refuses integers that were guessed, or the samples that were given."""
+        guessed, given = self.draws.guessed, sorted(self.draws.samples)
+        if not guessed and not given:
             return
         try:
             self.reference.run(self.inputs(0))
         except (IndexError, RuntimeError, ValueError) as error:
+            why = str(error).splitlines()[0].rstrip(" .")
+            if not guessed:
+                raise UsageError(
+                    f"the module does not take the calibration for {', '.join(given)}",
+                    why=why,
+                    do="give inputs that it was made for: indices below the size of their table",
+                ) from error
             raise UsageError(
                 f"which integers {guessed[0]} takes cannot be read off the model",
-                why=f"from 0 to 100 were tried: {str(error).splitlines()[0].rstrip(' .')}",
+                why=f"from 0 to 100 were tried: {why}",
                 do=f"give real inputs: calibration=[{{{guessed[0]!r}: array}}], or --example file.py:function",
             ) from error
 
@@ -172,6 +181,17 @@ def _unlike(streamed: np.ndarray[Any, Any], exact: np.ndarray[Any, Any], plain: 
     if streamed.size != exact.size:
         return f"shape {list(streamed.shape)}, the module gives {list(exact.shape)}"
     return f"dtype {streamed.dtype}, the module gives {plain.dtype}"
+
+
+def _check_finite(outputs: Arrays) -> None:
+    """UsageError where an output holds nothing that could be compared."""
+    for name, values in outputs.items():
+        if values.size and values.dtype.kind == "f" and not np.isfinite(values).any():
+            raise UsageError(
+                f"{name} is not finite anywhere",
+                why="the module gives only NaN or infinity for the inputs that it is verified on",
+                do="check its weights; give real inputs with calibration=, or --example file.py:function",
+            )
 
 
 def batch_axis(port: Port) -> tuple[int, int] | None:

@@ -39,12 +39,15 @@ class Horizon:
     limit: str
 
 
-def horizon(run: Callable[[int], object], accepted: Callable[[int], int], most: int | None, least: int) -> Horizon:
+def horizon(
+    run: Callable[[int], object], accepted: Callable[[int], int], most: int | None, least: int, step: int
+) -> Horizon:
     """The longest affordable length: ``run(frames)`` runs the module in float64, ``accepted`` rounds a length down.
 
-    ``most`` is the model's ``max_context``; ``least`` has been run already and is never undercut.
+    ``most`` is the model's ``max_context``; ``least`` has been run already and is never undercut. ``step`` is how many
+    frames the shortest call takes.
     """
-    bound, limit = STEPS, f"{STEPS:,} steps"
+    bound, limit = STEPS * step, f"{STEPS:,} steps"
     if most is not None and most <= bound:
         bound, limit = most, "max_context"
     if bound <= least:

@@ -169,7 +169,10 @@ def _positions(at: Sequence[int] | None, model: Model) -> tuple[int, ...]:
     limit = model.contract.max_context
     if limit is not None and any(position > limit for position in positions):
         raise UsageError(
-            "a position of at lies beyond the model's context", got=max(positions), wanted=f"at most {limit}"
+            "there are no steps to time around that position",
+            why="the model's context ends before it",
+            got=f"at {max(positions)}",
+            wanted=f"at most {limit}",
         )
     return positions
 
