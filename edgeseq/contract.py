@@ -151,6 +151,7 @@ class Contract:
     quantization: Mapping[str, Any] | None = None
     verification: Mapping[str, Any] | None = None
     digest: str | None = None
+    seal: str | None = None
     rules: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 

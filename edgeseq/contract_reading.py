@@ -71,6 +71,7 @@ def _read_contract(document: Any, where: str) -> Contract:
         quantization=reader.optional_mapping("quantization"),
         verification=reader.optional_mapping("verification"),
         digest=reader.optional_text("digest"),
+        seal=reader.optional_text("seal"),
         rules=reader.texts("rules"),
         provenance=reader.mapping("provenance"),
     )

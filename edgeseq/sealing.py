@@ -1,7 +1,13 @@
-"""Sealing: a contract written into its file together with the file's digest, so that a later change is noticed."""
+"""Sealing: a contract written into its file so that a later change of either is noticed.
+
+The contract holds the file's digest, over graph and weights, and its own seal, over all that stands in it. Standard
+library only.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -20,11 +26,24 @@ def seal(path: str | os.PathLike[str], contract: Contract, sidecar: bool = False
     """
     target = Path(path)
     content = target.read_bytes()
-    sealed = replace(contract, digest=read_model_file(target, content).digest)
+    sealed = _sealed(replace(contract, digest=read_model_file(target, content).digest, seal=None))
     _replace(target, with_metadata(content, METADATA_KEY, sealed.to_json(), target))
     if sidecar or sidecar_of(target).is_file():
         _replace(sidecar_of(target), (sealed.to_json(indent=2) + "\n").encode())
     return sealed
+
+
+def seal_of(text: str, seal: str | None = None) -> str:
+    """The seal that the contract ``text`` should have; ``seal`` is the one that stands in it, None where it is null.
+
+    ``sha256:`` and 64 hexadecimal digits over the text as UTF-8, its own seal replaced by ``null``.
+    """
+    plain = text if seal is None else text.replace(json.dumps(seal), "null", 1)
+    return f"sha256:{hashlib.sha256(plain.encode()).hexdigest()}"
+
+
+def _sealed(contract: Contract) -> Contract:
+    return replace(contract, seal=seal_of(contract.to_json()))
 
 
 def sidecar_of(path: Path) -> Path:

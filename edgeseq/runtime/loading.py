@@ -14,7 +14,7 @@ from edgeseq.runtime.allowance import check_allowance
 from edgeseq.runtime.devices import find_device
 from edgeseq.runtime.engine import check_version, open_session
 from edgeseq.runtime.model import Model
-from edgeseq.sealing import sidecar_of
+from edgeseq.sealing import seal_of, sidecar_of
 from edgeseq.strict_json import read_json
 
 
@@ -59,8 +59,6 @@ def load(
             "the file is not verified",
             where=where,
             why=described.doubt,
-            got=described.file.digest[:19],
-            wanted=(described.contract.digest or "none")[:19],
             do=f"verify it against its module, edgeseq verify {Path(where).name} --model MODEL, "
             "or load it with allow_unverified=True (--allow-unverified)",
         )
@@ -94,14 +92,16 @@ def describe(path: str | os.PathLike[str]) -> Described:
         )
     contract = Contract.from_json(text, where=f"{where}, metadata {METADATA_KEY}")
     _check_sidecar(Path(where), text)
-    return Described(file, contract, _doubt(file, contract))
+    return Described(file, contract, _doubt(file, contract, text))
 
 
-def _doubt(file: ModelFile, contract: Contract) -> str | None:
-    if contract.digest is None:
+def _doubt(file: ModelFile, contract: Contract, text: str) -> str | None:
+    if contract.digest is None or contract.seal is None:
         return "it was never verified"
     if contract.digest != file.digest:
         return "the file was changed after verification"
+    if contract.seal != seal_of(text, contract.seal):
+        return "the contract in the file was changed after verification"
     return None
 
 
