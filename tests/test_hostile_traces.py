@@ -103,6 +103,10 @@ def test_archives_that_are_refused(tmp_path: Path) -> None:
     place.write_bytes(archive(place, {"a.npy": b"", "b.npy": b""}).read_bytes().replace(b"b.npy", b"a.npy"))
     with pytest.raises(ValueError, match="an entry stands in it twice"):
         read_npz(place, 10_000)
+    archive(place, {"a" * 5000: b""})
+    place.write_bytes(place.read_bytes().replace(b"aaa", b"bbb", 1))
+    with pytest.raises(ValueError, match=r"^it is not a whole archive: File name in directory .{1,200}$"):
+        read_npz(place, 20_000)
     lying = bytearray(archive(place, {"a.npy": bytes(100)}).read_bytes())
     at = lying.find(b"PK\x01\x02")
     # The compressed and the plain size in the list at the end: zipfile makes room for two gigabytes of the first alone.

@@ -15,7 +15,7 @@ import numpy as np
 
 from edgeseq.cli.inspect import report
 from edgeseq.cli.summary import describe as told
-from edgeseq.contract import Contract, Port, axis_parts, resolve_shape
+from edgeseq.contract import METADATA_KEY, Contract, Port, axis_parts, resolve_shape
 from edgeseq.errors import EdgeseqError
 from edgeseq.runtime import loading
 from edgeseq.runtime.golden import replay
@@ -54,12 +54,15 @@ def exercise(case: Case, path: Path, graph: bytes | None) -> str:
             seen = graph_of(content, data)
             # What neither protobuf nor onnxruntime can read holds no graph that could run.
             if seen != graph and (parsed or seen is not None):
-                raise Bug("onnxruntime was asked to open a graph that had been changed")
+                raise Bug("onnxruntime was asked to open a file that had been changed")
     return reached
 
 
 def graph_of(content: bytes, data: bytes) -> bytes | None:
-    """What protobuf itself takes for graph, operator sets and functions, with the weights beside; None if it cannot."""
+    """What decides the answers, as protobuf itself reads it: graph, operator sets, functions, contract, weights beside.
+
+    None where it cannot be read.
+    """
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
@@ -69,10 +72,11 @@ def graph_of(content: bytes, data: bytes) -> bytes | None:
         return None
     for field in ("ir_version", "producer_name", "producer_version", "domain", "model_version", "doc_string"):
         model.ClearField(field)
+    contracts = [entry.value for entry in model.metadata_props if entry.key == METADATA_KEY]
     model.ClearField("metadata_props")
     model.ClearField("training_info")
     model.DiscardUnknownFields()
-    return bytes(model.SerializeToString(deterministic=True)) + data
+    return bytes(model.SerializeToString(deterministic=True)) + "".join(contracts).encode() + data
 
 
 @contextmanager

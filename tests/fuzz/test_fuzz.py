@@ -77,7 +77,7 @@ def test_the_fuzzer_sees(what: str, bases: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["bytes", "fields", "data"])
-def test_the_fuzzer_sees_a_changed_graph_that_is_opened(
+def test_the_fuzzer_sees_a_changed_file_that_is_opened(
     kind: str, bases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the digest looked at by nobody."""
@@ -93,7 +93,7 @@ def test_the_fuzzer_sees_a_changed_graph_that_is_opened(
             try:
                 exercise(made, write(made, folder), graphs[made.base])
             except Bug as bug:
-                count += str(bug) == "onnxruntime was asked to open a graph that had been changed"
+                count += str(bug) == "onnxruntime was asked to open a file that had been changed"
         return count
 
     assert bugs() == 0
