@@ -139,7 +139,7 @@ def test_playing_notices_torch() -> None:
 def test_playing_says_in_one_line_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     job = {"files": {"gru": str(tmp_path / "none.onnx")}, "contexts": {"gru": None}, "settings": {}}
     assert play.main([json.dumps(job), str(tmp_path / "out.json")]) == 1
-    assert capsys.readouterr().err.startswith("there is no golden trace at ")
+    assert capsys.readouterr().err.startswith("there is no file at ")
 
 
 def test_paragraphs_come_once_in_printable_characters() -> None:

@@ -53,7 +53,7 @@ class Placed(nn.Module):
 
 
 def without_what_the_file_tells(contract: Contract) -> Contract:
-    return replace(contract, opset={}, verification=None, digest=None, provenance={}, min_frames=1)
+    return replace(contract, opset={}, verification=None, digest=None, seal=None, provenance={}, min_frames=1)
 
 
 @pytest.mark.parametrize("name", ["state-without-layers", "keyword-spotter"])

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from edgeseq.cli import libraries, options
 from edgeseq.cli.durations import format_rate, rate_of
@@ -80,6 +79,8 @@ def run(
 
 def _check_frames(inputs: dict[str, Array], total: int, contract: Contract, files: dict[str, Path]) -> None:
     """UsageError that names the file where its frames are too few, too many or not finite; asked before any is run."""
+    import numpy as np
+
     from edgeseq.runtime.schedule import accepted_lengths
 
     where = ", ".join(str(files[port.name]) for port in contract.with_role("frame"))
