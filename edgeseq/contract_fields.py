@@ -13,7 +13,7 @@ from edgeseq.errors import ContractError
 
 #: ``batch``, ``time`` and ``capacity`` have a meaning; any other word is a dynamic axis of the user's own.
 #: ``4*batch`` is an axis whose size is four times the batch.
-_AXIS = re.compile(r"(?:[1-9][0-9]{0,8}\*)?[A-Za-z_][A-Za-z0-9_]*")
+_AXIS = re.compile(r"(?:[1-9][0-9]{0,8}\*)?[A-Za-z_][A-Za-z0-9_]{0,99}")
 #: numpy arrays had no more axes than this before version 2.
 _MOST_AXES = 32
 #: Characters of a text, base64 apart.

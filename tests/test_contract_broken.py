@@ -139,6 +139,13 @@ BROKEN: list[tuple[Contract, str, Any, str]] = [
     (
         ATTENTION,
         "ports.0.shape",
+        ["batch", "t" * 101],
+        f"contract.ports[0].shape (got ['batch', '{'t' * 46}..., wanted a list of sizes and axis names such as "
+        '["batch", "time", 64]).',
+    ),
+    (
+        ATTENTION,
+        "ports.0.shape",
         [1] * 33,
         "contract.ports[0].shape (got [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,..., wanted at most 32 "
         "axes).",
