@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import inspect
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,9 +22,24 @@ from edgeseq.exporters.step import Step
 from edgeseq.exporters.symbols import mentions
 
 Found = tuple[Any, Any]
+Finished = tuple[str, torch.Tensor, Fact]
 
 
-def replay(step: Step, registry: Registry, given: Mapping[str, torch.Tensor]) -> list[tuple[str, torch.Tensor, Fact]]:
+class Watch:
+    """What stands beside a replay and sees every value; this one lets all of them pass."""
+
+    def node(self, step: Step, node: torch.fx.Node, run: Callable[[], Found]) -> Found:
+        """The value and the fact of a node that calls an op: ``run()`` replays it, or refuses."""
+        return run()
+
+    def output(self, step: Step, node: torch.fx.Node, run: Callable[[], Finished]) -> Finished:
+        """An output as it is handed out, made by ``run()`` from the value of ``node``."""
+        return run()
+
+
+def replay(
+    step: Step, registry: Registry, given: Mapping[str, torch.Tensor], watch: Watch
+) -> list[tuple[str, torch.Tensor, Fact]]:
     """Run one chunk through the captured graph: ``(name, value, fact)`` of every output.
 
     ``given`` holds the chunk's inputs by placeholder name.
@@ -38,7 +54,7 @@ def replay(step: Step, registry: Registry, given: Mapping[str, torch.Tensor]) ->
         if node.op == "placeholder":
             found[node] = _placeholder(step, node, given)
         elif node.op == "call_function":
-            found[node] = _replay_node(step, registry, node, found)
+            found[node] = watch.node(step, node, partial(_replay_node, step, registry, node, found))
             _record(step, node, found[node][1])
     return [(name, *found[node]) for name, node in step.captured.outputs]
 

@@ -18,7 +18,7 @@ from edgeseq.exporters.capture import Captured, Input
 from edgeseq.exporters.facts import Fact, Static, Summary, Timed
 from edgeseq.exporters.framewise import flatten
 from edgeseq.exporters.plan import Plan
-from edgeseq.exporters.replay import replay
+from edgeseq.exporters.replay import Watch, replay
 from edgeseq.exporters.rules.registry import Registry
 from edgeseq.exporters.step import Step
 
@@ -26,13 +26,17 @@ Output = tuple[str, Fact, torch.dtype]
 
 
 class StepGraph(nn.Module):
-    """One call of the stream. ``forward`` takes and returns tensors in the order of ``inputs`` and ``outputs``."""
+    """One call of the stream. ``forward`` takes and returns tensors in the order of ``inputs`` and ``outputs``.
 
-    def __init__(self, captured: Captured, registry: Registry, ops: str = "ort") -> None:
+    ``watch`` sees every value of every run.
+    """
+
+    def __init__(self, captured: Captured, registry: Registry, ops: str = "ort", watch: Watch | None = None) -> None:
         super().__init__()
         self.captured = captured
         self.registry = registry
         self.ops = ops
+        self.watch = watch or Watch()
         self.dropped: tuple[str, ...] = ()
         self.plan, self.outputs = _plan(self)
         for name, tensor in self.plan.constants.items():
@@ -94,7 +98,11 @@ class StepGraph(nn.Module):
             device=device,
             ops=self.ops,
         )
-        return step, [_finished(step, *found) for found in replay(step, self.registry, inputs)]
+        return step, [self._watched(step, *found) for found in replay(step, self.registry, inputs, self.watch)]
+
+    def _watched(self, step: Step, name: str, value: torch.Tensor, fact: Fact) -> tuple[str, torch.Tensor, Fact]:
+        step.node = next(node for output, node in step.captured.outputs if output == name)
+        return self.watch.output(step, step.node, lambda: _finished(step, name, value, fact))
 
     def _constant(self, name: str) -> torch.Tensor:
         module: Any = self
@@ -127,7 +135,6 @@ def _hold(root: nn.Module, name: str, tensor: torch.Tensor) -> None:
 
 def _finished(step: Step, name: str, value: torch.Tensor, fact: Fact) -> tuple[str, torch.Tensor, Fact]:
     """An output as it is handed out: settled, unfolded, late enough that nothing past the end is given."""
-    step.node = next(node for output, node in step.captured.outputs if output == name)
     if isinstance(fact, Timed):
         if fact.rowed:
             value, fact = _with_batch(step, value, fact)
