@@ -6,7 +6,6 @@ import torch
 
 from tests.rules.row import Row, alike
 
-RUNNING = "running sums and products along time are not streamed yet"
 BY_PLACE = "it picks frames by their place in all of time"
 
 
@@ -15,16 +14,6 @@ def first_two(x: torch.Tensor) -> torch.Tensor:
 
 
 ROWS = (
-    alike("aten.cumsum.default", lambda x: x.cumsum(-1)),
-    Row("aten.cumsum.default", "over time", lambda _, x: x.cumsum(1), refused=RUNNING),
-    alike("aten.cumprod.default", lambda x: x.cumprod(-1)),
-    Row("aten.cumprod.default", "over time", lambda _, x: x.cumprod(1), refused=RUNNING),
-    alike("aten.logcumsumexp.default", lambda x: x.logcumsumexp(-1)),
-    Row("aten.logcumsumexp.default", "over time", lambda _, x: x.logcumsumexp(1), refused=RUNNING),
-    alike("aten.cummax.default", lambda x: x.cummax(-1)),
-    Row("aten.cummax.default", "over time", lambda _, x: x.cummax(1).values, refused=RUNNING),
-    alike("aten.cummin.default", lambda x: x.cummin(-1).indices),
-    Row("aten.cummin.default", "over time", lambda _, x: x.cummin(1).values, refused=RUNNING),
     alike("aten.flip.default", lambda x: x.flip(-1)),
     alike("aten.roll.default", lambda x: x.roll(1, -1)),
     alike("aten.index_select.default", lambda x: x.index_select(-1, first_two(x))),

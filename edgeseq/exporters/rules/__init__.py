@@ -19,6 +19,7 @@ from edgeseq.exporters.rules import (
     recurrent,
     reductions,
     refused,
+    running,
     shapes,
     shifts,
 )
@@ -32,6 +33,7 @@ FAMILIES = (
     shapes,
     products,
     reductions,
+    running,
     positions,
     shifts,
     convolution,

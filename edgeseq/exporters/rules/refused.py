@@ -29,20 +29,7 @@ def unless(refusal: Refusal, argument: str | None) -> Rule:
     return rule
 
 
-_RUNNING = Refusal(
-    "running sums and products along time are not streamed yet", "keep the sum in a recurrent layer", missing=True
-)
 REFUSALS: dict[Any, tuple[Refusal, str | None]] = {
-    **dict.fromkeys(
-        [
-            aten.cumsum.default,
-            aten.cumprod.default,
-            aten.logcumsumexp.default,
-            aten.cummax.default,
-            aten.cummin.default,
-        ],
-        (_RUNNING, "dim"),
-    ),
     aten.flip.default: (
         Refusal(
             "a flip reads the future: its first frame is the last of all time",
