@@ -14,9 +14,15 @@ CHANNELS = 4
 Block = tuple[Any, ...]
 
 #: Blocks that keep the length, so that they may stand in a branch.
-KEEPING = ("centred", "chomped", "padded", "late", "early", "gru", "lstm", "rnn", "attention", "tanh", "fold", "norm")
+KEEPING = (
+    *("centred", "chomped", "padded", "late", "early", "gru", "lstm", "rnn", "attention", "tanh", "fold", "norm"),
+    "unet",
+)
 #: Blocks that change it.
-CHANGING = ("valid", "strided", "even", "drop_front", "drop_back", "pad_front", "pad_back", "conv_pad_wide", "group")
+CHANGING = (
+    *("valid", "strided", "even", "drop_front", "drop_back", "pad_front", "pad_back", "conv_pad_wide", "group"),
+    "transposed",
+)
 SUMMARIES = ("mean", "max", "last", "state", "share")
 
 
@@ -47,7 +53,15 @@ def random_block(generator: random.Random, *, keep: bool, nested: int) -> Block:
         "valid": ("valid", kernel, dilation),
         "conv_pad_wide": ("conv_pad_wide", kernel, generator.randint(0, 4)),
         "group": ("group", 2),
+        "unet": ("unet", kernel, generator.randint(2, 3)),
+        "transposed": ("transposed", kernel, dilation, *_trims(generator, (kernel - 1) * dilation)),
     }.get(kind, (kind, generator.randint(1, 3)))
+
+
+def _trims(generator: random.Random, reach: int) -> tuple[int, int, int]:
+    """Stride, trim and frames behind of a transposed convolution."""
+    stride = generator.randint(1, 3)
+    return stride, generator.randint(0, min(2, reach // 2)), generator.randint(0, stride - 1)
 
 
 class Network(nn.Module):
@@ -85,6 +99,13 @@ def _part(block: Block) -> nn.Module:
         return nn.Linear(CHANNELS * block[1], CHANNELS)
     if kind == "norm":
         return nn.LayerNorm(CHANNELS)
+    if kind == "unet":
+        size, stride = block[1:]
+        shrink, grow = (c(CHANNELS, CHANNELS, size + stride, stride) for c in (nn.Conv1d, nn.ConvTranspose1d))
+        return nn.ModuleDict({"down": shrink, "up": grow})
+    if kind == "transposed":
+        kernel, dilation, stride, trim, behind = block[1:]
+        return nn.ConvTranspose1d(CHANNELS, CHANNELS, kernel, stride, trim, behind, dilation=dilation)
     return _conv(block)
 
 
@@ -138,6 +159,9 @@ def _along_time(kind: str, numbers: Sequence[Any], part: Any, x: torch.Tensor) -
         padded = functional.pad(x, (left, (kernel - 1) * dilation - left), value=0.5)
         return part(torch.tanh(padded) if squashed else padded)
     first = numbers[0]
+    if kind == "unet":
+        low = part["down"](functional.pad(x, (sum(numbers) - 1, 0)))
+        return x + part["up"](torch.tanh(low))[..., : x.shape[2]]
     if kind == "late":
         return functional.pad(x, (first, 0), value=-0.3)[:, :, :-first]
     if kind == "early":

@@ -17,6 +17,7 @@ from tests.rules import (
     running,
     shapes,
     shifts,
+    transposed,
     windows,
 )
 from tests.rules.row import Row
@@ -31,6 +32,7 @@ ROWS: tuple[Row, ...] = (
     *positions.ROWS,
     *shifts.ROWS,
     *windows.ROWS,
+    *transposed.ROWS,
     *recurrent.ROWS,
     *attention.ROWS,
     *refused.ROWS,

@@ -22,6 +22,7 @@ from edgeseq.exporters.rules import (
     running,
     shapes,
     shifts,
+    transposed,
 )
 from edgeseq.exporters.rules.foreign import Rule, Rules, StreamingRule
 from edgeseq.exporters.rules.schema import axes_of, bound, each_result, picked, result_is_used, result_shape, target
@@ -37,6 +38,7 @@ FAMILIES = (
     positions,
     shifts,
     convolution,
+    transposed,
     pooling,
     recurrent,
     attention,

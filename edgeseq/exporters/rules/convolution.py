@@ -117,7 +117,7 @@ def windowed(
     if windows.right > 0 and not tail_is_cut(step, step.length(windows.inside(size))):
         x, fact = past_end(step, x, fact, fill)
     x, fact, start = _at_a_start(step, x, fact, needed=windows.left > 0)
-    axis, count = fact.axis, x.shape[fact.axis]
+    axis = fact.axis
     history = windows.history(fact.delay)
     if history > 0:
         state = step.state(
@@ -129,9 +129,10 @@ def windowed(
             initial=last_frames(fact, history, fill),
         )
         joined = torch.cat([state.value, x], axis)
-        state.next = joined.narrow(axis, count, history)
+        # Counted from the end, so that no size of the call is computed in the graph.
+        state.next = aten.slice.Tensor(joined, axis, -history)
     else:
-        joined = x.narrow(axis, -history, count + history) if history else x
+        joined = aten.slice.Tensor(x, axis, -history) if history else x
     late = windows.delay(fact.delay)
     length = step.length(shape[axis])
     if length is None:
