@@ -17,6 +17,7 @@ Block = tuple[Any, ...]
 KEEPING = (
     *("centred", "chomped", "padded", "late", "early", "gru", "lstm", "rnn", "attention", "tanh", "fold", "norm"),
     "unet",
+    "running",
 )
 #: Blocks that change it.
 CHANGING = (
@@ -144,9 +145,18 @@ def _run(block: Block, part: Any, x: torch.Tensor) -> Any:
         return part(x[:, : x.shape[1] // numbers[0] * numbers[0]].reshape(x.shape[0], -1, CHANNELS * numbers[0]))
     if kind == "tanh":
         return torch.tanh(x) + 0.3
+    if kind == "running":
+        return _running(numbers[0], x)
     if kind == "norm":
         return part(x)
     return _along_time(kind, numbers, part, x.transpose(1, 2)).transpose(1, 2)
+
+
+def _running(which: int, x: torch.Tensor) -> torch.Tensor:
+    """A mean, an extreme or a log-sum of the frames so far."""
+    if which == 1:
+        return x.cumsum(1) / torch.arange(1, x.shape[1] + 1)[:, None]
+    return x.cummax(1).values if which == 2 else torch.logcumsumexp(x.mT, -1).mT
 
 
 def _along_time(kind: str, numbers: Sequence[Any], part: Any, x: torch.Tensor) -> Any:

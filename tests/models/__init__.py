@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tests.models import causal, classifiers, convolutional, decoders, rates, recurrent, stateful, structure
+from tests.models import causal, classifiers, convolutional, decoders, rates, recurrent, running, stateful, structure
 
 
 @dataclass(frozen=True)
@@ -395,6 +395,26 @@ MODELS = (
         {"x": "float32[1,time,3]"},
         "a batch of one that the model takes away",
         delay=1,  # (3 - 1) / 2
+    ),
+    Model(
+        "conv-tasnet-block",
+        running.Separator,
+        {"x": "float32[batch,6,time]"},
+        "cumulative layer norm: running sums over an arange whose end is the length",
+    ),
+    Model(
+        "min-gru",
+        running.MinGRU,
+        {"x": "float32[batch,time,5]"},
+        "a recurrence in parallel form: its state is concatenated in front and cut off again",
+    ),
+    Model("min-lstm", running.MinLSTM, {"x": "float32[batch,time,5]"}, "the same with a learned start"),
+    Model("heinsen-gru", running.HeinsenGRU, {"x": "float32[batch,time,6]"}, "cumsum and logcumsumexp of logarithms"),
+    Model(
+        "linear-attention",
+        running.LinearAttention,
+        {"x": "float32[batch,time,8]"},
+        "running sums of outer products with time as the third axis",
     ),
     Model("pair", rates.Pair, {"ears": "float32[2,time,4]"}, "a fixed batch of two, which the model mixes"),
     Model("unbatched-gru", rates.Unbatched, {"x": "float32[time,3]"}, "nn.GRU without a batch axis"),

@@ -48,6 +48,13 @@ def averaged(_: Any, x: torch.Tensor) -> torch.Tensor:
     return x.cumsum(1) / torch.arange(1, x.shape[1] + 1)[:, None]
 
 
+def started(_: Any, x: torch.Tensor) -> Any:
+    """Known frames stay out of the stream: the states start as those leave them."""
+    padded = functional.pad(x, (0, 0, 2, 0), value=0.5)
+    largest, at = padded.cummax(1)
+    return padded.cumsum(1)[:, 2:], padded.cumprod(1)[:, 1:-1], largest[:, 2:], at, padded.logcumsumexp(1)[:, 2:]
+
+
 ROWS = (
     *rows("aten.cumsum.default", torch.cumsum),
     Row("aten.cumsum.default", "of truth values", lambda _, x: (headed(x) > 0).cumsum(1), delay=1),
@@ -58,6 +65,7 @@ ROWS = (
     Row("aten.cumsum.default", "of positions", lambda _, x: x * torch.arange(x.shape[1]).cumsum(0)[:, None]),
     Row("aten.cumsum.default", "an average", averaged),
     Row("aten.cumsum.default", "one after the other", lambda _, x: headed(x.cumsum(1)).cumsum(1), delay=1),
+    Row("aten.cumsum.default", "from known frames on", started),
     *rows("aten.cumprod.default", torch.cumprod),
     *rows("aten.logcumsumexp.default", torch.logcumsumexp),
     Row(
