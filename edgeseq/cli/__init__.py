@@ -11,6 +11,7 @@ from edgeseq import __version__
 from edgeseq.cli.bench import bench
 from edgeseq.cli.demo import demo
 from edgeseq.cli.doctor import doctor
+from edgeseq.cli.explain import explain
 from edgeseq.cli.export import export
 from edgeseq.cli.inspect import inspect
 from edgeseq.cli.run import run
@@ -18,7 +19,7 @@ from edgeseq.cli.verify import verify
 from edgeseq.errors import EdgeseqError, UsageError
 
 #: Every command, in the order in which the help lists them. A new one is one file and one entry here.
-COMMANDS: tuple[click.Command, ...] = (export, inspect, verify, run, bench, demo, doctor)
+COMMANDS: tuple[click.Command, ...] = (export, explain, inspect, verify, run, bench, demo, doctor)
 
 
 class _Edgeseq(click.Group):

@@ -12,21 +12,12 @@ from edgeseq.cli.durations import parse_duration
 from edgeseq.cli.files import say, write_report
 from edgeseq.cli.terminal import working
 from edgeseq.errors import UsageError
-from edgeseq.specs import InputSpec, nest_inputs, parse_input
+from edgeseq.specs import InputSpec, nest_inputs
 
 
 @click.command()
 @click.argument("model_source", metavar="MODEL")
-@click.option(
-    "--input",
-    "inputs",
-    callback=options.parsed(parse_input),
-    metavar="SPEC",
-    multiple=True,
-    help="An input, as in 'x=float32[batch,time,64]': batch and time have a meaning, other words are dynamic axes. "
-    "Without time it is conditioning; '4*time' is four frames for each of time. 'state.0=...' is the first element of "
-    "a tuple. Repeatable; docs/inputs.md has the grammar.",
-)
+@options.inputs
 @click.option("-o", "--output", type=options.FILE, metavar="M.ONNX", help="The file to write.")
 @click.option("--dry-run", is_flag=True, help="Capture and explain only: inputs, states, delays, refusals. No file.")
 @options.weights
@@ -87,8 +78,8 @@ def export(
     from edgeseq.cli.model_source import load_model
 
     model = load_model(model_source, arguments, weights, trust)
-    specs, samples = _with_examples(inputs, example, model)
-    say(_echo(specs, {name for name, _ in inputs}), json_path)
+    specs, samples = with_examples(inputs, example, model)
+    say(echo(specs, {name for name, _ in inputs}), json_path)
     nested = nest_inputs(specs.items())
     if dry_run:
         wishes = options.given(ops=ops, max_context=max_context, frame_period=frame_period)
@@ -111,7 +102,7 @@ def export(
     _tell(exported, specs, json_path)
 
 
-def _with_examples(
+def with_examples(
     inputs: tuple[tuple[str, InputSpec], ...], example: str | None, model: Any
 ) -> tuple[dict[str, InputSpec], list[Any] | None]:
     """All inputs by dotted name, those that only the example shows included, and the example's samples."""
@@ -127,7 +118,8 @@ def _with_examples(
     return specs, samples
 
 
-def _echo(specs: dict[str, InputSpec], given: set[str]) -> str:
+def echo(specs: dict[str, InputSpec], given: set[str]) -> str:
+    """The inputs as they were read; ``given`` are the names of those that ``--input`` gave."""
     lines = ["inputs, as they were read:"]
     for name, spec in specs.items():
         lines.append(f"  {name}: {spec.described()}")

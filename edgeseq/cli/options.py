@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from edgeseq.errors import UsageError
+from edgeseq.specs import parse_input
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -46,6 +47,16 @@ model_source = click.option(
     "model_source",
     metavar="MODEL",
     help="The module: package.module:factory, file.py:factory or a saved .pt2.",
+)
+inputs = click.option(
+    "--input",
+    "inputs",
+    callback=parsed(parse_input),
+    metavar="SPEC",
+    multiple=True,
+    help="An input, as in 'x=float32[batch,time,64]': batch and time have a meaning, other words are dynamic axes. "
+    "Without time it is conditioning; '4*time' is four frames for each of time. 'state.0=...' is the first element of "
+    "a tuple. Repeatable; docs/inputs.md has the grammar.",
 )
 weights = click.option(
     "--weights",

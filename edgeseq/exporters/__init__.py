@@ -5,6 +5,7 @@ from __future__ import annotations
 from edgeseq.exporters.surroundings import missing_package
 
 try:
+    from edgeseq.exporters.diagnosis.diagnose import Diagnosis, diagnose
     from edgeseq.exporters.explaining import explain
     from edgeseq.exporters.exporting import Exported, export
     from edgeseq.exporters.modes import Exact
@@ -12,4 +13,4 @@ try:
 except ModuleNotFoundError as error:
     raise missing_package(error) from None
 
-__all__ = ["Exact", "Exported", "Verification", "explain", "export", "verify"]
+__all__ = ["Diagnosis", "Exact", "Exported", "Verification", "diagnose", "explain", "export", "verify"]

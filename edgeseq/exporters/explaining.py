@@ -11,12 +11,14 @@ from typing import Any, Literal
 from torch import nn
 
 from edgeseq.contract import PERIODS, Contract
-from edgeseq.errors import UsageError
+from edgeseq.errors import EdgeseqError, NotStreamable, UsageError
 from edgeseq.exporters.capture import Captured, capture
 from edgeseq.exporters.capture_errors import mixed_types
 from edgeseq.exporters.contracting import contract_of
+from edgeseq.exporters.diagnosis.onlooking import Onlooker
 from edgeseq.exporters.lowering import drop_unused
 from edgeseq.exporters.preparing import Prepared, prepared
+from edgeseq.exporters.replay import Watch
 from edgeseq.exporters.rules import FAMILIES
 from edgeseq.exporters.rules.foreign import Rules
 from edgeseq.exporters.rules.registry import Registry
@@ -62,16 +64,48 @@ def prepare(model: nn.Module, inputs: Mapping[str, Any], target: Path | None = N
 def planned(
     model: nn.Module, inputs: Mapping[str, Any], outputs: Sequence[str] | None, ops: str, rules: Rules | None
 ) -> StepGraph:
-    """The step graph of a module in eval mode, its outputs named."""
+    """The step graph of a module in eval mode, its outputs named. A refusal tells how many reasons there are more."""
     registry = Registry(FAMILIES, rules)  # first: a slip in rules= should not wait for the capture
     captured = _named(capture(model, inputs), outputs)
     try:
-        return StepGraph(captured, registry, ops)
+        return _planned(captured, registry, ops, Watch())
+    except NotStreamable as error:
+        raise _with_count(error, captured, registry, ops) from None
+
+
+def seen_through(
+    model: nn.Module, inputs: Mapping[str, Any], outputs: Sequence[str] | None, ops: str, rules: Rules | None
+) -> tuple[StepGraph, Onlooker]:
+    """As :func:`planned`, but past every refusal, and who saw it."""
+    registry = Registry(FAMILIES, rules)
+    onlooker = Onlooker(registry)
+    return _planned(_named(capture(model, inputs), outputs), registry, ops, onlooker), onlooker
+
+
+def _planned(captured: Captured, registry: Registry, ops: str, watch: Watch) -> StepGraph:
+    try:
+        return StepGraph(captured, registry, ops, watch)
     except RuntimeError as error:
         # The capture does not look at number types; the step that is planned runs on real tensors.
         if not re.search("dtype|scalar type", str(error)):
             raise
         raise mixed_types(error) from error
+
+
+def _with_count(first: NotStreamable, captured: Captured, registry: Registry, ops: str) -> NotStreamable:
+    """The first refusal, and how many there are after it."""
+    onlooker = Onlooker(registry)
+    try:
+        _planned(captured, registry, ops, onlooker)
+    except EdgeseqError:
+        return first
+    more = len(onlooker.refusals) - 1
+    if more < 1:
+        return first
+    noun = "reason" if more == 1 else "reasons"
+    return NotStreamable(
+        first.what, where=first.where, why=first.why, do=f"{first.do}. And {more} more {noun}: run edgeseq explain"
+    )
 
 
 def check_wishes(ops: str, max_context: int | None, frame_period: float | None) -> None:

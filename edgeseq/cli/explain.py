@@ -1,0 +1,62 @@
+"""``edgeseq explain``: how every module of a model streams, or every reason why the model does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from edgeseq.cli import libraries, options
+from edgeseq.cli.export import echo, with_examples
+from edgeseq.cli.files import say, write_report
+from edgeseq.cli.terminal import working
+from edgeseq.errors import UsageError
+from edgeseq.specs import InputSpec, nest_inputs
+
+
+@click.command()
+@click.argument("model_source", metavar="MODEL")
+@options.inputs
+@options.weights
+@options.trust
+@options.model_arguments
+@options.example
+@click.option("--ops", type=click.Choice(["ort", "portable"]), help="Also onnxruntime's own ops, or only ONNX's.")
+@click.option("--max-context", type=options.COUNT, metavar="N", help="The longest stream, in frames.")
+@options.json_report
+@click.pass_context
+def explain(
+    context: click.Context,
+    model_source: str,
+    inputs: tuple[tuple[str, InputSpec], ...],
+    weights: Any,
+    trust: bool,
+    arguments: tuple[tuple[str, str], ...],
+    example: str | None,
+    ops: str | None,
+    max_context: int | None,
+    json_path: str | None,
+) -> None:
+    """Show how MODEL streams, module by module, or every reason why it does not.
+
+    For each module: by which rules, the ratio and the delay of its frames, its states, and what one step costs in
+    multiply-adds and bytes read. Nothing is written. The exit code is 1 where something does not stream.
+    """
+    if not inputs and example is None:
+        raise UsageError("no input was given", do="say what goes in with --input or --example, as docs/inputs.md does")
+    exporters = libraries.exporters()
+    from edgeseq.cli.explaining import document, reasons, report
+    from edgeseq.cli.model_source import load_model
+
+    model = load_model(model_source, arguments, weights, trust)
+    specs, _ = with_examples(inputs, example, model)
+    say(echo(specs, {name for name, _ in inputs}), json_path)
+    with working(f"reading {model_source}"):
+        found = exporters.diagnose(
+            model, inputs=nest_inputs(specs.items()), **options.given(ops=ops, max_context=max_context)
+        )
+    say(report(found), json_path)
+    write_report(document(found, specs), json_path)
+    if found.refusals:
+        click.echo(f"error: {found.module.kind} does not stream: {reasons(len(found.refusals))}.", err=True)
+        context.exit(1)

@@ -1,0 +1,215 @@
+"""``diagnose`` and ``edgeseq explain``: how each module streams, what it costs, and every reason why it does not."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgeseq.cli import main
+from edgeseq.errors import NotStreamable
+from edgeseq.exporters import Diagnosis, diagnose, explain
+from edgeseq.exporters.diagnosis.modules import Module
+
+X = {"x": "float32[batch,time,8]"}
+
+
+class Block(nn.Module):
+    """A decoder block with a look-ahead of one frame."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(8, 24)
+        self.conv = nn.Conv1d(8, 8, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (part[:, None] for part in self.qkv(x).chunk(3, -1))
+        x = x + functional.scaled_dot_product_attention(q, k, v, is_causal=True)[:, 0]
+        y: Tensor = x + self.conv(x.mT).mT
+        return y
+
+
+class Stack(nn.Module):
+    """Three blocks between a strided convolution and a GRU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.Conv1d(8, 8, 2, stride=2)
+        self.layers = nn.ModuleList(Block() for _ in range(3))
+        self.gru = nn.GRU(8, 5, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.down(x.mT).mT
+        for layer in self.layers:
+            x = layer(x)
+        return self.gru(x)[0]  # type: ignore[no-any-return]
+
+
+class Unstreamable(nn.Module):
+    """Four things that do not stream, of which one only follows from another; and a branch that does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.GRU(8, 4, bidirectional=True, batch_first=True)
+        self.norms = nn.ModuleList(nn.GroupNorm(2, 8) for _ in range(2))
+        self.fine = nn.GRU(8, 3, batch_first=True)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        y = self.rnn(x)[0].flip(1)
+        for norm in self.norms:
+            y = norm(y.mT).mT
+        scores = (y @ y.mT).softmax(-1) @ y
+        return scores.sort(1).values, self.fine(x)[0], x.std(1)
+
+
+@pytest.fixture(scope="module")
+def stack() -> Diagnosis:
+    torch.manual_seed(0)
+    return diagnose(Stack(), X)
+
+
+@pytest.fixture(scope="module")
+def refused() -> Diagnosis:
+    return diagnose(Unstreamable(), X)
+
+
+def part(module: Module, path: str) -> Module:
+    """The module of this path inside another."""
+    found = [inner for inner in module.parts if path == inner.path or path.startswith(f"{inner.first}.")]
+    return found[0] if found[0].path == path else part(found[0], path)
+
+
+def test_the_contract_is_that_of_explain(stack: Diagnosis) -> None:
+    torch.manual_seed(0)
+    assert stack.contract == explain(Stack(), X)
+    assert stack.refusals == ()
+
+
+def test_alike_layers_are_one(stack: Diagnosis) -> None:
+    assert [inner.path for inner in stack.module.parts] == ["down", "layers.0-2", "gru"]
+    layers = part(stack.module, "layers.0-2")
+    assert (layers.alike, layers.first, layers.kind) == (3, "layers.0", "Block")
+    assert layers.delay == 3
+
+
+def test_delay_and_ratio_so_far(stack: Diagnosis) -> None:
+    down, conv = part(stack.module, "down"), part(stack.module, "layers.0.conv")
+    half = Fraction(1, 2)
+    assert (down.ratio, down.delay, down.how) == (half, 0, "conv1d")
+    assert (conv.ratio, conv.delay) == (half, 1)
+    assert (stack.module.ratio, stack.module.delay) == (half, 3)
+
+
+def test_states_belong_to_the_module_that_asks_for_them(stack: Diagnosis) -> None:
+    assert [state.name for state in part(stack.module, "gru").states] == ["gru.h"]
+    assert [state.name for state in stack.module.states] == ["position", "position@2", "position@4"]
+    assert {state.name for state in part(stack.module, "layers.0-2").states} == {
+        "layers.0.keys",
+        "layers.0.values",
+        "layers.0.delay",
+    }
+
+
+def test_costs_are_those_worked_out_by_hand(stack: Diagnosis) -> None:
+    gru, conv, qkv = (part(stack.module, path).cost for path in ("gru", "layers.0.conv", "layers.0.qkv"))
+    assert gru.multiply_adds == 3 * 5 * (8 + 5)  # a step is two frames, one behind the stride
+    assert gru.weights == 4 * (3 * 5 * (8 + 5) + 2 * 3 * 5)
+    assert gru.state == 4 * 5
+    assert conv.multiply_adds == 8 * 8 * 3
+    assert (qkv.multiply_adds, qkv.weights, qkv.state) == (8 * 24, 4 * (8 * 24 + 24), 0)
+    layers = part(stack.module, "layers.0-2").cost
+    assert layers.multiply_adds == 0
+    assert layers.multiply_adds_per_context == (8 + 8) / 2
+    assert layers.state_per_context == 4 * (8 + 8) / 2
+
+
+def test_the_cost_of_the_model_is_that_of_its_parts(stack: Diagnosis) -> None:
+    assert stack.cost == stack.module.total
+
+
+def test_untouched_modules_say_so(stack: Diagnosis) -> None:
+    assert part(stack.module, "layers.0.qkv").how == "untouched"
+
+
+def test_every_reason_and_not_what_only_follows(refused: Diagnosis) -> None:
+    assert [(error.what.removeprefix("cannot stream aten."), error.where) for error in refused.refusals] == [
+        ("gru", f"rnn ({_line('self.rnn(x)')}, axis time)"),
+        ("flip", f"the model itself ({_line('self.rnn(x)')}, axis time)"),
+        ("group_norm", f"norms.0 ({_line('norm(y.mT)')}, axis time)"),
+        ("group_norm", f"norms.1 ({_line('norm(y.mT)')}, axis time)"),
+        ("matmul", f"the model itself ({_line('(y @ y.mT)')}, axis time)"),
+        ("sort", f"the model itself ({_line('scores.sort')}, axis time)"),
+        ("std", f"the model itself ({_line('scores.sort')}, axis time)"),
+    ]
+
+
+def _line(text: str) -> str:
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
+    return f"{Path(__file__).name}:{next(number for number, line in enumerate(lines, 1) if text in line)}"
+
+
+def test_branches_that_stream_are_still_told(refused: Diagnosis) -> None:
+    fine = part(refused.module, "fine")
+    assert (fine.how, fine.refused, fine.delay) == ("gru", 0, 0)
+    assert part(refused.module, "norms.0-1").how == "group_norm: REFUSED"
+    assert (refused.contract, refused.cost) == (None, None)
+
+
+def test_export_says_how_many_reasons_there_are(refused: Diagnosis) -> None:
+    with pytest.raises(NotStreamable, match=r"And 6 more reasons: run edgeseq explain\.$") as told:
+        explain(Unstreamable(), X)
+    assert (told.value.what, told.value.where) == (refused.refusals[0].what, refused.refusals[0].where)
+
+
+def test_a_single_reason_is_not_counted() -> None:
+    class Flipped(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.flip(1)
+
+    with pytest.raises(NotStreamable, match=r"Drop the flip\.$"):
+        explain(Flipped(), X)
+
+
+def told(model: str, *arguments: str) -> tuple[int, str, str]:
+    source = [f"{__file__}:{model}", "--input", "x=float32[batch,time,8]"]
+    result = CliRunner().invoke(main, ["explain", *source, *arguments])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_the_command_tells_modules_costs_and_contract() -> None:
+    code, text, _ = told("Stack")
+    assert code == 0
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 100
+    rows = {line.split("  ")[1 if line.startswith("  ") else 0].strip(): line.split() for line in lines if line}
+    assert rows["layers.0-2 Block"][2:5] == ["attention,", "add", "1/2"]
+    assert "one step of 2 frames: " in text
+    assert "for every frame of context: 24 multiply-adds, 96 B of states read" in text
+    assert "receptive field  unlimited" in text
+
+
+def test_the_command_tells_every_reason() -> None:
+    code, text, error = told("Unstreamable")
+    assert (code, error) == (1, "error: Unstreamable does not stream: 7 reasons.\n")
+    assert max(map(len, text.splitlines())) <= 100
+    assert "It does not stream, for 7 reasons. Later ones assume that earlier ones are solved." in text
+    assert "3. cannot stream aten.group_norm at norms.0" in text
+    assert "   and at norms.1" in text
+    assert "\n6. cannot stream aten.std" in text
+
+
+def test_the_command_writes_json() -> None:
+    code, text, _ = told("Unstreamable", "--json", "-")
+    document = json.loads(text)
+    assert (code, document["format"], document["contract"]) == (1, "edgeseq.explain", None)
+    assert len(document["refusals"]) == 7
+    code, text, _ = told("Stack", "--json", "-")
+    document = json.loads(text)
+    assert [inner["alike"] for inner in document["module"]["parts"]] == [1, 3, 1]
+    assert document["cost"]["state_bytes_per_context"] == 96
