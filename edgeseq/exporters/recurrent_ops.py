@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from edgeseq.errors import NotStreamable
 from edgeseq.exporters.pooling_calls import MAX_POOL1D, max_pool1d
+from edgeseq.exporters.spectral_calls import SPECTRAL
 
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 _TORCH_KERNELS: dict[str, Callable[..., tuple[torch.Tensor, ...]]] = {
@@ -73,11 +74,13 @@ class KeepRecurrentCalls(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Answer a recurrent call or a ``max_pool1d``; pass everything else on."""
+        """Answer a recurrent call, a ``max_pool1d`` or a Fourier transform of frames; pass everything else on."""
         if func in _PACKING:
             raise _packed()
         if func in MAX_POOL1D:
             return max_pool1d(*args, **(kwargs or {}))
+        if func in SPECTRAL:
+            return SPECTRAL[func](*args, **(kwargs or {}))
         mode = _MODES.get(func)
         if mode is None:
             return func(*args, **(kwargs or {}))

@@ -15,6 +15,8 @@ from torch import nn
 
 from edgeseq.exporters.alignment import settle, unfold, until_end
 from edgeseq.exporters.capture import Captured, Input
+from edgeseq.exporters.complex_ops import FORMS
+from edgeseq.exporters.complex_pairs import in_real_numbers
 from edgeseq.exporters.facts import Fact, Static, Summary, Timed
 from edgeseq.exporters.framewise import flatten
 from edgeseq.exporters.plan import Plan
@@ -33,7 +35,7 @@ class StepGraph(nn.Module):
 
     def __init__(self, captured: Captured, registry: Registry, ops: str = "ort", watch: Watch | None = None) -> None:
         super().__init__()
-        self.captured = captured
+        self.captured = in_real_numbers(captured, FORMS)
         self.registry = registry
         self.ops = ops
         self.watch = watch or Watch()
