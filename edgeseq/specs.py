@@ -28,6 +28,13 @@ _LARGEST = 2**31 - 1
 #: Words that the contract gives another meaning.
 _TAKEN = ("capacity",)
 
+_PARTS = "take float32[...,2], the real and the imaginary part, and join them with torch.view_as_complex"
+_DO = {
+    "bfloat16": "write float32: a bfloat16 model is computed in float32",
+    "complex64": _PARTS,
+    "complex128": _PARTS,
+}
+
 
 @dataclass(frozen=True)
 class InputSpec:
@@ -87,7 +94,7 @@ def parse_spec(text: str) -> InputSpec:
         raise _wrong("cannot read an input spec", got=text, wanted="a dtype and axes in brackets", name=False)
     dtype, whole = match["dtype"], text.strip()
     if dtype not in DTYPES:
-        do = "write float32: a bfloat16 model is computed in float32" if dtype == "bfloat16" else None
+        do = _DO.get(dtype)
         raise _wrong(f"unknown dtype in {whole!r}", got=dtype, wanted=f"one of {', '.join(DTYPES)}", name=False, do=do)
     axes = match["axes"].split(",") if match["axes"].strip() else []
     spec = InputSpec(dtype=dtype, shape=tuple(_axis(word.strip(), whole) for word in axes))

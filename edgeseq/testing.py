@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from edgeseq.exporters.rules import FAMILIES, Rules
 from edgeseq.exporters.rules.registry import Registry
 from edgeseq.exporters.stepgraph import StepGraph
 from edgeseq.exporters.torch_stream import TorchStream
+from edgeseq.exporters.verification.reference import doubled
 from edgeseq.specs import InputSpec, parse_spec
 
 Tensors = dict[str, torch.Tensor]
@@ -45,7 +45,7 @@ def check_rule(
     Returns the contract. Raises NotStreamable where a rule refuses, RuleError where one is broken, and
     VerificationError, with the output, the place and both values, where the stream differs by more than ``atol``.
     """
-    double = copy.deepcopy(module).double().eval()
+    double = doubled(module).eval()
     specs = {name: _widened(parse_spec(text)) for name, text in inputs.items()}
     registry = Registry(FAMILIES, rules)
     graph = StepGraph(capture(double, specs), registry)

@@ -79,7 +79,7 @@ def _spread(emit: Emitter, part: Any, *operands: Pair) -> Any:
     if not isinstance(part, torch.fx.Node):
         return part
     for other in (item for operand in operands for item in operand if isinstance(item, torch.fx.Node)):
-        if torch.broadcast_shapes(_shape(part), _shape(other)) != _shape(part):
+        if _shape(part) != torch.broadcast_shapes(_shape(part), _shape(other)):  # type: ignore[no-untyped-call]
             part = emit(aten.add.Tensor, part, emit(aten.zeros_like.default, other))
     return part
 
@@ -335,7 +335,9 @@ def padded(op: Any) -> Form:
 
 def normed(emit: Emitter, z: Pair, kind: Any = None, dim: Any = None, keepdim: bool = False, **kwargs: Any) -> Any:
     """``linalg.norm``, without a kind that of a vector."""
-    return emit(aten.linalg_vector_norm.default, magnitude(emit, z), 2 if kind is None else kind, dim, keepdim, **kwargs)
+    return emit(
+        aten.linalg_vector_norm.default, magnitude(emit, z), 2 if kind is None else kind, dim, keepdim, **kwargs
+    )
 
 
 def of_magnitude(op: Any) -> Form:
@@ -350,7 +352,6 @@ EACH_PART = (
     *(aten.split.Tensor, aten.split_with_sizes.default, aten.unbind.int, aten.clone.default, aten.alias.default),
     *(aten.flip.default, aten.roll.default, aten.index_select.default, aten.gather.default, aten.neg.default),
     *(aten.sum.default, aten.sum.dim_IntList, aten.mean.default, aten.mean.dim, aten.cumsum.default),
-    *(aten.tril.default, aten.triu.default, aten.zeros_like.default, aten.unfold.default),
 )
 FORMS: dict[Any, Form] = {
     **{op: each_part(op) for op in EACH_PART},
@@ -370,7 +371,7 @@ FORMS: dict[Any, Form] = {
     aten.exp.default: exponential,
     aten.log.default: logarithm,
     aten.sgn.default: direction,
-    **dict.fromkeys([aten._conj.default, aten.conj_physical.default], conjugated),
+    **dict.fromkeys([aten._conj.default, aten._conj_physical.default], conjugated),
     aten.complex.default: joined,
     aten.view_as_real.default: opened,
     aten.view_as_complex.default: closed,

@@ -93,7 +93,8 @@ def in_real_numbers(captured: Captured, forms: dict[Any, Form]) -> Captured:
 
 
 def _copied(captured: Captured) -> Captured:
-    graph, nodes = torch.fx.Graph(), {}
+    graph = torch.fx.Graph()
+    nodes: dict[torch.fx.Node, torch.fx.Node] = {}
     graph.output(graph.graph_copy(captured.graph, nodes))
     outputs = tuple((name, nodes[node]) for name, node in captured.outputs)
     return replace(captured, graph=graph, outputs=outputs)
@@ -126,7 +127,7 @@ class _Rewriting:
         """``view_as_real(z)[..., 0]``, which is what ``z.real`` is captured as, takes the part itself."""
         opened, axis, index = node.args
         if axis in (-1, node.meta["val"].dim()):
-            self.replaced[node] = self.opened[opened][index]
+            self.replaced[node] = self.opened[opened][index]  # type: ignore[index]
             node.replace_all_uses_with(self.replaced[node])
 
     def _replace(self, emit: Emitter, node: torch.fx.Node) -> None:
@@ -145,7 +146,7 @@ class _Rewriting:
         self.replaced[node] = result.re if isinstance(result, Pair) else result
         node.replace_all_uses_with(self.replaced[node])
         if node.target is aten.view_as_real.default:
-            self.opened[self.replaced[node]] = Pair(*self.replaced[node].args[0])
+            self.opened[self.replaced[node]] = Pair(*self.replaced[node].args[0])  # type: ignore[misc]
         return None
 
     def _taken(self, emit: Emitter, tree: Any) -> Any:

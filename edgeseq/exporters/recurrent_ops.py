@@ -79,8 +79,8 @@ class KeepRecurrentCalls(TorchFunctionMode):
             raise _packed()
         if func in MAX_POOL1D:
             return max_pool1d(*args, **(kwargs or {}))
-        if func in SPECTRAL:
-            return SPECTRAL[func](*args, **(kwargs or {}))
+        if (transform := SPECTRAL.get(func)) is not None:
+            return transform(*args, **(kwargs or {}))
         mode = _MODES.get(func)
         if mode is None:
             return func(*args, **(kwargs or {}))

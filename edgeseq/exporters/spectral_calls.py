@@ -7,6 +7,7 @@ streaming rule for both its ends, and for the sizes of speech (up to 1,024) is a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -70,7 +71,7 @@ def istft(
     signal = functional.conv_transpose1d(spectrum, basis.unsqueeze(1), stride=hop)
     ones = torch.ones_like(spectrum[:1, :1])
     envelope = functional.conv_transpose1d(ones, (shape * shape)[None, None], stride=hop)
-    made = _cut(signal / envelope, n_fft // 2 if center else 0, length, center)
+    made = _cut(signal / envelope, n_fft, hop, length, center)
     return made.squeeze(1) if rank > 2 else made.squeeze(1).squeeze(0)
 
 
@@ -81,11 +82,17 @@ def _inverse(like: torch.Tensor, n_fft: int, bins: int) -> list[torch.Tensor]:
     return [(cosine / n_fft).to(like), (-sine / n_fft).to(like)]
 
 
-def _cut(signal: torch.Tensor, first: int, length: Any, center: bool) -> torch.Tensor:
-    """Drop what centring put in front, and all behind ``length`` samples, or what centring put behind."""
+def _cut(signal: torch.Tensor, n_fft: int, hop: int, length: Any, center: bool) -> torch.Tensor:
+    """Drop what centring put in front, and all behind ``length`` samples, or what centring put behind.
+
+    A ``length`` beyond the last frame is filled with zeros: less than a hop where the frames come from as many samples.
+    """
+    first = n_fft // 2 if center else 0
     signal = signal[..., first:]
     if length is None:
         return signal[..., :-first] if first else signal
+    if first < hop:
+        signal = functional.pad(signal, (0, hop))
     return signal[..., :length]
 
 
@@ -98,4 +105,9 @@ def _full_window(like: torch.Tensor, n_fft: int, win_length: int | None, window:
 
 
 #: What a captured model may call, and what answers.
-SPECTRAL = {torch.stft: stft, torch.Tensor.stft: stft, torch.istft: istft, torch.Tensor.istft: istft}
+SPECTRAL: dict[Any, Callable[..., torch.Tensor]] = {
+    torch.stft: stft,
+    torch.Tensor.stft: stft,
+    torch.istft: istft,
+    torch.Tensor.istft: istft,
+}

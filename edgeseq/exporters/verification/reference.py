@@ -106,19 +106,33 @@ class WideFloats(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Call ``func`` with float32 replaced by float64 among its arguments."""
+        """Call ``func`` with float32 replaced by float64 among its arguments, complex64 by complex128."""
         if func is torch.Tensor.float:
             return args[0].double()
-        args = tuple(torch.float64 if item is torch.float32 else item for item in args)
-        given = {key: torch.float64 if item is torch.float32 else item for key, item in (kwargs or {}).items()}
-        return func(*args, **given)
+        given = {key: _wide(item) for key, item in (kwargs or {}).items()}
+        return func(*map(_wide, args), **given)
+
+
+def _wide(item: Any) -> Any:
+    if item is torch.float32:
+        return torch.float64
+    return torch.complex128 if item is torch.complex64 else item
 
 
 def _doubled(model: nn.Module) -> nn.Module | None:
     try:
-        return copy.deepcopy(model).double()
+        return doubled(model)
     except (RuntimeError, TypeError):
         return None
+
+
+def doubled(model: nn.Module) -> nn.Module:
+    """A copy of the model in float64; complex parameters, which ``double`` leaves alone, in complex128."""
+    wide = copy.deepcopy(model).double()
+    for tensor in (*wide.parameters(), *wide.buffers()):
+        if tensor.is_complex():
+            tensor.data = tensor.data.to(torch.complex128)
+    return wide
 
 
 @contextlib.contextmanager
