@@ -22,7 +22,7 @@ KEEPING = (
 #: Blocks that change it.
 CHANGING = (
     *("valid", "strided", "even", "drop_front", "drop_back", "pad_front", "pad_back", "conv_pad_wide", "group"),
-    "transposed",
+    *("transposed", "reflected"),
 )
 SUMMARIES = ("mean", "max", "last", "state", "share")
 
@@ -54,6 +54,7 @@ def random_block(generator: random.Random, *, keep: bool, nested: int) -> Block:
         "valid": ("valid", kernel, dilation),
         "conv_pad_wide": ("conv_pad_wide", kernel, generator.randint(0, 4)),
         "group": ("group", 2),
+        "reflected": ("reflected", kernel, generator.randint(1, 3), generator.choice(["reflect", "replicate"])),
         "unet": ("unet", kernel, generator.randint(2, 3)),
         "transposed": ("transposed", kernel, dilation, *_trims(generator, (kernel - 1) * dilation)),
     }.get(kind, (kind, generator.randint(1, 3)))
@@ -120,6 +121,8 @@ def _conv(block: Block) -> nn.Module:
         return nn.Conv1d(CHANNELS, CHANNELS, kernel, dilation=dilation, padding=(kernel - 1) * dilation)
     if kind in ("padded", "valid"):
         return nn.Conv1d(CHANNELS, CHANNELS, numbers[0], dilation=numbers[1])
+    if kind == "reflected":
+        return nn.Conv1d(CHANNELS, CHANNELS, numbers[0])
     if kind == "strided":
         return nn.Conv1d(CHANNELS, CHANNELS, numbers[0], stride=numbers[1], padding=numbers[2])
     if kind in ("even", "conv_pad_wide"):
@@ -172,6 +175,9 @@ def _along_time(kind: str, numbers: Sequence[Any], part: Any, x: torch.Tensor) -
     if kind == "unet":
         low = part["down"](functional.pad(x, (sum(numbers) - 1, 0)))
         return x + part["up"](torch.tanh(low))[..., : x.shape[2]]
+    if kind == "reflected":
+        _, amount, mode = numbers
+        return part(functional.pad(x, (amount, 3 - amount), mode=mode))
     if kind == "late":
         return functional.pad(x, (first, 0), value=-0.3)[:, :, :-first]
     if kind == "early":

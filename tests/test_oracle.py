@@ -11,7 +11,7 @@ from torch import nn
 
 from edgeseq.errors import VerificationError
 from edgeseq.exporters.facts import Timed
-from edgeseq.exporters.rules import convolution, reductions, shifts
+from edgeseq.exporters.rules import convolution, padding, reductions, shifts
 from edgeseq.exporters.rules.schema import result_shape
 from edgeseq.testing import check_rule, random_chunks
 
@@ -40,7 +40,7 @@ def test_look_ahead_behind_a_gru_streams_with_a_delay() -> None:
 
 def test_a_rule_that_loses_one_frame_of_look_ahead_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(shifts.RULES, aten.slice.Tensor, forgets_the_look_ahead)
-    monkeypatch.setitem(shifts.RULES, aten.pad.default, forgets_the_look_ahead)
+    monkeypatch.setitem(padding.RULES, aten.pad.default, forgets_the_look_ahead)
     with pytest.raises(
         VerificationError, match=r"differs from the whole at output, .*, at \[.*\] \(got .*, wanted .*\)"
     ):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from edgeseq.contract import Initial, Length
+from edgeseq.exporters.copies import copied_in
 from edgeseq.exporters.facts import Head, Timed
 from edgeseq.exporters.symbols import Size, simplest
 
@@ -56,6 +57,10 @@ def delay(step: Step, value: torch.Tensor, fact: Timed, frames: int) -> Dated:
     """The value ``frames`` frames later: a delay line, which starts out holding the last frames of the head."""
     if frames == 0:
         return value, fact
+    if fact.copied:
+        due = fact.delay + frames
+        value, fact = copied_in(step, value, fact)
+        return delay(step, value, fact, max(0, due - fact.delay))
     if fact.uniform:
         return value, fact.with_(delay=fact.delay + frames)
     if fact.head and step.start_of(fact) is None:
@@ -112,6 +117,7 @@ def settle(step: Step, value: torch.Tensor, fact: Timed) -> Dated:
     """
     if fact.uniform:
         return value, fact.with_(delay=max(fact.delay, 0), head=None)
+    value, fact = copied_in(step, value, fact)
     if fact.delay < 0 and step.start_of(fact) is not None:
         value, fact = delay(step, value, fact, -fact.delay)
     elif fact.delay < 0:
@@ -138,6 +144,8 @@ def _put_head(step: Step, value: torch.Tensor, fact: Timed) -> torch.Tensor:
 
 def align(step: Step, items: Sequence[Dated]) -> list[Dated]:
     """Bring values that meet to one delay, the largest, and to one head: the younger ones get a delay line."""
+    if len(items) > 1:
+        items = [copied_in(step, value, fact) for value, fact in items]
     certain = [fact for _, fact in items if not fact.uniform]
     if not certain:
         latest = max(fact.delay for _, fact in items)

@@ -64,6 +64,7 @@ class Timed:
     ``uniform``: every frame is equal, so the value has any delay one likes. ``rowed``: the tensor has one more axis in
     front, a row per stream (positions). ``position``: the value is ``scale * frame index + offset``.
     ``reads``: the first and the last base frame that a frame depends on, counted from its own; None: all of the past.
+    ``copied``: the first frames are not in the stream either; they are copies of these (``edgeseq.exporters.copies``).
     """
 
     shape: Shape
@@ -77,6 +78,7 @@ class Timed:
     rowed: bool = False
     position: tuple[int, int] | None = None
     reads: tuple[Fraction, Fraction] | None = field(default=(Fraction(0), Fraction(0)), compare=False)
+    copied: tuple[int, ...] = ()
 
     @property
     def ratio(self) -> Fraction:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from edgeseq.exporters.alignment import align, frames_in, settle
+from edgeseq.exporters.copies import copied_in
 from edgeseq.exporters.facts import Fact, Place, Scalar, Static, Summary, Timed
 from edgeseq.exporters.symbols import Shape, quotient
 
@@ -61,6 +62,9 @@ def framewise(
             "use the number of frames so far, or return a value without a time axis",
         )
     timed = [i for i, fact in enumerate(leaf_facts) if isinstance(fact, Timed)]
+    if place.outer != 1 or place.inner != 1:
+        for i in timed:
+            leaves[i], leaf_facts[i] = copied_in(step, leaves[i], leaf_facts[i])
     dated = align(step, [(leaves[i], leaf_facts[i]) for i in timed])
     if any(fact.head for _, fact in dated) and _any_depends_on_input(leaves, leaf_facts):
         dated = align(step, [settle(step, value, fact) for value, fact in dated])
@@ -76,6 +80,7 @@ def framewise(
         uniform=all(fact.uniform for _, fact in dated),
         position=position if scaled.ratio == first.ratio else None,
         reads=_gathered(_union(dated), first, scaled),
+        copied=first.copied,
     )
     return value, _head(step, op, args, leaves, leaf_facts, first, fact)
 

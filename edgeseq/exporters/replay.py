@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 
+from edgeseq.exporters.copies import copied_in, is_kept_by
 from edgeseq.exporters.facts import Fact, Facts, Scalar, Static, Summary, Timed
-from edgeseq.exporters.framewise import flatten, on_summaries
+from edgeseq.exporters.framewise import flatten, on_summaries, rebuild
 from edgeseq.exporters.rules.checks import check_result
 from edgeseq.exporters.rules.foreign import Rule, name_of
 from edgeseq.exporters.rules.registry import Registry
@@ -117,12 +118,30 @@ def _mixed(
     _refuse_keywords(step, node, facts, rule)
     args, kwargs = _values(step, list(node.args), found), _values(step, dict(node.kwargs), found)
     carried_before = set(step.carried)
+    if not is_kept_by(rule):
+        facts, args = _with_copies(step, facts, args)
     result = rule(step, facts, *args, **kwargs)
     if step.planning:
         check_result(step, rule, result, carried_before)
         if node.target in registry.foreign.origins:
             step.plan.rules[name_of(node.target)] = registry.foreign.origins[node.target]
     return result
+
+
+def _with_copies(step: Step, facts: Facts, args: list[Any]) -> tuple[Facts, list[Any]]:
+    """Positional operands with copied first frames in their streams: what a rule expects that does not know of them."""
+    leaves, leaf_facts = flatten(args), flatten(list(facts))
+    if not any(isinstance(fact, Timed) and fact.copied for fact in leaf_facts):
+        return facts, args
+    pairs = [
+        copied_in(step, leaf, fact) if isinstance(fact, Timed) else (leaf, fact)
+        for leaf, fact in zip(leaves, leaf_facts, strict=True)
+    ]
+    new = rebuild(list(facts), [fact for _, fact in pairs])
+    assert step.node is not None
+    names = [argument.name for argument in step.node.target._schema.arguments]  # type: ignore[union-attr]
+    named = {**facts._named, **dict(zip(names, new, strict=False))}
+    return Facts(new, named), rebuild(args, [leaf for leaf, _ in pairs])
 
 
 def _refuse_keywords(step: Step, node: torch.fx.Node, facts: Facts, rule: Rule | None) -> None:

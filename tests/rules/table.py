@@ -8,6 +8,8 @@ from edgeseq.exporters.step_ops import TORCH_TO_ONNX
 from tests.rules import (
     attention,
     features,
+    joins,
+    padding,
     pointwise,
     positions,
     products,
@@ -31,6 +33,8 @@ ROWS: tuple[Row, ...] = (
     *running.ROWS,
     *positions.ROWS,
     *shifts.ROWS,
+    *padding.ROWS,
+    *joins.ROWS,
     *windows.ROWS,
     *transposed.ROWS,
     *recurrent.ROWS,

@@ -17,10 +17,11 @@ import torch
 from torch.utils._sympy.functions import FloorDiv
 
 from edgeseq.exporters.alignment import last_frames, past_end, ready
+from edgeseq.exporters.copies import copied_in, keeps_copies, windows_over
 from edgeseq.exporters.facts import Head, Timed
 from edgeseq.exporters.rules.features import same_axes
 from edgeseq.exporters.rules.schema import bound, result_shape
-from edgeseq.exporters.rules.shifts import tail_is_cut
+from edgeseq.exporters.rules.tails import tail_is_cut
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.symbols import Size
 
@@ -63,6 +64,7 @@ class Windows:
         return FloorDiv(size + self.left - self.span - 1, self.stride) + 1
 
 
+@keeps_copies
 def convolution(
     step: Step, facts: Any, x: torch.Tensor, weight: torch.Tensor, *args: Any, **kwargs: Any
 ) -> tuple[Any, Any]:
@@ -113,9 +115,14 @@ def windowed(
 
     ``fill`` is what the op's own padding holds.
     """
-    size, shape = fact.shape[fact.axis], result_shape(step)
+    size = fact.shape[fact.axis]
+    if fact.copied and windows.left:
+        x, fact = copied_in(step, x, fact)
     if windows.right > 0 and not tail_is_cut(step, step.length(windows.inside(size))):
         x, fact = past_end(step, x, fact, fill)
+    if fact.copied:
+        joined, late = windows_over(step, x, fact, windows.span, windows.stride)
+        return run(joined), _made(step, fact, windows, late)
     x, fact, start = _at_a_start(step, x, fact, needed=windows.left > 0)
     axis = fact.axis
     history = windows.history(fact.delay)
@@ -133,12 +140,17 @@ def windowed(
         state.next = aten.slice.Tensor(joined, axis, -history)
     else:
         joined = aten.slice.Tensor(x, axis, -history) if history else x
-    late = windows.delay(fact.delay)
+    made = _made(step, fact, windows, windows.delay(fact.delay))
+    return run(joined), _head_of(step, x, fact, made, windows, run, fill)
+
+
+def _made(step: Step, fact: Timed, windows: Windows, late: int) -> Timed:
+    """The fact of a result that comes ``late`` frames late."""
+    shape, axis = result_shape(step), fact.axis
     length = step.length(shape[axis])
     if length is None:
         raise step.refuse(f"its length {shape[axis]} does not grow evenly with time", "use a fixed stride")
-    made = Timed(shape, axis, late, length, reads=windows.reads(fact))
-    return run(joined), _head_of(step, x, fact, made, windows, run, fill)
+    return Timed(shape, axis, late, length, reads=windows.reads(fact))
 
 
 def _at_a_start(step: Step, x: torch.Tensor, fact: Timed, *, needed: bool) -> tuple[torch.Tensor, Timed, int]:

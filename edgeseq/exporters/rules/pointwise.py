@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from edgeseq.exporters.copies import keeps_copies
 from edgeseq.exporters.facts import Place, Timed
 from edgeseq.exporters.framewise import flatten, framewise
 from edgeseq.exporters.rules.schema import result_shape, target
@@ -14,6 +15,7 @@ from edgeseq.exporters.step import Step
 aten = torch.ops.aten
 
 
+@keeps_copies
 def pointwise(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, Timed]:
     """Replay an elementwise op; operands that come later than others wait for nothing, the others are delayed."""
     place = common_place(step, flatten(facts), len(result_shape(step)))
@@ -65,6 +67,7 @@ def common_place(step: Step, facts: list[Any], rank: int) -> Place:
     return next(iter(places))
 
 
+@keeps_copies
 def unchanged(step: Step, facts: Any, x: torch.Tensor, *_: Any, **__: Any) -> tuple[torch.Tensor, Any]:
     """An op that returns its operand: a copy, an alias."""
     return x, facts[0]

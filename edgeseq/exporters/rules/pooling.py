@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from edgeseq.exporters.copies import keeps_copies
 from edgeseq.exporters.facts import Timed
 from edgeseq.exporters.rules.convolution import Windows, per_axis, windowed
 from edgeseq.exporters.rules.features import same_axes
@@ -17,6 +18,7 @@ aten = torch.ops.aten
 _AXES = {"1d": 1, "2d": 2, "3d": 3}
 
 
+@keeps_copies
 def pool(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
     """Max and average pooling with a window per axis."""
     fact, op = facts[0], target(step)

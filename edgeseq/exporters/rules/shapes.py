@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from edgeseq.exporters.alignment import delay, settle
+from edgeseq.exporters.copies import copied_in, keeps_copies
 from edgeseq.exporters.facts import Place, Static, Timed
 from edgeseq.exporters.framewise import Rows, framewise
 from edgeseq.exporters.rules.pointwise import common_place
@@ -19,6 +20,7 @@ from edgeseq.exporters.symbols import Shape, Size, mentions, product, quotient, 
 aten = torch.ops.aten
 
 
+@keeps_copies
 def reshape(step: Step, facts: Any, x: torch.Tensor, *_: Any, **__: Any) -> tuple[Any, Any]:
     """view, as which reshape and flatten are captured: sizes are looked up, time is followed by its axis's strides."""
     fact, shape = facts[0], result_shape(step)
@@ -57,7 +59,8 @@ def _whole_groups(step: Step, x: torch.Tensor, fact: Timed, shape: Shape, place:
     length = step.length(grown) if grown is not None and not isinstance(grown, Fraction) else None
     group = fact.ratio / length.ratio if length is not None else Fraction(1)
     if group.denominator > 1 or group == 1:
-        return x, fact
+        return (x, fact) if group == 1 else copied_in(step, x, fact)
+    x, fact = copied_in(step, x, fact)
     if fact.head_frames % int(group):
         x, fact = settle(step, x, fact)
     return delay(step, x, fact, -fact.delay % int(group))
@@ -78,6 +81,7 @@ def _view(
     )
 
 
+@keeps_copies
 def permute(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
     """permute, transpose and t: time goes where its axis goes."""
     fact, op = facts[0], target(step)
@@ -86,6 +90,7 @@ def permute(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) 
     return _view(step, fact, x, result_shape(step), fact.place.at(axis), lambda _, v: op(v, *args, **kwargs))
 
 
+@keeps_copies
 def unsqueeze(step: Step, facts: Any, x: torch.Tensor, dim: int) -> tuple[Any, Any]:
     """A new axis of size one."""
     fact = facts[0]
@@ -94,6 +99,7 @@ def unsqueeze(step: Step, facts: Any, x: torch.Tensor, dim: int) -> tuple[Any, A
     return _view(step, fact, x, result_shape(step), place, lambda _, v: v.unsqueeze(dim))
 
 
+@keeps_copies
 def squeeze(step: Step, facts: Any, x: torch.Tensor, dim: Any = None) -> tuple[Any, Any]:
     """Drop axes of size one: those that were one when captured, not a chunk that happens to be one frame long."""
     fact = facts[0]

@@ -22,7 +22,7 @@ from edgeseq.exporters.facts import Timed
 from edgeseq.exporters.rules.convolution import per_axis
 from edgeseq.exporters.rules.features import same_axes
 from edgeseq.exporters.rules.schema import bound, result_shape
-from edgeseq.exporters.rules.shifts import tail_is_cut
+from edgeseq.exporters.rules.tails import tail_is_cut
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.symbols import simplest
 
