@@ -12,6 +12,8 @@ from torch import nn
 from edgeseq.contract import Contract, Port
 from edgeseq.errors import VerificationError
 from edgeseq.exporters.capture import capture
+from edgeseq.exporters.modes import EXACT, Exact, Lookahead
+from edgeseq.exporters.modes.definition import definition_of
 from edgeseq.exporters.rules import FAMILIES, Rules
 from edgeseq.exporters.rules.registry import Registry
 from edgeseq.exporters.stepgraph import StepGraph
@@ -34,13 +36,14 @@ def check_rule(
     seed: int = 0,
     atol: float = 1e-9,
     rules: Rules | None = None,
+    mode: Exact | Lookahead = EXACT,
 ) -> Contract:
     """Stream ``module`` in float64 through its step graph, in torch, and compare with its whole-sequence run.
 
     ``inputs`` maps the arguments of ``forward`` to specs, as in ``export``; float32 is read as float64, so that what is
     compared is the transform and not rounding. Every length from ``frames`` over one chunk multiple is run in random
     chunks, and flushed with frames that are far from zero: what lies past the end must show nowhere. ``rules`` as in
-    ``export``; their ONNX forms are not used.
+    ``export``; their ONNX forms are not used. With ``mode`` the stream is compared with what that mode computes.
 
     Returns the contract. Raises NotStreamable where a rule refuses, RuleError where one is broken, and
     VerificationError, with the output, the place and both values, where the stream differs by more than ``atol``.
@@ -48,13 +51,14 @@ def check_rule(
     double = doubled(module).eval()
     specs = {name: _widened(parse_spec(text)) for name, text in inputs.items()}
     registry = Registry(FAMILIES, rules)
-    graph = StepGraph(capture(double, specs), registry)
+    graph = StepGraph(capture(double, specs), registry, mode=mode)
     generator = random.Random(seed)
     contract = TorchStream(graph, batch).contract
+    definition = definition_of(contract)
     for length in _lengths(contract, frames):
         given = _draw(graph, length, batch, generator)
         with torch.no_grad():
-            whole = torch.utils._pytree.tree_leaves(double(**given))
+            whole = torch.utils._pytree.tree_leaves(definition(double, given))
         streamed = stream_in_torch(graph, given, random_chunks(length, generator), batch, _LOUD)
         for port, wanted in zip(contract.with_role("output"), whole, strict=True):
             _compare(port, streamed[port.name], wanted, length, atol)

@@ -8,9 +8,19 @@ try:
     from edgeseq.exporters.diagnosis.diagnose import Diagnosis, diagnose
     from edgeseq.exporters.explaining import explain
     from edgeseq.exporters.exporting import Exported, export
-    from edgeseq.exporters.modes import Exact
+    from edgeseq.exporters.modes import Exact, Lookahead
     from edgeseq.exporters.verification import Verification, verify
 except ModuleNotFoundError as error:
     raise missing_package(error) from None
 
-__all__ = ["Diagnosis", "Exact", "Exported", "Verification", "diagnose", "explain", "export", "verify"]
+__all__ = [
+    "Diagnosis",
+    "Exact",
+    "Exported",
+    "Lookahead",
+    "Verification",
+    "diagnose",
+    "explain",
+    "export",
+    "verify",
+]

@@ -12,6 +12,7 @@ from edgeseq.contract import Chunk, Contract, Length, Port
 from edgeseq.exporters.capture import Captured, Input
 from edgeseq.exporters.facts import Fact, Summary, Timed
 from edgeseq.exporters.framewise import flatten
+from edgeseq.exporters.modes.reading import described
 from edgeseq.exporters.stepgraph import Output, StepGraph
 from edgeseq.exporters.symbols import Size
 
@@ -34,6 +35,7 @@ def contract_of(graph: StepGraph) -> Contract:
         min_frames=_least(captured),
         receptive_field=_receptive_field(graph),
         max_context=min(limits, default=None),
+        mode=described(graph.mode, **({"layers": plan.approximated} if plan.approximated else {})),
         rules=dict(sorted(plan.rules.items())),
     )
 

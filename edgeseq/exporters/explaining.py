@@ -17,6 +17,7 @@ from edgeseq.exporters.capture_errors import mixed_types
 from edgeseq.exporters.contracting import contract_of
 from edgeseq.exporters.diagnosis.onlooking import Onlooker
 from edgeseq.exporters.lowering import drop_unused
+from edgeseq.exporters.modes import EXACT, Mode
 from edgeseq.exporters.preparing import Prepared, prepared
 from edgeseq.exporters.replay import Watch
 from edgeseq.exporters.rules import FAMILIES
@@ -36,6 +37,7 @@ def explain(
     max_context: int | None = None,
     frame_period: float | None = None,
     rules: Rules | None = None,
+    mode: Mode = EXACT,
 ) -> Contract:
     """The contract that ``export`` would write, and the same refusals, without a file.
 
@@ -46,7 +48,7 @@ def explain(
     check_wishes(ops, max_context, frame_period)
     made = prepare(model, inputs)
     with evaluating(made.model):
-        graph = planned(made.model, inputs, outputs, ops, rules)
+        graph = planned(made.model, inputs, outputs, ops, rules, mode)
         drop_unused(graph)
     contract = contract_of(graph)
     check_context(contract, max_context)
@@ -62,15 +64,20 @@ def prepare(model: nn.Module, inputs: Mapping[str, Any], target: Path | None = N
 
 
 def planned(
-    model: nn.Module, inputs: Mapping[str, Any], outputs: Sequence[str] | None, ops: str, rules: Rules | None
+    model: nn.Module,
+    inputs: Mapping[str, Any],
+    outputs: Sequence[str] | None,
+    ops: str,
+    rules: Rules | None,
+    mode: Mode = EXACT,
 ) -> StepGraph:
     """The step graph of a module in eval mode, its outputs named. A refusal tells how many reasons there are more."""
     registry = Registry(FAMILIES, rules)  # first: a slip in rules= should not wait for the capture
     captured = _named(capture(model, inputs), outputs)
     try:
-        return _planned(captured, registry, ops, Watch())
+        return _planned(captured, registry, ops, Watch(), mode)
     except NotStreamable as error:
-        raise _with_count(error, captured, registry, ops) from None
+        raise _with_count(error, captured, registry, ops, mode) from None
 
 
 def seen_through(
@@ -82,9 +89,9 @@ def seen_through(
     return _planned(_named(capture(model, inputs), outputs), registry, ops, onlooker), onlooker
 
 
-def _planned(captured: Captured, registry: Registry, ops: str, watch: Watch) -> StepGraph:
+def _planned(captured: Captured, registry: Registry, ops: str, watch: Watch, mode: Mode = EXACT) -> StepGraph:
     try:
-        return StepGraph(captured, registry, ops, watch)
+        return StepGraph(captured, registry, ops, watch, mode)
     except RuntimeError as error:
         # The capture does not look at number types; the step that is planned runs on real tensors.
         if not re.search("dtype|scalar type", str(error)):
@@ -92,11 +99,11 @@ def _planned(captured: Captured, registry: Registry, ops: str, watch: Watch) -> 
         raise mixed_types(error) from error
 
 
-def _with_count(first: NotStreamable, captured: Captured, registry: Registry, ops: str) -> NotStreamable:
+def _with_count(first: NotStreamable, captured: Captured, registry: Registry, ops: str, mode: Mode) -> NotStreamable:
     """The first refusal, and how many there are after it."""
     onlooker = Onlooker(registry)
     try:
-        _planned(captured, registry, ops, onlooker)
+        _planned(captured, registry, ops, onlooker, mode)
     except EdgeseqError:
         return first
     more = len(onlooker.refusals) - 1

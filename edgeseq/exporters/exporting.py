@@ -18,12 +18,14 @@ from edgeseq.errors import UsageError, VerificationError
 from edgeseq.exporters.contracting import contract_of
 from edgeseq.exporters.explaining import check_context, check_wishes, planned, prepare
 from edgeseq.exporters.lowering import DEFAULT_OPSET, lower
-from edgeseq.exporters.modes import Exact, Mode
+from edgeseq.exporters.modes import EXACT, MODES, Mode
+from edgeseq.exporters.modes.reading import approximates
 from edgeseq.exporters.preparing import Prepared
 from edgeseq.exporters.rules import Rules
 from edgeseq.exporters.stepgraph import StepGraph
 from edgeseq.exporters.verification import Verification
 from edgeseq.exporters.verification.drawing import Calibration
+from edgeseq.exporters.verification.error import measured_error
 from edgeseq.exporters.verification.golden import write_trace
 from edgeseq.exporters.verification.laws import check_laws
 from edgeseq.exporters.verification.reference import evaluating
@@ -34,7 +36,6 @@ from edgeseq.runtime.golden import trace_of
 from edgeseq.sealing import seal, sidecar_of
 
 _OPSETS = range(18, 26)
-_EXACT = Exact()
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def export(
     model: nn.Module,
     inputs: Mapping[str, Any],
     path: str | Path,
-    mode: Mode = _EXACT,
+    mode: Mode = EXACT,
     *,
     outputs: Sequence[str] | None = None,
     ops: Literal["ort", "portable"] = "ort",
@@ -93,7 +94,7 @@ def export(
     model = made.model
     samples = None if calibration is None else list(calibration)
     with evaluating(model):
-        graph = planned(model, inputs, outputs, ops, rules)
+        graph = planned(model, inputs, outputs, ops, rules, mode)
         onnx_model = lower(graph, lambda: contract_of(graph), opset or DEFAULT_OPSET)
         contract = contract_of(graph)
         check_context(contract, max_context)
@@ -101,7 +102,6 @@ def export(
             contract,
             max_context=max_context or contract.max_context,
             frame_period=frame_period,
-            mode={"name": mode.name},
             opset={domain or "ai.onnx": version for domain, version in sorted(onnx_model.graph.opset_imports.items())},
             provenance=_provenance(made),
         )
@@ -115,6 +115,9 @@ def export(
             if not found.passed:
                 raise _failed(model, found)
             contract = replace(contract, verification=found.to_dict())
+            if approximates(contract.mode):
+                error = measured_error(scratch, model, samples, graph.captured.most)
+                contract = replace(contract, mode={**contract.mode, "error": error})
             contract = seal(scratch, contract, sidecar or sidecar_of(target).exists())
             traced = golden and write_trace(
                 scratch,
@@ -137,8 +140,9 @@ def _check_arguments(
         raise UsageError("the file to write is a folder", got=str(target), do="name a file in it")
     if not target.parent.is_dir():
         raise UsageError("the folder does not exist", got=str(target.parent), do="make it first")
-    if not isinstance(mode, Exact):
-        raise UsageError("unknown mode", got=repr(mode), wanted="Exact()")
+    if not isinstance(mode, tuple(MODES.values())):
+        wanted = ", ".join(kind.__name__ for kind in MODES.values())
+        raise UsageError("unknown mode", got=repr(mode), wanted=f"one of {wanted}, as in mode=Window(64)")
     check_wishes(ops, max_context, frame_period)
     if opset is not None and opset not in _OPSETS:
         raise UsageError("opset out of range", got=opset, wanted=f"{_OPSETS.start} to {_OPSETS.stop - 1}")

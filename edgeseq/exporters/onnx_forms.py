@@ -63,6 +63,20 @@ def _recurrent_layer(x: Any, w: Any, r: Any, b: Any, state: Any, lengths: Any, m
     return y, h
 
 
+def _backward_layer(x: Any, w: Any, r: Any, b: Any, state: Any, lengths: Any, mode: Any, hidden: Any) -> Any:
+    axis = op.Constant(value_ints=[0])
+    first = [op.Unsqueeze(item, axis) for item in state] or [None, None]
+    given = [x, w, r, b, lengths, *(first if mode == "lstm" else first[:1])]
+    named = {"hidden_size": hidden, "direction": "reverse"}
+    if mode == "lstm":
+        y, *_ = op.LSTM(*given, **named)
+    elif mode == "gru":
+        y, *_ = op.GRU(*given, linear_before_reset=1, **named)
+    else:
+        y, *_ = op.RNN(*given, activations=["Relu" if mode == "rnn_relu" else "Tanh"], **named)
+    return op.Squeeze(y, op.Constant(value_ints=[1]))
+
+
 def _direction(w: Any) -> str:
     return "bidirectional" if int(w.shape[0]) == 2 else "forward"
 
@@ -147,5 +161,6 @@ def _joined(shape: Any, heads: Any) -> Any:
 
 TRANSLATIONS: dict[Any, Callable[..., Any]] = {
     torch.ops.edgeseq.recurrent_layer.default: _recurrent_layer,
+    torch.ops.edgeseq.backward_layer.default: _backward_layer,
     torch.ops.edgeseq.cached_attention.default: _cached_attention,
 }

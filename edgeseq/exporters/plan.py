@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from edgeseq.contract import Initial, State
+from edgeseq.exporters.modes import Lookahead
 
 
 @dataclass
@@ -26,7 +27,8 @@ class Plan:
 
     ``flushes``: at the end the runtime feeds frames past the last real one, so what must not see them masks them.
     ``ranges``: the rows of the smallest table that an integer input indexes, by placeholder. ``rules``: where the rules
-    of other packages come from, by op, of those that were used.
+    of other packages come from, by op, of those that were used. ``lookahead``: how far bidirectional layers may hear,
+    if the user asked for that; ``approximated``: those that do, as the contract names them.
     """
 
     multiple: int
@@ -41,6 +43,8 @@ class Plan:
     facts: dict[str, Any] = field(default_factory=dict)
     rules: dict[str, str] = field(default_factory=dict)
     folded: dict[str, Any] = field(default_factory=dict)
+    lookahead: Lookahead | None = None
+    approximated: list[dict[str, Any]] = field(default_factory=list)
 
 
 def initial_of(value: torch.Tensor | None) -> Initial:

@@ -87,6 +87,12 @@ class KeepRecurrentCalls(TorchFunctionMode):
         return _keep(mode, *args, **(kwargs or {}))
 
 
+def kernel_of(func: Callable[..., Any]) -> Callable[..., tuple[torch.Tensor, ...]] | None:
+    """The torch function that runs the recurrent call ``func``; None for another function."""
+    mode = _MODES.get(func)
+    return None if mode is None else _TORCH_KERNELS[mode]
+
+
 _PACKING = (
     torch._VF._pack_padded_sequence,
     torch._VF._pad_packed_sequence,

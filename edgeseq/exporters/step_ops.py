@@ -80,6 +80,45 @@ def _(
     return [x.new_empty(x.shape[0], w.shape[0], x.shape[1], hidden), *(item.new_empty(item.shape) for item in state)]
 
 
+@torch.library.custom_op("edgeseq::backward_layer", mutates_args=())
+def backward_layer(
+    x: torch.Tensor,
+    w: torch.Tensor,
+    r: torch.Tensor,
+    b: torch.Tensor,
+    state: list[torch.Tensor],
+    lengths: torch.Tensor | None,
+    mode: str,
+    hidden: int,
+) -> torch.Tensor:
+    """One recurrent layer run from the last frame to the first: ``[time, batch, hidden]`` of ``x [time, batch, ...]``.
+
+    It starts from ``state``, ``[batch, hidden]`` each, or from zeros; with ``lengths``, int32[batch], at each row's
+    frame ``lengths - 1``, and what it gives from there on means nothing.
+    """
+    frames, rows, _ = x.shape
+    last = torch.full([rows], frames, device=x.device) if lengths is None else lengths.long()
+    turned = (last - 1 - torch.arange(frames, device=x.device)[:, None]) % frames
+    row = torch.arange(rows, device=x.device)
+    zeros = [x.new_zeros(1, rows, hidden) for _ in range(2 if mode == "lstm" else 1)]
+    y, *_ = _run(x[turned, row], w, r, b, [item[None] for item in state] or zeros, mode, hidden)
+    return y[:, 0][turned, row]
+
+
+@backward_layer.register_fake
+def _(
+    x: torch.Tensor,
+    w: torch.Tensor,
+    r: torch.Tensor,
+    b: torch.Tensor,
+    state: list[torch.Tensor],
+    lengths: torch.Tensor | None,
+    mode: str,
+    hidden: int,
+) -> torch.Tensor:
+    return x.new_empty(x.shape[0], x.shape[1], hidden)
+
+
 @torch.library.custom_op("edgeseq::cached_attention", mutates_args=())
 def cached_attention(
     q: torch.Tensor,

@@ -13,12 +13,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from edgeseq.errors import UsageError
 from edgeseq.exporters.alignment import settle, unfold, until_end
 from edgeseq.exporters.capture import Captured, Input
 from edgeseq.exporters.complex_ops import FORMS
 from edgeseq.exporters.complex_pairs import in_real_numbers
 from edgeseq.exporters.facts import Fact, Static, Summary, Timed
 from edgeseq.exporters.framewise import flatten
+from edgeseq.exporters.modes import EXACT, Exact, Lookahead
 from edgeseq.exporters.plan import Plan
 from edgeseq.exporters.replay import Watch, replay
 from edgeseq.exporters.rules.registry import Registry
@@ -33,8 +35,16 @@ class StepGraph(nn.Module):
     ``watch`` sees every value of every run.
     """
 
-    def __init__(self, captured: Captured, registry: Registry, ops: str = "ort", watch: Watch | None = None) -> None:
+    def __init__(
+        self,
+        captured: Captured,
+        registry: Registry,
+        ops: str = "ort",
+        watch: Watch | None = None,
+        mode: Exact | Lookahead = EXACT,
+    ) -> None:
         super().__init__()
+        self.mode = mode
         self.captured = in_real_numbers(captured, FORMS)
         self.registry = registry
         self.ops = ops
@@ -162,12 +172,19 @@ def _is_given(step: Step, value: torch.Tensor) -> bool:
 
 def _plan(graph: StepGraph) -> tuple[Plan, list[Output]]:
     """Find the states, constants and limits by running the step; again where that shows that a flush is needed."""
-    multiple = _chunk_multiple(graph.captured)
-    plan = Plan(multiple=multiple)
+    lookahead = graph.mode if isinstance(graph.mode, Lookahead) else None
+    multiple = math.lcm(chunk_multiple(graph.captured), lookahead.chunk if lookahead else 1)
+    plan = Plan(multiple=multiple, lookahead=lookahead)
     outputs = _planned(graph, plan)
     if plan.flushes:
-        plan = Plan(multiple=multiple, flushes=True)
+        plan = Plan(multiple=multiple, flushes=True, lookahead=lookahead)
         outputs = _planned(graph, plan)
+    if lookahead is not None and not plan.approximated:
+        raise UsageError(
+            "Lookahead changes nothing in this model",
+            why="it has no bidirectional recurrent layer along time",
+            do="export it without a mode",
+        )
     return plan, outputs
 
 
@@ -194,7 +211,7 @@ def _streaming(found: list[tuple[str, torch.Tensor, Fact]]) -> list[Timed | Summ
     return [fact for _, _, fact in found if isinstance(fact, (Timed, Summary))]
 
 
-def _chunk_multiple(captured: Captured) -> int:
+def chunk_multiple(captured: Captured) -> int:
     """The least number of base frames that is a whole number of frames of every value in the graph."""
     ratios = {Fraction(1)}
     for node in captured.graph.nodes:

@@ -10,51 +10,11 @@ from edgeseq.contract import Initial
 from edgeseq.exporters.alignment import ready
 from edgeseq.exporters.facts import Static, Summary, Timed
 from edgeseq.exporters.framewise import flatten, framewise
+from edgeseq.exporters.rules.lookahead import both_ways
+from edgeseq.exporters.rules.recurrent_layers import Layers, run_layer
 from edgeseq.exporters.rules.schema import each_result, picked, result_shape
 from edgeseq.exporters.step import Step
-from edgeseq.exporters.step_ops import TORCH_TO_ONNX, recurrent_layer, reorder_gates
 from edgeseq.exporters.symbols import mentions
-
-
-class Layers:
-    """The weights of a recurrent stack in ONNX order, one entry per layer."""
-
-    def __init__(self, step: Step, weights: list[torch.Tensor], mode: str, has_biases: bool, directions: int) -> None:
-        projected = mode == "lstm" and len(weights) % (3 + 2 * has_biases) == 0 and _is_projected(weights, has_biases)
-        self.mode, self.directions = mode, directions
-        per_cell = 2 + 2 * has_biases + projected
-        self.hidden = weights[0].shape[0] // len(TORCH_TO_ONNX[mode])
-        cells = [weights[i : i + per_cell] for i in range(0, len(weights), per_cell)]
-        self.layers = [
-            self._layer(step, cells[i : i + directions], has_biases, projected)
-            for i in range(0, len(cells), directions)
-        ]
-
-    def _layer(self, step: Step, cells: list[Any], has_biases: bool, projected: bool) -> dict[str, torch.Tensor | None]:
-        if not step.planning:
-            names = ["w", "r", "b", "projection", "lift"][: 5 if projected else 3]
-            return {name: step.constant(name, None) for name in names}
-        order = TORCH_TO_ONNX[self.mode]
-        w, r, b, projections = [], [], [], []
-        for cell in cells:
-            recurrent = cell[1] @ cell[-1] if projected else cell[1]
-            bias = cell[2:4] if has_biases else [cell[0].new_zeros(cell[0].shape[0])] * 2
-            w.append(reorder_gates(cell[0], order))
-            r.append(reorder_gates(recurrent, order))
-            b.append(torch.cat([reorder_gates(part, order) for part in bias]))
-            projections += [cell[-1].t()] if projected else []
-        found = {"w": torch.stack(w), "r": torch.stack(r), "b": torch.stack(b)}
-        if projected:
-            found["projection"] = torch.stack(projections)
-            found["lift"] = torch.linalg.pinv(found["projection"].double()).to(w[0].dtype)
-        return {name: step.constant(name, tensor) for name, tensor in found.items()}
-
-
-def _is_projected(weights: list[torch.Tensor], has_biases: bool) -> bool:
-    hidden = weights[0].shape[0] // 4
-    return weights[1].shape[1] != hidden or (
-        len(weights) > 2 + 2 * has_biases and weights[2 + 2 * has_biases].shape[0] != weights[0].shape[0]
-    )
 
 
 def recurrent(
@@ -73,7 +33,6 @@ def recurrent(
     fact = facts[0]
     if not isinstance(fact, Timed):
         raise step.refuse("only its initial state changes with time", "give time to its input")
-    layers = Layers(step, weights, mode, has_biases, 2 if bidirectional else 1)
     sequence = fact.shape[1 if batch_first else 0]
     if fact.axis != (1 if batch_first else 0):
         if mentions(sequence, step.captured.batch):
@@ -81,16 +40,20 @@ def recurrent(
                 "it runs along the batch, and time is what it takes for its batch",
                 "set batch_first as the input spec has it, or write the spec as [time,batch,...]",
             )
+        layers = Layers(step, weights, mode, has_biases, 2 if bidirectional else 1)
         return _whole(step, facts, x, hx, layers, batch_first)
-    if bidirectional:
+    if bidirectional and step.plan.lookahead is None:
         raise step.refuse(
             "a bidirectional layer reads the future: its backward half starts at the end of all time",
-            "make it unidirectional, or run whole sequences through the model itself",
+            "make it unidirectional, or export with mode=Lookahead(frames, chunk), which bounds what it hears of it",
         )
+    if bidirectional:
+        return both_ways(step, fact, facts[1], x, hx, weights, mode, has_biases, num_layers, batch_first)
     if fact.folded:
         raise step.refuse("it runs over time folded with another axis", "give time an axis of its own")
     if any(isinstance(item, Timed) and not item.uniform for item in flatten(facts[1])):
         raise step.refuse("its initial state changes with time", "compute the initial state before the sequence")
+    layers = Layers(step, weights, mode, has_biases, 1)
     return _streamed(step, fact, facts[1], x, hx, layers, batch_first)
 
 
@@ -118,26 +81,11 @@ def _stack(x: torch.Tensor, states: list[torch.Tensor], layers: Layers, batch_fi
     finals: list[list[torch.Tensor]] = [[] for _ in states]
     for index, layer in enumerate(layers.layers):
         rows = slice(index * layers.directions, (index + 1) * layers.directions)
-        x, new = _layer(x, [state[rows] for state in states], layer, layers, None)
+        x, new = run_layer(x, [state[rows] for state in states], layer, layers, None)
         for collected, state in zip(finals, new, strict=True):
             collected.append(state)
     y = x.transpose(0, 1) if batch_first else x
     return [y, *(torch.cat(parts) if len(parts) > 1 else parts[0] for parts in finals)]
-
-
-def _layer(
-    x: torch.Tensor, states: list[torch.Tensor], layer: dict[str, Any], layers: Layers, lengths: torch.Tensor | None
-) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """One layer on ``[time, batch, features]``; states as torch has them (an LSTM's h projected, if it projects)."""
-    projection = layer.get("projection")
-    if projection is not None:
-        states = [states[0] @ layer["lift"], states[1]]
-    y, *new = recurrent_layer(x, layer["w"], layer["r"], layer["b"], states, lengths, layers.mode, layers.hidden)
-    if projection is not None:
-        y, new = y @ projection, [new[0] @ projection, new[1]]
-    if layers.directions == 1:
-        return y.squeeze(1), new
-    return y.transpose(1, 2).flatten(2), new
 
 
 def _streamed(
@@ -171,7 +119,7 @@ def _streamed(
             )
         states = [item.value for item in carried]
         safe = None if lengths is None else lengths.clamp(min=1).to(torch.int32)
-        frames, new = _layer(frames, states, layer, layers, safe)
+        frames, new = run_layer(frames, states, layer, layers, safe)
         for which, (item, state) in enumerate(zip(carried, new, strict=True)):
             held = state if lengths is None else torch.where((lengths > 0)[None, :, None], state, item.value)
             item.next = held

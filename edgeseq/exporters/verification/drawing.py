@@ -41,6 +41,20 @@ class Draws:
             if "int" in port.dtype and port.range is None and port.name not in self.samples
         ]
 
+    @property
+    def longest(self) -> int:
+        """Base frames of the longest sample; 0 without calibration."""
+        timed = {port.name: port for port in self.ports if port.time_axis is not None}
+        return max(
+            (
+                int(array.shape[timed[name].time_axis or 0] / timed[name].ratio)
+                for name, samples in self.samples.items()
+                for array in samples
+                if name in timed
+            ),
+            default=0,
+        )
+
     def __call__(self, frames: int, batch: int, seed: int) -> Arrays:
         """Inputs of ``frames`` base frames and ``batch`` rows; the same for the same seed."""
         generator = np.random.default_rng(seed)

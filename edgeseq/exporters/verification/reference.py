@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from edgeseq.contract import Contract
 from edgeseq.errors import UsageError
+from edgeseq.exporters.modes.definition import Definition, definition_of
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -22,11 +23,13 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 class Reference:
     """A module run on whole sequences, outputs by port name.
 
-    ``noise`` is what the module's own float32 run is away from its float64 run: the yardstick's unit.
+    ``noise`` is what the module's own float32 run is away from its float64 run: the yardstick's unit. Of a file that
+    approximates its module, the reference is what its mode makes of the module; ``definition`` replaces that.
     """
 
-    def __init__(self, model: nn.Module, contract: Contract) -> None:
+    def __init__(self, model: nn.Module, contract: Contract, definition: Definition | None = None) -> None:
         self.contract = contract
+        self._definition = definition or definition_of(contract)
         self.model = model
         self._double = _doubled(model)
 
@@ -66,7 +69,7 @@ class Reference:
             tensors[name] = tensor.to(dtype) if tensor.is_floating_point() else tensor
         wide = WideFloats() if dtype is torch.float64 else contextlib.nullcontext()
         with evaluating(model), torch.no_grad(), wide, one_thread():
-            result = model(**nested(tensors))
+            result = self._definition(model, nested(tensors))
         leaves = [leaf for leaf in torch.utils._pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
         ports = self.contract.with_role("output")
         if len(leaves) != len(ports):

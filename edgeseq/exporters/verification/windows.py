@@ -20,6 +20,7 @@ from torch import nn
 
 from edgeseq.contract import END_UNKNOWN, Contract, Port
 from edgeseq.exporters.capture import capture
+from edgeseq.exporters.modes.reading import mode_of
 from edgeseq.exporters.rules import FAMILIES
 from edgeseq.exporters.rules.registry import Registry
 from edgeseq.exporters.stepgraph import StepGraph
@@ -38,9 +39,12 @@ class Windows:
     def __init__(self, session: Any, contract: Contract, model: nn.Module, rules: Mapping[str, Any] | None) -> None:
         self.session, self.contract = session, contract
         ops = "ort" if any(domain != "ai.onnx" for domain in contract.opset) else "portable"
-        self.plain = StepGraph(capture(model, specs_of(contract)), Registry(FAMILIES, rules), ops)
+        mode = mode_of(contract.mode)
+        self.plain = StepGraph(capture(model, specs_of(contract)), Registry(FAMILIES, rules), ops, mode=mode)
         double = copy.deepcopy(model).double()
-        self.exact = StepGraph(capture(double, specs_of(contract, "float64")), Registry(FAMILIES, rules), ops)
+        self.exact = StepGraph(
+            capture(double, specs_of(contract, "float64")), Registry(FAMILIES, rules), ops, mode=mode
+        )
         self.widths: list[int] = []
 
     def first(self) -> int:

@@ -1,15 +1,13 @@
-"""How a model is made to stream."""
+"""The default mode."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True)
 class Exact:
     """Step by step, exactly what the model computes on whole sequences; what cannot be is refused."""
 
-    name: str = "exact"
-
-
-Mode = Exact
+    name: ClassVar[str] = "exact"

@@ -1,0 +1,16 @@
+"""How a model is made to stream: exactly, or, where the user asks for it, approximately.
+
+Each mode is a frozen description. What it does stands elsewhere: ``Exact`` and ``Lookahead`` are streamed by rules.
+``definition`` says what each computes, in terms of the module alone.
+"""
+
+from __future__ import annotations
+
+from edgeseq.exporters.modes.exact import Exact
+from edgeseq.exporters.modes.lookahead import Lookahead
+
+Mode = Exact | Lookahead
+MODES: dict[str, type[Mode]] = {mode.name: mode for mode in (Exact, Lookahead)}
+EXACT = Exact()
+
+__all__ = ["EXACT", "MODES", "Exact", "Lookahead", "Mode"]
