@@ -40,6 +40,7 @@ format: $(STAMP)
 # Everything in docs/ that is made from code, and the golden contracts.
 docs: $(STAMP)
 	$(BIN)/python -m edgeseq.cli.document docs/cli.md
+	$(BIN)/python -m edgeseq.exporters.rules.document docs/ops.md
 	$(BIN)/python -m tests.golden.make
 
 # Files changed at random, to see that nothing but an EdgeseqError comes of them. SEED=7 repeats a run; OUT gets the files
