@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,9 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgeseq.cli import main
-from edgeseq.errors import NotStreamable
+from edgeseq.errors import NotStreamable, UsageError
 from edgeseq.exporters import Diagnosis, diagnose, explain
 from edgeseq.exporters.diagnosis.modules import Module
+from edgeseq.exporters.diagnosis.nodes import detailed, listed
+from edgeseq.testing import check_rule
+from tests.rules.row import Row, parameter
 
 X = {"x": "float32[batch,time,8]"}
 
@@ -202,6 +206,51 @@ def test_the_command_tells_every_reason() -> None:
     assert "3. cannot stream aten.group_norm at norms.0" in text
     assert "   and at norms.1" in text
     assert "\n6. cannot stream aten.std" in text
+
+
+def test_the_graph_is_a_line_per_node(stack: Diagnosis) -> None:
+    lines = listed(stack)
+    assert len(lines) == len(stack.seen)
+    conv = next(line for line in lines if line.startswith("conv1d_1 = "))
+    assert conv == (
+        "conv1d_1 = aten.conv1d(transpose_2, p_layers_0_conv_weight, p_layers_0_conv_bias, [1], [1])"
+        f" -> Timed(axis=2, ratio=1/2, delay=1)  [convolution]  {_line('self.conv(x.mT)')}"
+    )
+
+
+def test_an_unknown_node_is_named(stack: Diagnosis) -> None:
+    with pytest.raises(UsageError, match="the captured graph has no node 'conv'"):
+        detailed(stack, "conv")
+
+
+def row_of(found: Diagnosis, node: str) -> Row:
+    text = "\n".join(detailed(found, node))
+    given = {"Row": Row, "parameter": parameter, "torch": torch}
+    return eval(text[text.index("Row(") :], given)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    "node", ["conv1d", "conv1d_1", "recurrent", "scaled_dot_product_attention", "linear", "split", "add_69"]
+)
+def test_the_row_of_a_node_runs(stack: Diagnosis, node: str) -> None:
+    assert node in {item.node.name for item in stack.seen}
+    row = row_of(stack, node)
+    check_rule(row.build(), row.inputs)
+
+
+@pytest.mark.parametrize("node", ["flip", "group_norm", "sort"])
+def test_the_row_of_a_refused_node_is_refused(refused: Diagnosis, node: str) -> None:
+    row = row_of(refused, node)
+    with pytest.raises(NotStreamable, match=re.escape(str(row.refused))):
+        check_rule(row.build(), row.inputs)
+
+
+def test_the_command_prints_a_node() -> None:
+    code, text, _ = told("Stack", "--graph", "conv1d_1")
+    assert (code, "its row, as tests/rules has them:" in text) == (0, True)
+    assert "  layers.0.conv.history: conv float32[batch, 8, 2], from frame 0 on" in text
+    code, text, _ = told("Stack", "--graph")
+    assert (code, "conv1d = aten.conv1d(" in text) == (0, True)
 
 
 def test_the_command_writes_json() -> None:

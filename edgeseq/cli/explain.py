@@ -13,6 +13,9 @@ from edgeseq.cli.terminal import working
 from edgeseq.errors import UsageError
 from edgeseq.specs import InputSpec, nest_inputs
 
+#: What ``--graph`` means alone; no node has this name.
+ALL = "*"
+
 
 @click.command()
 @click.argument("model_source", metavar="MODEL")
@@ -23,6 +26,13 @@ from edgeseq.specs import InputSpec, nest_inputs
 @options.example
 @click.option("--ops", type=click.Choice(["ort", "portable"]), help="Also onnxruntime's own ops, or only ONNX's.")
 @click.option("--max-context", type=options.COUNT, metavar="N", help="The longest stream, in frames.")
+@click.option(
+    "--graph",
+    is_flag=False,
+    flag_value=ALL,
+    metavar="[NODE]",
+    help="Print the captured nodes as they go into rules; of one node, all there is and its row for tests/rules.",
+)
 @options.json_report
 @click.pass_context
 def explain(
@@ -35,6 +45,7 @@ def explain(
     example: str | None,
     ops: str | None,
     max_context: int | None,
+    graph: str | None,
     json_path: str | None,
 ) -> None:
     """Show how MODEL streams, module by module, or every reason why it does not.
@@ -45,7 +56,7 @@ def explain(
     if not inputs and example is None:
         raise UsageError("no input was given", do="say what goes in with --input or --example, as docs/inputs.md does")
     exporters = libraries.exporters()
-    from edgeseq.cli.explaining import document, reasons, report
+    from edgeseq.cli.explaining import document, nodes, reasons, report
     from edgeseq.cli.model_source import load_model
 
     model = load_model(model_source, arguments, weights, trust)
@@ -55,7 +66,7 @@ def explain(
         found = exporters.diagnose(
             model, inputs=nest_inputs(specs.items()), **options.given(ops=ops, max_context=max_context)
         )
-    say(report(found), json_path)
+    say(report(found) if graph is None else nodes(found, None if graph == ALL else graph), json_path)
     write_report(document(found, specs), json_path)
     if found.refusals:
         click.echo(f"error: {found.module.kind} does not stream: {reasons(len(found.refusals))}.", err=True)

@@ -14,6 +14,7 @@ from edgeseq.errors import NotStreamable
 from edgeseq.exporters.diagnosis.counting import Cost, state_bytes
 from edgeseq.exporters.diagnosis.diagnose import Diagnosis
 from edgeseq.exporters.diagnosis.modules import Module
+from edgeseq.exporters.diagnosis.nodes import detailed, listed
 from edgeseq.specs import InputSpec
 
 _NAMED = 2
@@ -44,6 +45,11 @@ def document(found: Diagnosis, specs: Mapping[str, InputSpec]) -> dict[str, Any]
         "state_bytes_per_stream": None if contract is None else memory(contract),
         "contract": None if contract is None else json.loads(contract.to_json()),
     }
+
+
+def nodes(found: Diagnosis, name: str | None) -> str:
+    """The captured nodes, a line each, or one of them in detail."""
+    return "\n".join(listed(found) if name is None else detailed(found, name))
 
 
 def reasons(count: int) -> str:
