@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from edgeseq.exporters.complex_pairs import Emitter, Form, Pair
+from edgeseq.exporters.complex_pairs import Form, Pair
+from edgeseq.exporters.emitter import Emitter
 from edgeseq.exporters.fourier import FORMS as FOURIER
 
 aten = torch.ops.aten

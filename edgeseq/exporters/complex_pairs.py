@@ -8,18 +8,14 @@ axes keep their numbers, a part that is zero costs nothing, and every streaming 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
-from torch._dispatch.python import enable_python_dispatcher
-from torch._guards import detect_fake_mode
 
-from edgeseq.errors import NotStreamable
-from edgeseq.exporters.call import Call
 from edgeseq.exporters.capture import Captured
-from edgeseq.exporters.symbols import mentions
+from edgeseq.exporters.emitter import Emitter, rewritten, tensors_of, with_own_graph
 
 aten = torch.ops.aten
 
@@ -29,47 +25,6 @@ class Pair(NamedTuple):
 
     re: Any
     im: Any
-
-
-class Emitter:
-    """Writes real ops in front of one complex node, in its name."""
-
-    def __init__(self, captured: Captured, node: torch.fx.Node, tensors: dict[str, torch.Tensor]) -> None:
-        self.captured = captured
-        self.node = node
-        self._tensors = tensors
-
-    def __call__(self, op: Any, *args: Any, **kwargs: Any) -> torch.fx.Node:
-        """A new node, its shape and dtype worked out on the capture's fake tensors."""
-        with self.node.graph.inserting_before(self.node):
-            made = self.node.graph.call_function(op, args, kwargs)
-        made.meta = {key: item for key, item in self.node.meta.items() if key != "val"}
-        mode = detect_fake_mode(list(_values([self.node, *made.all_input_nodes])))
-        assert mode is not None
-        with mode, enable_python_dispatcher(), torch.no_grad():  # without the dispatcher a pad fixes time's size
-            made.meta["val"] = op(*_fake(args), **_fake(kwargs))
-        return made
-
-    def constant(self, tensor: torch.Tensor) -> torch.fx.Node:
-        """A tensor known now, as a weight of the graph."""
-        graph = self.node.graph
-        with graph.inserting_before(next(iter(graph.nodes))):
-            made = graph.placeholder(f"{self.node.name}_constant")
-        mode = detect_fake_mode(list(_values([self.node, *self.node.all_input_nodes])))
-        assert mode is not None
-        made.meta["val"] = mode.from_tensor(tensor, static_shapes=True)
-        self._tensors[made.name] = tensor
-        return made
-
-    def along_time(self, size: Any) -> bool:
-        """True for a size that grows with time."""
-        return mentions(self.captured.size(size), self.captured.time)
-
-    def refuse(self, why: str, do: str) -> NotStreamable:
-        """NotStreamable for the node: op, module path, source line, reason, remedy."""
-        call = Call(self.captured, batch=1, chunk=1, axes={}, device=torch.device("cpu"))
-        call.node = self.node
-        return call.refuse(why, do)
 
 
 Form = Callable[..., Any]
@@ -83,21 +38,12 @@ def in_real_numbers(captured: Captured, forms: dict[Any, Form]) -> Captured:
     """
     if not any(is_complex(node) for node in captured.graph.nodes):
         return captured
-    captured = _copied(captured)
+    captured = with_own_graph(captured)
     rewriting = _Rewriting(captured, forms)
     for node in list(captured.graph.nodes):
         rewriting.visit(node)
-    outputs = tuple((name, rewriting.replaced.get(node, node)) for name, node in captured.outputs)
-    captured.graph.eliminate_dead_code()
-    return replace(captured, outputs=outputs, tensors={**captured.tensors, **rewriting.tensors})
-
-
-def _copied(captured: Captured) -> Captured:
-    graph = torch.fx.Graph()
-    nodes: dict[torch.fx.Node, torch.fx.Node] = {}
-    graph.output(graph.graph_copy(captured.graph, nodes))
-    outputs = tuple((name, nodes[node]) for name, node in captured.outputs)
-    return replace(captured, graph=graph, outputs=outputs)
+    made = rewritten(captured, rewriting.replaced)
+    return replace(made, tensors={**captured.tensors, **rewriting.tensors})
 
 
 class _Rewriting:
@@ -175,7 +121,7 @@ class _Rewriting:
 
 def is_complex(node: torch.fx.Node) -> bool:
     """True for a node whose value, or one of whose values, is complex."""
-    return any(value.is_complex() for value in _values([node]))
+    return any(value.is_complex() for value in tensors_of([node]))
 
 
 def _is_constant(node: torch.fx.Node, constant: set[torch.fx.Node]) -> bool:
@@ -192,14 +138,3 @@ def _form(emit: Emitter, forms: dict[Any, Form], node: torch.fx.Node) -> Form:
             "write it with real arithmetic on torch.view_as_real",
         )
     return forms[node.target]
-
-
-def _values(nodes: list[torch.fx.Node]) -> Iterator[torch.Tensor]:
-    for node in nodes:
-        value = node.meta.get("val")
-        items = value if isinstance(value, (tuple, list)) else [value]
-        yield from (item for item in items if isinstance(item, torch.Tensor))
-
-
-def _fake(tree: Any) -> Any:
-    return torch.fx.node.map_arg(tree, lambda node: node.meta["val"])

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from edgeseq.exporters.complex_pairs import Emitter, Form, Pair
+from edgeseq.exporters.complex_pairs import Form, Pair
+from edgeseq.exporters.emitter import Emitter
 from edgeseq.exporters.waves import inverse_waves, waves
 
 aten = torch.ops.aten

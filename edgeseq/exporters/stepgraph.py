@@ -25,6 +25,7 @@ from edgeseq.exporters.plan import Plan
 from edgeseq.exporters.replay import Watch, replay
 from edgeseq.exporters.rules.registry import Registry
 from edgeseq.exporters.step import Step
+from edgeseq.exporters.zero_taps import without_zero_taps
 
 Output = tuple[str, Fact, torch.dtype]
 
@@ -45,7 +46,7 @@ class StepGraph(nn.Module):
     ) -> None:
         super().__init__()
         self.mode = mode
-        self.captured = in_real_numbers(captured, FORMS)
+        self.captured = without_zero_taps(in_real_numbers(captured, FORMS))
         self.registry = registry
         self.ops = ops
         self.watch = watch or Watch()

@@ -60,7 +60,7 @@ def back(m: Any, z: torch.Tensor, hop: int = 4, **options: Any) -> torch.Tensor:
 
 def masked(m: Any, x: torch.Tensor) -> torch.Tensor:
     """A denoiser in the small: a mask from a GRU over the magnitudes."""
-    z = spectrum(m, x, 8, pad_mode="constant")
+    z = spectrum(m, x, 8)
     return back(m, z * torch.sigmoid(m.gru(z.abs().mT)[0]).mT, 8, length=x.shape[-1])
 
 
@@ -70,6 +70,10 @@ CASES: dict[str, tuple[Callable[..., torch.Tensor], int]] = {
         lambda m, x: torch.view_as_real(spectrum(m, x, 6, center=False, normalized=True)),
         12,
     ),
+    "reflected": (lambda m, x: spectrum(m, x).abs(), 4),
+    "replicated": (lambda m, x: spectrum(m, x, pad_mode="replicate").abs(), 4),
+    "reflected there and back": (lambda m, x: back(m, spectrum(m, x)), 12),
+    "reflected to the length": (lambda m, x: back(m, spectrum(m, x, 5), 5, length=x.shape[-1]), 13),
     "centred": (lambda m, x: spectrum(m, x, pad_mode="constant").abs() ** 2, 4),
     "there and back": (lambda m, x: back(m, spectrum(m, x, pad_mode="constant")), 12),
     "to the length": (lambda m, x: back(m, spectrum(m, x, 5, pad_mode="constant"), 5, length=x.shape[-1]), 13),
@@ -90,6 +94,25 @@ def test_streams(case: str) -> None:
     function, delay = CASES[case]
     contract = check_rule(Called(function, {name: make() for name, make in PARTS.items()}), SAMPLES, frames=41)
     assert contract.delay == delay
+
+
+def test_a_window_without_a_zero_waits_for_the_farthest_reflected_sample() -> None:
+    """Frame 0 then reads sample 8, the ninth; a window that begins with zero never looks at it."""
+    boxed = Called(lambda _, x: torch.stft(x, 16, 8, window=torch.ones(16).to(x), return_complex=True).abs(), {})
+    hann = Called(lambda m, x: spectrum(m, x, 8).abs(), {"w": WINDOW["w"]()})
+    assert check_rule(boxed, SAMPLES).delay == 8
+    assert check_rule(hann, SAMPLES).delay == 0
+
+
+@pytest.mark.parametrize("mode", ["reflect", "constant", "replicate"])
+def test_zeros_at_the_ends_of_a_kernel_are_cut_off(mode: str) -> None:
+    def padded(m: Any, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.conv1d(nn.functional.pad(x[:, None], (5, 3), mode=mode), m.w * m.mask, dilation=2)
+
+    mask = torch.tensor([0.0, 0, 1, 0, 1, 0])
+    model = Called(padded, {"w": nn.Parameter(torch.randn(2, 1, 6)), "mask": nn.Buffer(mask)})
+    contract = check_rule(model, SAMPLES)
+    assert (contract.receptive_field, contract.delay) == (5, 3)
 
 
 def test_a_file_with_both_passes_its_laws(tmp_path: Path) -> None:
