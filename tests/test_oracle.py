@@ -11,7 +11,7 @@ from torch import nn
 
 from edgeseq.errors import VerificationError
 from edgeseq.exporters.facts import Timed
-from edgeseq.exporters.rules import convolution, padding, reductions, shifts
+from edgeseq.exporters.rules import convolution, padding, shifts, summaries
 from edgeseq.exporters.rules.schema import result_shape
 from edgeseq.testing import check_rule, random_chunks
 
@@ -79,7 +79,7 @@ class LateAndSummed(nn.Module):
 
 def test_a_sum_that_takes_in_frames_past_the_end_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     check_rule(LateAndSummed(), SPEC)
-    monkeypatch.setattr(reductions, "past_end", lambda _step, x, fact, _fill: (x, fact))
+    monkeypatch.setattr(summaries, "past_end", lambda _step, x, fact, _fill: (x, fact))
     with pytest.raises(VerificationError, match=r"differs from the whole at output\.0"):
         check_rule(LateAndSummed(), SPEC)
 

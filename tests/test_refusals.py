@@ -333,7 +333,7 @@ STREAM = (
     Refused("instance-norm", InstanceNormed, "aten.instance_norm", "over all time", "features", "norm", CHANNELS),
     Refused("group-norm", GroupNormed, "aten.group_norm", "over all time", "features", "body.1", CHANNELS),
     Refused("mean-removed", MeanRemoved, "aten.sub", "statistic over all time", "running statistic"),
-    Refused("standardized", Standardized, "aten.std", "statistic over all time", "mean"),
+    Refused("standardized", Standardized, "aten.div", "statistic over all time", "running statistic"),
     Refused("squeeze-excite", SqueezeExcite, "aten.mul", "statistic over all time", "running", inputs=CHANNELS),
     Refused("no-stored-statistics", UnstoredStatistics, "aten.batch_norm", "over all time", "running", "bn", CHANNELS),
     Refused("length-as-number", DividedByLength, "aten.div", "the length of the whole sequence (time)", "so far"),
@@ -345,7 +345,8 @@ STREAM = (
     Refused("circular-padding", CircularConv, "aten.pad", "elsewhere in time", "a constant", "conv", CHANNELS),
     Refused("random", Noisy, "aten.randn_like", "random numbers", "outside the model"),
     Refused("dropout-in-eval", AlwaysDropping, "aten.dropout", "random numbers", "outside the model"),
-    Refused("reads-a-value", Reading, "aten.item", "read from the data", "tensors"),
+    Refused("reads-a-value", Reading, "aten.item", "read from the data", "tensors", inputs={"x": "float32[1,time,4]"}),
+    Refused("over-rows", Reading, "aten.max", "over all rows of a batch", "a fixed size of one"),
 )
 CAPTURE: tuple[tuple[Refused, type[EdgeseqError]], ...] = (
     (Refused("packed", Packed, "a packed sequence", "orders frames by length", "padded tensors"), NotStreamable),

@@ -45,3 +45,26 @@ def test_a_log_sum_of_what_is_far_apart_neither_overflows_nor_vanishes(tmp_path:
     stream = edgeseq.load(exported.path).stream(on_nonfinite="pass")
     streamed = np.concatenate([stream.step(x[:, :1]), stream.step(x[:, 1:]), stream.flush()], axis=1)
     np.testing.assert_array_equal(streamed, torch.logcumsumexp(torch.from_numpy(x), 1).numpy())
+
+
+@pytest.mark.parametrize("look_ahead", [0, 2])
+def test_every_statistic_of_all_time_has_an_onnx_form(look_ahead: int, tmp_path: Path) -> None:
+    def all_of_them(_: Any, x: torch.Tensor) -> Any:
+        x = x[:, look_ahead:]
+        whole, far = (2 * x).round(), x + 100
+        places = (whole.argmax(1), whole.argmin(1, keepdim=True), *whole.max(1), whole.count_nonzero(1))
+        truths = ((x > 2).any(1), (x > -2).all(1), (x > 3).any((1, 2)))
+        sums = (x.mean((1, 2)), x.sum(1), (1 + x / 100).prod(1), torch.logsumexp(9 * x, 1), x.amin(1))
+        norms = tuple(torch.linalg.vector_norm(x, order, 1) for order in (0, 1, 2, 2.5, torch.inf))
+        return (*places, *truths, *sums, *norms, far.var(1), far.std(1, correction=0), torch.std_mean(x, 1)[1])
+
+    exported = export(Called(all_of_them, {}), {"x": FRAMES}, tmp_path / "m.onnx")
+    assert exported.verification.passed
+
+
+@pytest.mark.long_run
+def test_a_mean_and_a_deviation_keep_to_the_module_for_10_000_frames(tmp_path: Path) -> None:
+    exported = export(Called(lambda _, x: (x.abs().mean(1), (x + 1000).std(1)), {}), {"x": FRAMES}, tmp_path / "m.onnx")
+    run = next(check for check in exported.verification.checks if check.name == "long run")
+    assert run.passed
+    assert run.worst < run.allowed / 10

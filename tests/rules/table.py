@@ -54,7 +54,6 @@ ELSEWHERE = {
     "aten.group_norm.default": "group-norm",
     "aten.instance_norm.default": "instance-norm",
     "aten._native_batch_norm_legit.no_stats": "no-stored-statistics",
-    "aten.std.correction": "standardized",
     "aten.arange.start_step": "positions-from-the-end",
 }
 

@@ -11,7 +11,8 @@ from edgeseq.exporters.facts import Timed
 from edgeseq.exporters.rules.convolution import Windows, per_axis, windowed
 from edgeseq.exporters.rules.features import same_axes
 from edgeseq.exporters.rules.reductions import over_time
-from edgeseq.exporters.rules.schema import bound, target
+from edgeseq.exporters.rules.schema import bound, result_is_used, target
+from edgeseq.exporters.rules.summaries import maximum, mean
 from edgeseq.exporters.step import Step
 
 aten = torch.ops.aten
@@ -71,8 +72,9 @@ def adaptive(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any)
     if any(size != 1 for size in sizes):
         raise step.refuse("it divides all time into a fixed number of parts", "pool with a fixed window")
     axes = list(range(len(fact.shape) - spatial, len(fact.shape)))
-    kind = "amax" if "max" in name else "mean"
-    return over_time(step, x, fact, axes, kind, keepdim=True)
+    if "max" in name and result_is_used(step, 1):
+        raise step.refuse("it tells the places of its maxima in all of time", "use amax, or argmax along time alone")
+    return over_time(step, x, fact, axes, maximum if "max" in name else mean, {"keepdim": True})
 
 
 RULES = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from edgeseq.exporters.alignment import past_end, ready
+from edgeseq.exporters.alignment import ready
 from edgeseq.exporters.facts import Summary, Timed
 from edgeseq.exporters.framewise import framewise
 from edgeseq.exporters.rules.schema import (
@@ -19,21 +19,10 @@ from edgeseq.exporters.rules.schema import (
     result_shape,
     target,
 )
+from edgeseq.exporters.rules.summaries import PLACES, STATISTICS, VALUES_ALONE, Seen, Statistic
 from edgeseq.exporters.step import Step
 
 aten = torch.ops.aten
-_RUNNING = {
-    aten.sum.dim_IntList: "sum",
-    aten.sum.default: "sum",
-    aten.mean.dim: "mean",
-    aten.mean.default: "mean",
-    aten.amax.default: "amax",
-    aten.amin.default: "amin",
-    aten.max.dim: "amax",
-    aten.min.dim: "amin",
-    aten.max.default: "amax",
-    aten.min.default: "amin",
-}
 
 
 def reduce(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
@@ -43,7 +32,7 @@ def reduce(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -
     axes = axes_of(named.get("dim"), len(fact.shape))
     keepdim = bool(named.get("keepdim", False))
     if fact.axis in axes:
-        return over_time(step, x, fact, axes, _RUNNING.get(op), keepdim=keepdim)
+        return over_time(step, x, fact, axes, _statistic(step, named, axes), named)
     axis = fact.axis if keepdim else fact.axis - sum(axis < fact.axis for axis in axes)
 
     def run(index: int | None) -> tuple[Any, Any]:
@@ -59,85 +48,58 @@ def reduce(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -
     return each_result(step, run)
 
 
-def over_time(
-    step: Step, x: torch.Tensor, fact: Timed, axes: list[int], kind: str | None, *, keepdim: bool
-) -> tuple[Any, Any]:
-    """A summary: ``kind`` (sum, mean, amax, amin) over time and perhaps other axes of what has been seen so far."""
-    several = has_several_results(step)
-    if kind is None or (several and result_is_used(step, 1)):
+def _statistic(step: Step, named: dict[str, Any], axes: list[int]) -> Statistic:
+    """The running form of the current op."""
+    op = target(step)
+    found = STATISTICS.get(op)
+    if has_several_results(step) and not result_is_used(step, 1):
+        found = VALUES_ALONE.get(op, found)
+    if found is None or (op is aten.linalg_norm.default and len(axes) > 1 and named["ord"] is not None):
         raise step.refuse(
-            "it takes a statistic over all time that no running form is known for",
-            "use sum, mean, amax, amin or the last step over time",
+            "it needs the frames of all time side by side, which no state of a fixed size holds",
+            "use sum, mean, var, max, min, logsumexp or the last step over time",
         )
-    shape = result_shape(step, 0 if several else None)
-    x, fact, start = ready(step, x, fact, to_end=True)
+    if op in PLACES and (named.get("dim") is None or len(axes) > 1):
+        raise step.refuse("it numbers entries of all time", "find the place along the time axis alone")
+    return found
+
+
+def over_time(
+    step: Step, x: torch.Tensor, fact: Timed, axes: list[int], statistic: Statistic, named: dict[str, Any]
+) -> tuple[Any, Any]:
+    """A summary: a statistic over time, and perhaps other axes, of what has been seen so far."""
     if fact.folded:
         raise step.refuse("it takes a statistic over time folded with another axis", "give time an axis of its own")
-    value = _running(step, kind, x, fact, axes, start, result=shape, keepdim=keepdim)
+    results = _results(step)
+    shape = step.captured.shape(results[0])
+    if step.has_rows and not step.mentions_batch(fact.shape):
+        raise step.refuse("it takes a statistic over positions alone", "use the length itself")
+    if step.has_rows and not step.mentions_batch(shape):
+        raise step.refuse("it takes a statistic over all rows of a batch", "give the batch a fixed size of one")
+    x, fact, start = ready(step, x, fact, to_end=True)
+    seen = Seen(step, x, fact, start, axes, bool(named.get("keepdim", False)), shape, results[0].dtype, named)
+    values = statistic(seen)
     summary = Summary(shape, fact.late_frames)
-    return ([value, None], [summary, None]) if several else (value, summary)
+    if not has_several_results(step):
+        return values[0], summary
+    missing = [None] * (len(results) - len(values))
+    return [*values, *missing], [*(summary for _ in values), *missing]
 
 
-def _running(
-    step: Step, kind: str, x: torch.Tensor, fact: Timed, axes: list[int], start: int, *, result: Any, keepdim: bool
-) -> torch.Tensor:
-    """``state = combine(state, reduce(chunk))``; a mean divides the running sum by the count of frames so far."""
-    empty = _empty(kind, x.dtype)
-    if step.flushes:
-        x, fact = past_end(step, x, fact, empty)
-    if kind == "mean" and not x.dtype.is_floating_point:
-        raise step.refuse("it takes the mean of integers over time", "convert to a float type first")
-    dtype = step.node.meta["val"].dtype if kind == "sum" else x.dtype  # type: ignore[union-attr]
-    reduced = {"amax": torch.amax, "amin": torch.amin}.get(kind)
-    now = reduced(x, axes, keepdim) if reduced else torch.sum(x, axes, keepdim, dtype=dtype)
-    state = step.state(
-        {"amax": "max", "amin": "min"}.get(kind, "sum"),
-        kind="summary",
-        shape=result,
-        dtype=dtype,
-        start=start,
-        initial=torch.full([1] * len(result), empty, dtype=dtype),
-    )
-    combine = {"amax": torch.maximum, "amin": torch.minimum}.get(kind, torch.add)
-    state.next = combine(state.value, now)
-    if kind != "mean":
-        return state.next
-    others = 1
-    for axis in axes:
-        if axis != fact.axis:
-            others *= step.size(fact.shape[axis])
-    frames = step.over_batch(step.count(fact.length).clamp(min=1), result).to(dtype)
-    return state.next / (frames * others if others != 1 else frames)
-
-
-def _empty(kind: str, dtype: torch.dtype) -> float:
-    """What a statistic is before its first frame."""
-    if kind in ("sum", "mean"):
-        return 0.0
-    if dtype.is_floating_point:
-        return -float("inf") if kind == "amax" else float("inf")
-    limits = torch.iinfo(dtype)
-    return limits.min if kind == "amax" else limits.max
+def _results(step: Step) -> list[Any]:
+    value = step.node.meta["val"]  # type: ignore[union-attr]
+    return list(value) if has_several_results(step) else [value]
 
 
 RULES = dict.fromkeys(
     [
-        *_RUNNING,
-        aten.argmax.default,
-        aten.argmin.default,
-        aten.prod.dim_int,
-        aten.var.correction,
-        aten.std.correction,
-        aten.var.dim,
-        aten.std.dim,
-        aten.var_mean.correction,
-        aten.std_mean.correction,
-        aten.logsumexp.default,
-        aten.linalg_vector_norm.default,
-        aten.norm.ScalarOpt_dim,
-        aten.any.dim,
-        aten.all.dim,
+        *STATISTICS,
+        aten.median.default,
         aten.median.dim,
+        aten.nanmedian.dim,
+        aten.mode.default,
+        aten.kthvalue.default,
+        aten.quantile.scalar,
     ],
     reduce,
 )

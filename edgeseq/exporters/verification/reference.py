@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -68,7 +69,7 @@ class Reference:
             tensor = torch.from_numpy(np.ascontiguousarray(array)).to(device)
             tensors[name] = tensor.to(dtype) if tensor.is_floating_point() else tensor
         wide = WideFloats() if dtype is torch.float64 else contextlib.nullcontext()
-        with evaluating(model), torch.no_grad(), wide, one_thread():
+        with evaluating(model), torch.no_grad(), wide, one_thread(), unwarned():
             result = self._definition(model, nested(tensors))
         leaves = [leaf for leaf in torch.utils._pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
         ports = self.contract.with_role("output")
@@ -91,6 +92,14 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def unwarned() -> Iterator[None]:
+    """No warnings: the lengths are ours, and torch warns of the deviation of a single frame."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 class WideFloats(TorchFunctionMode):
