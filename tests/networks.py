@@ -22,7 +22,7 @@ KEEPING = (
 #: Blocks that change it.
 CHANGING = (
     *("valid", "strided", "even", "drop_front", "drop_back", "pad_front", "pad_back", "conv_pad_wide", "group"),
-    *("transposed", "reflected"),
+    *("transposed", "reflected", "nearest", "linear"),
 )
 SUMMARIES = ("mean", "max", "last", "state", "share")
 
@@ -54,6 +54,8 @@ def random_block(generator: random.Random, *, keep: bool, nested: int) -> Block:
         "valid": ("valid", kernel, dilation),
         "conv_pad_wide": ("conv_pad_wide", kernel, generator.randint(0, 4)),
         "group": ("group", 2),
+        "nearest": ("nearest", generator.randint(2, 3)),
+        "linear": ("linear", generator.randint(2, 3)),
         "reflected": ("reflected", kernel, generator.randint(1, 3), generator.choice(["reflect", "replicate"])),
         "unet": ("unet", kernel, generator.randint(2, 3)),
         "transposed": ("transposed", kernel, dilation, *_trims(generator, (kernel - 1) * dilation)),
@@ -178,6 +180,8 @@ def _along_time(kind: str, numbers: Sequence[Any], part: Any, x: torch.Tensor) -
     if kind == "reflected":
         _, amount, mode = numbers
         return part(functional.pad(x, (amount, 3 - amount), mode=mode))
+    if kind in ("nearest", "linear"):
+        return functional.interpolate(x, scale_factor=numbers[0], mode=kind)
     if kind == "late":
         return functional.pad(x, (first, 0), value=-0.3)[:, :, :-first]
     if kind == "early":

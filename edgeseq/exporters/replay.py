@@ -195,6 +195,12 @@ def _is_plain(step: Step, fact: Any) -> bool:
 
 
 def _scalar(step: Step, output: Any) -> Found:
+    if isinstance(output, torch.SymFloat) and output.node.expr.free_symbols <= {
+        *step.captured.axes,
+        *step.captured.rename,
+    }:
+        between = Scalar(output.node.expr.xreplace(dict(step.captured.rename)))
+        return between, between
     if not isinstance(output, (int, torch.SymInt)):
         raise step.refuse(
             "a Python number is read from the data, as .item() does",

@@ -7,18 +7,36 @@ each further named axis.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any, TypeAlias
 
 import sympy
 import torch
-from torch.utils._sympy.functions import CleanDiv, FloorDiv, Mod, PythonMod
+from torch.utils._sympy.functions import (
+    CeilToInt,
+    CleanDiv,
+    FloatTrueDiv,
+    FloorDiv,
+    FloorToInt,
+    IntTrueDiv,
+    Mod,
+    PythonMod,
+    ToFloat,
+    TruncToInt,
+)
 
 from edgeseq.contract import Length
 
 Size: TypeAlias = int | sympy.Expr
 Shape: TypeAlias = tuple[Size, ...]
+_ROUNDED: dict[type, Callable[[float], float]] = {
+    TruncToInt: math.trunc,
+    FloorToInt: math.floor,
+    CeilToInt: math.ceil,
+    ToFloat: float,
+}
+_LARGEST_PERIOD = 4096
 
 
 def size_of(value: Any) -> Size:
@@ -71,6 +89,8 @@ def evaluate(size: Size, values: Mapping[sympy.Symbol, Any]) -> Any:
         return values[size]
     if size.is_Integer:
         return int(size)
+    if size.is_Float:
+        return float(size)
     parts = [evaluate(part, values) for part in size.args]
     if isinstance(size, sympy.Add):
         return sum(parts[1:], parts[0])
@@ -82,6 +102,10 @@ def evaluate(size: Size, values: Mapping[sympy.Symbol, Any]) -> Any:
         return parts[0] % parts[1]
     if isinstance(size, sympy.Pow) and isinstance(parts[1], int) and parts[1] >= 0:
         return math.prod([parts[0]] * parts[1])
+    if isinstance(size, tuple(_ROUNDED)):
+        return next(function for kind, function in _ROUNDED.items() if isinstance(size, kind))(parts[0])
+    if isinstance(size, (IntTrueDiv, FloatTrueDiv)):
+        return parts[0] / parts[1]
     if isinstance(size, sympy.Max):
         return max(parts)
     if isinstance(size, sympy.Min):
@@ -112,9 +136,12 @@ def affine_length(size: Size, time: sympy.Symbol) -> Length | None:
 
 def _period(size: sympy.Basic) -> int:
     """Frames after which the rounding of a size repeats: a floor within a floor multiplies."""
+    if size.is_Float:
+        return Fraction(float(size)).limit_denominator(_LARGEST_PERIOD).denominator
     inner = math.lcm(1, *(_period(part) for part in size.args))
     return inner * int(size.args[1]) if _divides(size) else inner
 
 
 def _divides(part: sympy.Basic) -> bool:
-    return isinstance(part, (FloorDiv, CleanDiv, Mod, PythonMod, sympy.Mod)) and part.args[1].is_Integer
+    divisions = (FloorDiv, CleanDiv, Mod, PythonMod, sympy.Mod, IntTrueDiv)
+    return isinstance(part, divisions) and bool(part.args[1].is_Integer)

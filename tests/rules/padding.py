@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,12 @@ def conv(*args: Any, **kwargs: Any) -> dict[str, Callable[[], nn.Module]]:
     return {"conv": lambda: nn.Conv1d(4, 4, *args, **kwargs)}
 
 
+def whole_windows(x: torch.Tensor) -> torch.Tensor:
+    """Padding as neural codecs have it: two frames in front, and behind so many that no window is cut short."""
+    windows = (x.shape[-1] - 4 + 2) / 2 + 1
+    return functional.pad(x, (2, (math.ceil(windows) - 1) * 2 + 4 - 2 - x.shape[-1]))
+
+
 def padded(left: int, right: int, mode: str) -> Callable[[Any, torch.Tensor], torch.Tensor]:
     """Padding in front of a part, behind a convolution that looks ahead."""
     return lambda m, x: m.conv(functional.pad(functional.avg_pool1d(x, 3, 1, 1), (left, right), mode=mode))
@@ -37,6 +44,15 @@ ROWS = (
         "aten.constant_pad_nd.default",
         "in front",
         lambda _, x: aten.constant_pad_nd.default(x, [0, 0, 2, -1], 0.5),
+    ),
+    Row(PAD, "up to a multiple", lambda m, x: m.conv(functional.pad(x, (2, -x.shape[2] % 3))), ONE, conv(5, 3)),
+    Row(PAD, "up to a whole window", lambda m, x: m.conv(whole_windows(x)), ONE, conv(4, 2)),
+    Row(
+        PAD,
+        "by all of time",
+        lambda _, x: functional.pad(x, (x.shape[2], 0)),
+        ONE,
+        refused="an amount that depends on the length",
     ),
     Row(PAD, "cut in front", lambda _, x: functional.pad(x, (0, 0, -2, 0)), delay=2),
     Row(PAD, "cut behind", lambda _, x: functional.pad(x, (0, 0, 2, -3), value=0.5), delay=1),

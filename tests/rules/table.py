@@ -20,6 +20,7 @@ from tests.rules import (
     shapes,
     shifts,
     transposed,
+    upsampling,
     windows,
 )
 from tests.rules.row import Row
@@ -37,6 +38,7 @@ ROWS: tuple[Row, ...] = (
     *joins.ROWS,
     *windows.ROWS,
     *transposed.ROWS,
+    *upsampling.ROWS,
     *recurrent.ROWS,
     *attention.ROWS,
     *refused.ROWS,

@@ -25,6 +25,7 @@ from edgeseq.exporters.rules import (
     shapes,
     shifts,
     transposed,
+    upsampling,
 )
 from edgeseq.exporters.rules.foreign import Rule, Rules, StreamingRule
 from edgeseq.exporters.rules.schema import axes_of, bound, each_result, picked, result_is_used, result_shape, target
@@ -43,6 +44,7 @@ FAMILIES = (
     joins,
     convolution,
     transposed,
+    upsampling,
     pooling,
     recurrent,
     attention,

@@ -18,7 +18,7 @@ from edgeseq.exporters.rules.schema import bound, result_shape, target
 from edgeseq.exporters.rules.shifts import dropped
 from edgeseq.exporters.rules.tails import tail_is_cut
 from edgeseq.exporters.step import Step
-from edgeseq.exporters.symbols import Size
+from edgeseq.exporters.symbols import Size, simplest
 
 aten = torch.ops.aten
 
@@ -27,7 +27,8 @@ aten = torch.ops.aten
 def pad(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
     """Padding of any mode, over time and other axes."""
     named = bound(step, (x, *args), kwargs)
-    fact, pads, mode = facts[0], list(named.get("pad") or named["padding"]), _mode(step, named)
+    fact, shape = facts[0], result_shape(step)
+    pads, mode = list(named.get("pad") or named["padding"]), _mode(step, named)
     if not isinstance(fact, Timed):
         raise step.refuse("it pads a value to the length of all time", "make it as long as it must be, once")
     if mode == "circular":
@@ -35,6 +36,9 @@ def pad(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> t
     fill = named.get("value") or 0.0
     first = 2 * (len(fact.shape) - 1 - fact.axis)
     front, behind = [*pads, *[0] * (first + 2)][first : first + 2] if first < len(pads) else (0, 0)
+    if isinstance(behind, Scalar) and mode == "constant" and step.length(shape[fact.axis]) is not None:
+        # Up to a multiple of frames: how many follow is told by the length alone.
+        behind = simplest(shape[fact.axis] - fact.shape[fact.axis] - front)
     if any(isinstance(amount, Scalar) for amount in (front, behind)):
         raise step.refuse("it pads by an amount that depends on the length of time", "pad by a fixed amount")
     others = [0 if first <= place < first + 2 else amount for place, amount in enumerate(pads)]
@@ -69,12 +73,12 @@ def _padded_across(step: Step, x: torch.Tensor, fact: Timed, pads: list[int], mo
     )
 
 
-def _padded(step: Step, x: torch.Tensor, fact: Timed, front: int, behind: int, fill: float) -> tuple[Any, Any]:
+def _padded(step: Step, x: torch.Tensor, fact: Timed, front: int, behind: Any, fill: float) -> tuple[Any, Any]:
     """A constant in front of time is a lead whose head it is; behind time it is written over the end."""
-    size = fact.shape[fact.axis]
-    if behind > 0 and not tail_is_cut(step, step.length(size + max(front, 0))):
+    size, added = fact.shape[fact.axis], behind if isinstance(behind, int) else 1
+    if added > 0 and not tail_is_cut(step, step.length(size + max(front, 0))):
         x, fact = past_end(step, x, fact, fill)
-    fact = longer(step, fact, size + front + behind)
+    fact = longer(step, fact, simplest(size + front + behind))
     if front < 0:
         return dropped(step, x, fact, -front)
     if front == 0:
