@@ -18,7 +18,7 @@ from edgeseq.exporters.rules import FAMILIES, Rules
 from edgeseq.exporters.rules.registry import Registry
 from edgeseq.exporters.stepgraph import StepGraph
 from edgeseq.exporters.torch_stream import TorchStream
-from edgeseq.exporters.verification.reference import doubled
+from edgeseq.exporters.verification.reference import WideFloats, doubled
 from edgeseq.specs import InputSpec, parse_spec
 
 Tensors = dict[str, torch.Tensor]
@@ -48,11 +48,23 @@ def check_rule(
     Returns the contract. Raises NotStreamable where a rule refuses, RuleError where one is broken, and
     VerificationError, with the output, the place and both values, where the stream differs by more than ``atol``.
     """
-    double = doubled(module).eval()
+    with WideFloats():
+        return _checked(doubled(module).eval(), inputs, frames, batch, random.Random(seed), atol, rules, mode)
+
+
+def _checked(
+    double: nn.Module,
+    inputs: Mapping[str, str],
+    frames: int,
+    batch: int,
+    generator: random.Random,
+    atol: float,
+    rules: Rules | None,
+    mode: Exact | Lookahead,
+) -> Contract:
     specs = {name: _widened(parse_spec(text)) for name, text in inputs.items()}
     registry = Registry(FAMILIES, rules)
     graph = StepGraph(capture(double, specs), registry, mode=mode)
-    generator = random.Random(seed)
     contract = TorchStream(graph, batch).contract
     definition = definition_of(contract)
     for length in _lengths(contract, frames):

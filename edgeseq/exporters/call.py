@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import sympy
@@ -12,7 +13,7 @@ import torch
 from edgeseq.contract import Length
 from edgeseq.errors import NotStreamable
 from edgeseq.exporters.capture import Captured
-from edgeseq.exporters.facts import Fact, Head, Timed
+from edgeseq.exporters.facts import Fact, Head, Pairs, Timed
 from edgeseq.exporters.origin import module_path, op_name, source_line
 from edgeseq.exporters.symbols import Shape, Size, evaluate, mentions
 
@@ -55,9 +56,13 @@ class Call:
                 found.append(self.size(size, batch))
         return found
 
-    def frames_of(self, fact: Timed) -> Any:
+    def frames_of(self, fact: Timed | Pairs) -> Any:
         """Frames that a value of this fact has in this call."""
-        return self.chunk if fact.ratio == 1 else self.chunk * fact.ratio.numerator // fact.ratio.denominator
+        return self.frames_at(fact.ratio)
+
+    def frames_at(self, ratio: Fraction) -> Any:
+        """Frames in this call of a value with so many per base frame."""
+        return self.chunk if ratio == 1 else self.chunk * ratio.numerator // ratio.denominator
 
     def head_sizes(self, fact: Timed, frames: int) -> list[int]:
         """As :meth:`sizes` for a head, whose batch is one."""

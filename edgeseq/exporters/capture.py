@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import sympy
@@ -20,6 +21,7 @@ from torch.utils._sympy.functions import FloorDiv
 from edgeseq.contract import Length, axis_parts, resolve_shape
 from edgeseq.errors import CaptureError, EdgeseqError, UsageError
 from edgeseq.exporters.capture_errors import fixed_sizes_noted, not_captured, quiet, raise_if_final
+from edgeseq.exporters.grids import Grids
 from edgeseq.exporters.origin import source_line
 from edgeseq.exporters.rated_inputs import join_placeholder, joined_before_forward, split_shape
 from edgeseq.exporters.recurrent_ops import KeepRecurrentCalls
@@ -79,6 +81,12 @@ class Captured:
     most: int | None
     rename: Mapping[sympy.Symbol, sympy.Symbol]
 
+    @cached_property
+    def grids(self) -> Grids:
+        """The values that no input enters."""
+        inputs = frozenset(item.placeholder for item in self.inputs)
+        return Grids(self.graph, inputs, self.tensors, self.time, self.rename, self.most, self.multiple)
+
     def shape(self, value: torch.Tensor) -> Shape:
         """The symbolic shape of a captured value, one symbol per named axis."""
         return tuple(self.size(size) for size in value.shape)
@@ -132,6 +140,8 @@ def capture(model: nn.Module, inputs: Mapping[str, Any]) -> Captured:
         except _CAPTURE_ERRORS as error:
             raise_if_final(error)
             first_error = first_error or error
+            if short is not None:  # a table ends before this length: shorter examples would show no more
+                return short
             continue
         if _too_short_an_example(captured):
             continue

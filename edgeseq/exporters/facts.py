@@ -150,7 +150,78 @@ class Scalar:
         return f"Scalar({self.size})"
 
 
-Fact = Static | Timed | Summary | Scalar
+@dataclass(frozen=True)
+class Reach:
+    """Which keys a query reads: the last ``window`` frames up to its own (None: all so far), ``ahead`` frames after it.
+
+    ``block``: frames come in blocks of so many, and those of one block read each other.
+    """
+
+    window: int | None = None
+    ahead: int = 0
+    block: int = 1
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The frames that a past axis ranges over in a call, their delay, and how far the queries that meet them reach.
+
+    Queries come ``lag`` frames later than keys: ``reach.ahead``, rounded up so that both start on whole calls.
+    """
+
+    length: Length
+    delay: int
+    reach: Reach
+    lag: int = 0
+
+    @property
+    def history(self) -> int | None:
+        """Frames of earlier calls that are read; None: all."""
+        return None if self.reach.window is None else self.reach.window - 1 + self.lag
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Frames meet frames: queries along ``axis``, one per frame of the call, keys along ``past``.
+
+    ``delay`` and ``length`` are the queries'. ``known``: where the whole value is masked, zero or one whatever the
+    input, at the pairs of a sample sequence (:mod:`edgeseq.exporters.known`). ``origins`` names the nodes at which
+    frames first met, which decide how long keys are kept.
+    """
+
+    shape: Shape
+    axis: int
+    past: int
+    delay: int
+    length: Length
+    keys: Keys
+    known: Any = field(default=(), compare=False)
+    origins: frozenset[str] = field(default=frozenset(), compare=False)
+
+    @property
+    def ratio(self) -> Fraction:
+        """Frames per base frame, of queries and keys alike."""
+        return self.length.ratio
+
+    def with_(self, **changes: object) -> Pairs:
+        """This fact with some fields replaced."""
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        return f"Pairs(axis={self.axis}, past={self.past}, ratio={self.ratio}, delay={self.delay})"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A value over pairs of frames that no input enters, as a mask is: computed where it meets the stream."""
+
+    shape: Shape
+
+    def __str__(self) -> str:
+        return f"Grid{list(self.shape)}"
+
+
+Fact = Static | Timed | Summary | Scalar | Pairs | Grid
 
 
 class Facts(tuple[Any, ...]):

@@ -116,17 +116,12 @@ def _shaped(value: Any, like: Any, *features: Any) -> Any:
 def _plain_attention(q: Any, k: Any, v: Any, keys: Any, values: Any, last: Any, scale: Any) -> Any:
     """Only ``ai.onnx`` ops: the new rows are scattered into the cache, then the filled part of it is attended to."""
     heads, kv_heads = int(q.shape[1]), int(k.shape[1])
-    batch = op.Shape(k, start=0, end=1)
     frames = op.Shape(k, start=2, end=3)
     zero, one = op.Constant(value_int=0), op.Constant(value_int=1)
     newest = op.Unsqueeze(op.Cast(last, to=7), op.Constant(value_ints=[1]))
     offsets = op.Sub(op.Range(zero, op.Squeeze(frames), one), op.Squeeze(op.Sub(frames, op.Constant(value_ints=[1]))))
     places = op.Add(newest, offsets)
-    grid = op.Concat(batch, op.Constant(value_ints=[kv_heads]), frames, op.Constant(value_ints=[1]), axis=0)
-    rows = op.Reshape(op.Range(zero, op.Squeeze(batch), one), op.Constant(value_ints=[-1, 1, 1, 1]))
-    kinds = op.Reshape(op.Constant(value_ints=list(range(kv_heads))), op.Constant(value_ints=[1, -1, 1, 1]))
-    where = op.Unsqueeze(places, op.Constant(value_ints=[1, 3]))
-    at = op.Concat(op.Expand(rows, grid), op.Expand(kinds, grid), op.Expand(where, grid), axis=-1)
+    at = _where_written(k, places, 2)
     new_keys, new_values = op.ScatterND(keys, at, k), op.ScatterND(values, at, v)
     total = op.Reshape(op.Add(op.ReduceMax(newest), one), op.Constant(value_ints=[1]))
     start, axis = op.Constant(value_ints=[0]), op.Constant(value_ints=[2])
@@ -137,6 +132,34 @@ def _plain_attention(q: Any, k: Any, v: Any, keys: Any, values: Any, last: Any, 
     reach = op.LessOrEqual(op.Range(zero, op.Squeeze(total), one), op.Unsqueeze(places, op.Constant(value_ints=[1, 3])))
     masked = op.Where(reach, scores, op.Constant(value_float=float("-inf")))
     return op.MatMul(op.Softmax(masked, axis=-1), seen_values), new_keys, new_values
+
+
+def _where_written(new: Any, places: Any, axis: int) -> Any:
+    """For ScatterND: the indices of every entry of ``new`` along its first ``axis + 1`` axes, at ``places``."""
+    zero, one = op.Constant(value_int=0), op.Constant(value_int=1)
+    sizes = op.Concat(op.Shape(new, start=0, end=axis + 1), op.Constant(value_ints=[1]), axis=0)
+    indices = []
+    for i in range(axis):
+        shape = op.Constant(value_ints=[-1 if j == i else 1 for j in range(axis + 2)])
+        size = new.shape[i] if new.shape is not None else None
+        if isinstance(size, int):
+            numbers = op.Constant(value_ints=list(range(size)))
+        else:
+            numbers = op.Range(zero, op.Squeeze(op.Shape(new, start=i, end=i + 1)), one)
+        indices.append(op.Expand(op.Reshape(numbers, shape), sizes))
+    if axis == 0:
+        places = op.Squeeze(places, op.Constant(value_ints=[0]))
+    between = [*range(1, axis), axis + 1]
+    indices.append(op.Expand(op.Unsqueeze(places, op.Constant(value_ints=between)), sizes))
+    return indices[0] if axis == 0 else op.Concat(*indices, axis=-1)
+
+
+def _remembered(cache: Any, new: Any, places: Any, axis: Any) -> Any:
+    return op.ScatterND(cache, _where_written(new, places, axis), new)
+
+
+def _columns(total: Any) -> Any:
+    return op.Range(op.Constant(value_int=0), total, op.Constant(value_int=1))
 
 
 def _repeat_heads(value: Any, kv_heads: Any, heads: Any) -> Any:
@@ -163,4 +186,6 @@ TRANSLATIONS: dict[Any, Callable[..., Any]] = {
     torch.ops.edgeseq.recurrent_layer.default: _recurrent_layer,
     torch.ops.edgeseq.backward_layer.default: _backward_layer,
     torch.ops.edgeseq.cached_attention.default: _cached_attention,
+    torch.ops.edgeseq.columns.default: _columns,
+    torch.ops.edgeseq.remembered.default: _remembered,
 }

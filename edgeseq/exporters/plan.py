@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,9 @@ import numpy as np
 import torch
 
 from edgeseq.contract import Initial, State
+from edgeseq.exporters.facts import Reach
 from edgeseq.exporters.modes import Lookahead
+from edgeseq.exporters.reach import widest
 
 
 @dataclass
@@ -22,6 +25,24 @@ class Carried:
 
 
 @dataclass
+class Wanted:
+    """What planning found out about frames that meet: where it differs from what was planned with, plan again."""
+
+    reaches: dict[str, Reach] = field(default_factory=dict)
+    waits: dict[str, int] = field(default_factory=dict)
+
+    def reach(self, origins: Iterable[str], reach: Reach) -> None:
+        """Let queries reach at least so far."""
+        for origin in origins:
+            self.reaches[origin] = widest(self.reaches.get(origin, reach), reach)
+
+    def wait(self, origins: Iterable[str], frames: int) -> None:
+        """Let keys come at least so many frames late."""
+        for origin in origins:
+            self.waits[origin] = max(self.waits.get(origin, 0), frames)
+
+
+@dataclass
 class Plan:
     """What the replay of a graph needs, found by running it: its states, constants, limits and controls.
 
@@ -29,6 +50,8 @@ class Plan:
     ``ranges``: the rows of the smallest table that an integer input indexes, by placeholder. ``rules``: where the rules
     of other packages come from, by op, of those that were used. ``lookahead``: how far bidirectional layers may hear,
     if the user asked for that; ``approximated``: those that do, as the contract names them.
+    of other packages come from, by op, of those that were used. ``reaches``: how far queries reach, by the node at
+    which frames first meet; ``waits``: the least delay of the keys there; ``wanted``: what they should have been.
     """
 
     multiple: int
@@ -36,6 +59,7 @@ class Plan:
     constants: dict[str, torch.Tensor] = field(default_factory=dict)
     keys: dict[tuple[str, str], str] = field(default_factory=dict)
     flushes: bool = False
+    flushed: bool = False
     ranges: dict[str, int] = field(default_factory=dict)
     uses_remaining: bool = False
     max_context: int | None = None
@@ -45,6 +69,9 @@ class Plan:
     folded: dict[str, Any] = field(default_factory=dict)
     lookahead: Lookahead | None = None
     approximated: list[dict[str, Any]] = field(default_factory=list)
+    reaches: dict[str, Reach] = field(default_factory=dict)
+    waits: dict[str, int] = field(default_factory=dict)
+    wanted: Wanted = field(default_factory=lambda: Wanted())
 
 
 def initial_of(value: torch.Tensor | None) -> Initial:

@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from edgeseq.errors import NotStreamable
 from edgeseq.exporters.pooling_calls import MAX_POOL1D, max_pool1d
+from edgeseq.exporters.size_branches import truth_of_sizes
 from edgeseq.exporters.spectral_calls import SPECTRAL
 
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
@@ -74,9 +75,13 @@ class KeepRecurrentCalls(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Answer a recurrent call, a ``max_pool1d`` or a Fourier transform of frames; pass everything else on."""
+        """Answer a recurrent call, a ``max_pool1d``, a Fourier transform of frames or a branch on sizes alone."""
         if func in _PACKING:
             raise _packed()
+        if func is torch.Tensor.__bool__ and (truth := truth_of_sizes(args[0])) is not None:
+            return truth
+        if getattr(func, "__self__", None) is torch.Tensor.data:  # the getter, under which the graph loses the tensor
+            return args[0].detach()
         if func in MAX_POOL1D:
             return max_pool1d(*args, **(kwargs or {}))
         if (transform := SPECTRAL.get(func)) is not None:

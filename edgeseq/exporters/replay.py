@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from edgeseq.exporters.copies import copied_in, is_kept_by
-from edgeseq.exporters.facts import Fact, Facts, Scalar, Static, Summary, Timed
+from edgeseq.exporters.facts import Fact, Facts, Grid, Pairs, Scalar, Static, Summary, Timed
 from edgeseq.exporters.framewise import flatten, on_summaries, rebuild
 from edgeseq.exporters.rules.checks import check_result
 from edgeseq.exporters.rules.foreign import Rule, name_of
@@ -48,6 +48,7 @@ def replay(
     if step.planning:
         registry.foreign.check_used(step.captured.graph)
     found: dict[torch.fx.Node, Found] = {}
+    step.found = found
     for node in step.captured.graph.nodes:
         step.node = node
         if _is_a_guard(node):
@@ -86,8 +87,10 @@ def _replay_node(step: Step, registry: Registry, node: torch.fx.Node, found: Map
     if not isinstance(output, (torch.Tensor, tuple, list)):
         return _scalar(step, output)
     facts = _all_facts(step, node, found)
+    if _is_grid(step, node, facts):
+        return None, Grid(step.captured.shape(output))
     leaves = [fact for fact in flatten([*facts, *map(facts.__getitem__, node.kwargs)]) if fact is not None]
-    if _has_frames(step, output) or any(isinstance(fact, Timed) for fact in leaves):
+    if _has_frames(step, output) or any(isinstance(fact, (Timed, Pairs, Grid)) for fact in leaves):
         return _mixed(step, registry, node, found, facts, leaves)
     if all(isinstance(fact, Static) for fact in leaves):
         return _static(step, node, found, leaves)
@@ -114,7 +117,8 @@ def _mixed(
             "it needs the whole sequence before its first frame: a statistic over all time is used before its end",
             "use a running statistic, or return the summary instead of mixing it back into the frames",
         )
-    rule = registry.rule(step, node.target)
+    paired = _makes_pairs(step, node) or any(isinstance(fact, (Pairs, Grid)) for fact in leaves)
+    rule = registry.pair_rule(step, node.target) if paired else registry.rule(step, node.target)
     _refuse_keywords(step, node, facts, rule)
     args, kwargs = _values(step, list(node.args), found), _values(step, dict(node.kwargs), found)
     carried_before = set(step.carried)
@@ -142,6 +146,21 @@ def _with_copies(step: Step, facts: Facts, args: list[Any]) -> tuple[Facts, list
     names = [argument.name for argument in step.node.target._schema.arguments]  # type: ignore[union-attr]
     named = {**facts._named, **dict(zip(names, new, strict=False))}
     return Facts(new, named), rebuild(args, [leaf for leaf, _ in pairs])
+
+
+def _makes_pairs(step: Step, node: torch.fx.Node) -> bool:
+    """True where a result has time in two axes, so that frames meet frames."""
+    made: Any = node.meta["val"]
+    shapes = [step.captured.shape(item) for item in flatten(made) if isinstance(item, torch.Tensor)]
+    return any(sum(mentions(size, step.captured.time) for size in shape) > 1 for shape in shapes)
+
+
+def _is_grid(step: Step, node: torch.fx.Node, facts: Facts) -> bool:
+    """True for a value over pairs of frames that no input enters: it is computed where it meets the stream."""
+    grids = step.captured.grids
+    if node not in grids.free or not isinstance(node.meta.get("val"), torch.Tensor):
+        return False
+    return grids.is_grid(node) or any(isinstance(fact, Grid) for fact in flatten(list(facts)))
 
 
 def _refuse_keywords(step: Step, node: torch.fx.Node, facts: Facts, rule: Rule | None) -> None:

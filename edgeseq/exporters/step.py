@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 import sympy
 import torch
@@ -20,6 +20,7 @@ from edgeseq.exporters.plan import Carried, Plan, initial_of
 from edgeseq.exporters.symbols import Size, mentions
 
 _PLANNED_CAPACITY = 16
+Kept = TypeVar("Kept")
 _aten = torch.ops.aten
 _SAME_VALUES = frozenset(
     [
@@ -61,9 +62,10 @@ class Step(Call):
         self.planning = planning
         self.ops = ops
         self.carried: dict[str, Carried] = {}
+        self.found: Mapping[torch.fx.Node, Any] = {}
         self._values = values
         self._constants = constants
-        self._memo: dict[Any, torch.Tensor] = {}
+        self._memo: dict[Any, Any] = {}
         self._asked: Counter[tuple[str, str]] = Counter()
 
     @property
@@ -188,11 +190,12 @@ class Step(Call):
             self.plan.folded[node.name] = compute()
         return self.plan.folded[node.name]
 
-    def once(self, key: Any, compute: Callable[[], torch.Tensor]) -> torch.Tensor:
+    def once(self, key: Any, compute: Callable[[], Kept]) -> Kept:
         """A value that several nodes of this call share, computed at its first use."""
         if key not in self._memo:
             self._memo[key] = compute()
-        return self._memo[key]
+        kept: Kept = self._memo[key]
+        return kept
 
     # -- both ends of the stream -----------------------------------------------------------------------------------
 
@@ -223,7 +226,8 @@ class Step(Call):
             if ratio != 1:
                 first = torch.floor_divide(first * ratio.numerator, ratio.denominator)
             self._memo[key] = first[:, None] + torch.arange(frames, device=self.device)
-        return self._memo[key]
+        places: torch.Tensor = self._memo[key]
+        return places
 
     def own_places(self, fact: Timed) -> torch.Tensor:
         """Places of this call's frames: ``[batch, frames]``, or ``[frames]`` without a batch."""
@@ -241,7 +245,8 @@ class Step(Call):
         if key not in self._memo:
             real = length_of(fact.length, self.remaining())
             self._memo[key] = real + fact.delay if fact.delay else real
-        return self._memo[key]
+        real_frames: torch.Tensor = self._memo[key]
+        return real_frames
 
     def before_end(self, fact: Timed, frames: Any) -> torch.Tensor:
         """True at the places before the end of the value: bool[batch, frames]."""

@@ -164,3 +164,46 @@ def _(
 ) -> list[torch.Tensor]:
     out = q.new_empty(q.shape[0], q.shape[1], q.shape[2], v.shape[3])
     return [out, keys.new_empty(keys.shape), values.new_empty(values.shape)]
+
+
+@torch.library.custom_op("edgeseq::columns", mutates_args=())
+def columns(total: torch.Tensor) -> torch.Tensor:
+    """The numbers from 0 to ``total``, an int64 scalar: as many as the caches are filled."""
+    return torch.arange(int(total), device=total.device)
+
+
+@columns.register_fake
+def _(total: torch.Tensor) -> torch.Tensor:
+    # At least two, or torch would ask at every broadcast whether it is one.
+    return total.new_empty([torch.library.get_ctx().new_dynamic_size(min=2)])
+
+
+@torch.library.custom_op("edgeseq::remembered", mutates_args=())
+def remembered(cache: torch.Tensor, new: torch.Tensor, places: torch.Tensor, axis: int) -> torch.Tensor:
+    """The cache with ``new`` written along ``axis`` at ``places``, int64[rows, frames], a row per entry of axis 0.
+
+    One row stands for all of them.
+    """
+    where = _grid(new, places, axis)
+    return cache.index_put(tuple(where[..., i] for i in range(axis + 1)), new)
+
+
+def _grid(new: torch.Tensor, places: torch.Tensor, axis: int) -> torch.Tensor:
+    """Where each row of ``new`` goes: indices of the first ``axis + 1`` axes, one more axis behind them."""
+    sizes = new.shape[: axis + 1]
+    indices = []
+    for i in range(axis):
+        view = [1] * (axis + 1)
+        view[i] = -1
+        indices.append(torch.arange(sizes[i], device=new.device).view(view).expand(sizes))
+    shape = [1] * (axis + 1)
+    shape[axis] = places.shape[1]
+    if axis > 0:
+        shape[0] = places.shape[0]
+    indices.append(places.reshape(shape).expand(sizes))
+    return torch.stack(indices, -1)
+
+
+@remembered.register_fake
+def _(cache: torch.Tensor, new: torch.Tensor, places: torch.Tensor, axis: int) -> torch.Tensor:
+    return cache.new_empty(cache.shape)

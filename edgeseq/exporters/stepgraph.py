@@ -13,20 +13,22 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgeseq.errors import UsageError
+from edgeseq.errors import EdgeseqError, UsageError
 from edgeseq.exporters.alignment import settle, unfold, until_end
 from edgeseq.exporters.capture import Captured, Input
 from edgeseq.exporters.complex_ops import FORMS
 from edgeseq.exporters.complex_pairs import in_real_numbers
-from edgeseq.exporters.facts import Fact, Static, Summary, Timed
+from edgeseq.exporters.facts import Fact, Grid, Pairs, Static, Summary, Timed
 from edgeseq.exporters.framewise import flatten
 from edgeseq.exporters.modes import EXACT, Exact, Lookahead
 from edgeseq.exporters.plan import Plan
 from edgeseq.exporters.replay import Watch, replay
 from edgeseq.exporters.rules.registry import Registry
 from edgeseq.exporters.step import Step
+from edgeseq.exporters.symbols import mentions
 from edgeseq.exporters.zero_taps import without_zero_taps
 
+_MOST_PLANS = 8
 Output = tuple[str, Fact, torch.dtype]
 
 
@@ -148,6 +150,12 @@ def _hold(root: nn.Module, name: str, tensor: torch.Tensor) -> None:
 
 def _finished(step: Step, name: str, value: torch.Tensor, fact: Fact) -> tuple[str, torch.Tensor, Fact]:
     """An output as it is handed out: settled, unfolded, late enough that nothing past the end is given."""
+    step.node = next(node for output, node in step.captured.outputs if output == name)
+    if isinstance(fact, (Pairs, Grid)):
+        raise step.refuse(
+            "the model returns a value over pairs of frames, as attention weights are: it grows with every frame",
+            "return what is made of it",
+        )
     if isinstance(fact, Timed):
         if fact.rowed:
             value, fact = _with_batch(step, value, fact)
@@ -175,11 +183,7 @@ def _plan(graph: StepGraph) -> tuple[Plan, list[Output]]:
     """Find the states, constants and limits by running the step; again where that shows that a flush is needed."""
     lookahead = graph.mode if isinstance(graph.mode, Lookahead) else None
     multiple = math.lcm(chunk_multiple(graph.captured), lookahead.chunk if lookahead else 1)
-    plan = Plan(multiple=multiple, lookahead=lookahead)
-    outputs = _planned(graph, plan)
-    if plan.flushes:
-        plan = Plan(multiple=multiple, flushes=True, lookahead=lookahead)
-        outputs = _planned(graph, plan)
+    plan, outputs = _settled(graph, Plan(multiple=multiple, lookahead=lookahead))
     if lookahead is not None and not plan.approximated:
         raise UsageError(
             "Lookahead changes nothing in this model",
@@ -187,6 +191,41 @@ def _plan(graph: StepGraph) -> tuple[Plan, list[Output]]:
             do="export it without a mode",
         )
     return plan, outputs
+
+
+def _settled(graph: StepGraph, plan: Plan) -> tuple[Plan, list[Output]]:
+    """Plan until nothing new is found out."""
+    for _ in range(_MOST_PLANS):
+        outputs = _planned(graph, plan)
+        better = _replanned(graph.captured, plan)
+        if better is None:
+            return plan, outputs
+        plan = better
+    raise EdgeseqError("the delays of values over pairs of frames do not settle", do="report this with the model")
+
+
+def _replanned(captured: Captured, plan: Plan) -> Plan | None:
+    """What to plan with once more, knowing what planning found out; None where nothing new was found."""
+    reaches, waits = {**plan.reaches, **plan.wanted.reaches}, {**plan.waits, **plan.wanted.waits}
+    blocks = [Fraction(reach.block) / _ratio_at(captured, origin) for origin, reach in reaches.items()]
+    multiple = math.lcm(plan.multiple, *(block.numerator for block in blocks))
+    settled = reaches == plan.reaches and waits == plan.waits and multiple == plan.multiple
+    if settled and plan.flushes == plan.flushed:
+        return None
+    return Plan(
+        multiple=multiple,
+        flushes=plan.flushes,
+        flushed=plan.flushes,
+        lookahead=plan.lookahead,
+        reaches=reaches,
+        waits=waits,
+    )
+
+
+def _ratio_at(captured: Captured, origin: str) -> Fraction:
+    """Frames per base frame of the value that a node makes."""
+    node = next(node for node in captured.graph.nodes if node.name == origin)
+    return max(_ratio(captured, size) for size in captured.shape(node.meta["val"]) if mentions(size, captured.time))
 
 
 def _planned(graph: StepGraph, plan: Plan) -> list[Output]:

@@ -56,8 +56,17 @@ def simplest(size: Any) -> Size:
     """An ``int`` where the expression is a number, the expanded expression elsewhere."""
     if isinstance(size, int):
         return size
-    size = sympy.expand(size)
+    size = sympy.expand(_divided(size))
     return int(size) if size.is_Integer else size
+
+
+def _divided(size: Any) -> Any:
+    """The size with divisions by symbols carried out: ``(T**2) // T``, as a layer over pairs of frames leaves, is T."""
+    for part in size.atoms(FloorDiv, CleanDiv) if isinstance(size, sympy.Expr) else ():
+        if part.args[1].free_symbols:
+            whole = sympy.cancel(part.args[0] / part.args[1])
+            size = size.xreplace({part: whole}) if whole.is_polynomial() else size
+    return size
 
 
 def product(sizes: Shape) -> Size:

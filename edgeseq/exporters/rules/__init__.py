@@ -14,6 +14,9 @@ from edgeseq.exporters.rules import (
     features,
     joins,
     padding,
+    pair_products,
+    pair_views,
+    pairs,
     pointwise,
     pooling,
     positions,
@@ -48,6 +51,9 @@ FAMILIES = (
     pooling,
     recurrent,
     attention,
+    pairs,
+    pair_views,
+    pair_products,
     refused,
 )
 

@@ -10,6 +10,9 @@ import torch
 from edgeseq.exporters.alignment import align, ready
 from edgeseq.exporters.facts import Timed
 from edgeseq.exporters.framewise import framewise
+from edgeseq.exporters.known import MASKED
+from edgeseq.exporters.rules.pair_products import product
+from edgeseq.exporters.rules.pairs import Operand, elementwise, softmax_of
 from edgeseq.exporters.rules.schema import bound, result_shape, target
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.step_ops import cached_attention
@@ -33,12 +36,57 @@ def attention(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, A
         return _whole(step, facts, args, kwargs, named, mask)
     if not all(isinstance(fact, Timed) and fact.axis == len(fact.shape) - 2 for fact in (q, k, v)):
         raise step.refuse(*_NOT_CAUSAL)
-    if mask is not None or not named["is_causal"]:
+    given = step.node.args[3] if len(step.node.args) > 3 else step.node.kwargs.get("attn_mask")  # type: ignore[union-attr]
+    if not named["is_causal"] and given is None:
         raise step.refuse(*_NOT_CAUSAL)
     if any(fact.folded or fact.rowed or fact.length != q.length for fact in (q, k, v)):
         raise step.refuse("it attends over time folded with another axis", "give time an axis of its own")
     scale = named["scale"] if named["scale"] is not None else 1 / math.sqrt(int(q.shape[-1]))
-    return _causal(step, [(args[i], facts[i]) for i in range(3)], float(scale))
+    if given is None or is_causal_mask(step, given):
+        return _causal(step, [(args[i], facts[i]) for i in range(3)], float(scale))
+    return _masked(step, facts, args, named["attn_mask"], float(scale))
+
+
+def is_causal_mask(step: Step, node: Any) -> bool:
+    """True where a mask lets every query read its own and all earlier keys alike, and nothing else."""
+    if not isinstance(node, torch.fx.Node) or not step.captured.grids.is_pair(node):
+        return False
+    mask = step.captured.grids.whole(node)
+    allowed = torch.ones(mask.shape[-2:], dtype=torch.bool).tril()
+    if mask.dtype is torch.bool:
+        return bool((mask == allowed).all())
+    return bool((mask[..., allowed] == 0).all() and (mask[..., ~allowed] <= MASKED).all())
+
+
+def _masked(step: Step, facts: Any, args: Any, mask: Any, scale: float) -> tuple[Any, Any]:
+    """Attention as it is written by hand: scores, a mask, weights, values."""
+    assert step.node is not None
+    nodes = step.node.args
+    q, k, v = (Operand(args[i], facts[i], nodes[i]) for i in range(3))  # type: ignore[arg-type]
+    batch = "abcd"[: len(facts[0].shape) - 2]
+    heads = [int(fact.shape[-3]) if len(fact.shape) > 3 else 1 for fact in facts[:2]]
+    groups = heads[0] // heads[1]
+    shape = (*facts[0].shape[:-1], facts[1].shape[-2])
+    labels = f"{batch}xd", f"{batch}zd", f"{batch}xz"
+    score = lambda x, y: (x * scale) @ _grouped(y, groups).transpose(-2, -1)  # noqa: E731
+    scores, fact = product(step, labels, [q, k], shape, score, past="z")
+    given = step.node.args[3] if len(step.node.args) > 3 else step.node.kwargs["attn_mask"]
+    mask_fact = facts["attn_mask"]
+    if given.meta["val"].dtype is torch.bool:  # type: ignore[union-attr]
+        low = torch.full((), float("-inf"), dtype=scores.dtype, device=scores.device)
+        op = lambda allowed, x: torch.where(allowed, x, low.to(x.dtype))  # noqa: E731
+    else:
+        op = torch.add
+    scores, fact = elementwise(step, op, [mask_fact, fact], (mask, scores), [given, None], shape)
+    weights, fact = softmax_of(step, scores, fact, len(shape) - 1, lambda x: x.softmax(-1))
+    labels = f"{batch}xz", f"{batch}zd", f"{batch}xd"
+    weighed = lambda w, y: w @ _grouped(y, groups)  # noqa: E731
+    return product(step, labels, [Operand(weights, fact, None), v], result_shape(step), weighed)
+
+
+def _grouped(value: torch.Tensor, groups: int) -> torch.Tensor:
+    """Each key and value head once for every query head that it serves."""
+    return value if groups == 1 else value.repeat_interleave(groups, -3)
 
 
 def _whole(step: Step, facts: Any, args: Any, kwargs: Any, named: dict[str, Any], mask: Any) -> tuple[Any, Any]:
@@ -118,3 +166,4 @@ def _places(step: Step, fact: Timed, start: int, rows: Any, q: torch.Tensor) -> 
 
 
 RULES = {aten.scaled_dot_product_attention.default: attention}
+PAIRS = RULES

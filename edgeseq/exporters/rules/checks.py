@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from edgeseq.errors import RuleError
-from edgeseq.exporters.facts import Fact, Static, Summary, Timed
+from edgeseq.exporters.facts import Fact, Pairs, Static, Summary, Timed
+from edgeseq.exporters.keys import pair_sizes
 from edgeseq.exporters.origin import op_name
 from edgeseq.exporters.plan import Carried
 from edgeseq.exporters.rules.foreign import Rule, origin_of
@@ -44,7 +45,7 @@ def _check_several(step: Step, rule: Rule, values: Any, facts: Any, captured: An
 
 
 def _check_one(step: Step, rule: Rule, value: Any, fact: Any, captured: torch.Tensor) -> None:
-    if not isinstance(value, torch.Tensor) or not isinstance(fact, (Timed, Summary, Static)):
+    if not isinstance(value, torch.Tensor) or not isinstance(fact, (Timed, Summary, Static, Pairs)):
         got = f"{type(value).__name__}, {type(fact).__name__}"
         raise _broken(step, rule, "it must return a tensor and a Timed, Summary or Static fact", got)
     shape = step.captured.shape(captured)
@@ -59,6 +60,8 @@ def _check_one(step: Step, rule: Rule, value: Any, fact: Any, captured: torch.Te
 
 def _sizes(step: Step, fact: Fact) -> list[Any]:
     """The sizes that a value of this fact must have in this call."""
+    if isinstance(fact, Pairs):
+        return pair_sizes(step, fact)
     if not isinstance(fact, Timed):
         return step.sizes(fact, None)
     rows = (step.batch if step.has_rows else 1) if fact.rowed else None

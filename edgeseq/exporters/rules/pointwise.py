@@ -87,6 +87,13 @@ RULES = {
         [
             aten._to_copy.default,
             aten.type_as.default,
+            aten.floor_divide.default,
+            aten.__and__.Tensor,
+            aten.__and__.Scalar,
+            aten.__or__.Tensor,
+            aten.__or__.Scalar,
+            aten.__xor__.Tensor,
+            aten.__xor__.Scalar,
             aten.where.self,
             aten.where.ScalarOther,
             aten.where.ScalarSelf,

@@ -35,10 +35,14 @@ class Registry:
         self.foreign = read_rules(extra)
         self._rules: dict[Any, Rule] = {}
         self._pointwise: Rule | None = None
+        self._pairs: dict[Any, Rule] = {}
+        self._pairwise: Rule | None = None
         for family in families:
             for op, rule in family.RULES.items():
                 self._add(op, rule)
             self._pointwise = getattr(family, "POINTWISE", self._pointwise)
+            self._pairs.update(getattr(family, "PAIRS", {}))
+            self._pairwise = getattr(family, "PAIRWISE", self._pairwise)
         for op, rule in self.foreign.rules.items():
             self._add(op, rule)
 
@@ -60,6 +64,20 @@ class Registry:
             "no streaming rule says how it treats time",
             f"write it with ops that have one, or give a rule as docs/rules.md says: rules={{{_name(op)!r}: ...}}",
         )
+
+    def pair_rule(self, step: Step, op: Any) -> Rule:
+        """The rule of an op for values over pairs of frames; NotStreamable where there is none."""
+        if op in self._pairs:
+            return self._pairs[op]
+        if self._pairwise is not None and (torch.Tag.pointwise in getattr(op, "tags", ()) or self._is_pointwise(op)):
+            return self._pairwise
+        raise step.refuse(
+            "every frame meets every other frame, and no rule says how it treats them: not causal as far as is known",
+            "use scaled_dot_product_attention with is_causal=True, or keep time on one axis",
+        )
+
+    def _is_pointwise(self, op: Any) -> bool:
+        return op in self._rules and self._rules[op] is self._pointwise
 
 
 def _name(op: Any) -> str:

@@ -1,0 +1,64 @@
+"""Branches on tensors that are made of sizes and constants alone, answered while a model is captured.
+
+``nn.TransformerEncoder`` asks whether its mask is the causal one: ``bool((mask == causal).all())``. torch takes that
+for a branch on data. The graph that led there is walked back and computed, at two sizes: where both agree, that is the
+answer for all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot
+from torch.utils._python_dispatch import _disable_current_modes
+
+_SIZES = (7, 12)
+
+
+def truth_of_sizes(tensor: torch.Tensor) -> bool | None:
+    """The truth of a tensor that depends on sizes only; None where it depends on data, or on how large they are."""
+    node = _node_of(tensor)
+    if node is None:
+        return None
+    with torch._C.DisableTorchFunction(), _disable_current_modes():
+        found = {_computed(node, size) for size in _SIZES}
+    return found.pop() if len(found) == 1 else None
+
+
+def _node_of(tensor: torch.Tensor) -> torch.fx.Node | None:
+    mode = get_proxy_mode()
+    if mode is None:
+        return None
+    slot: Any = get_proxy_slot(tensor, mode.tracer, None)
+    return None if slot is None else slot.proxy.node
+
+
+def _computed(node: torch.fx.Node, size: int) -> bool | None:
+    values: dict[torch.fx.Node, Any] = {}
+    waiting = [node]
+    while waiting:
+        current = waiting[-1]
+        if isinstance(current.meta.get("val"), torch.SymInt):
+            values[waiting.pop()] = _plain(current.meta["val"], size)
+            continue
+        if current.op != "call_function" or _draws(current):
+            return None
+        missing = [source for source in current.all_input_nodes if source not in values]
+        if missing:
+            waiting.extend(missing)
+            continue
+        args: Any = torch.fx.node.map_arg(current.args, values.__getitem__)
+        kwargs: Any = torch.fx.node.map_arg(current.kwargs, values.__getitem__)
+        op: Any = current.target
+        values[waiting.pop()] = op(*args, **kwargs)
+    return bool(values[node])
+
+
+def _plain(value: torch.SymInt, size: int) -> int:
+    expression = value.node.expr
+    return int(expression.xreplace(dict.fromkeys(expression.free_symbols, size)))
+
+
+def _draws(node: torch.fx.Node) -> bool:
+    return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
