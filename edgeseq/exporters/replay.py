@@ -88,7 +88,7 @@ def _replay_node(step: Step, registry: Registry, node: torch.fx.Node, found: Map
         return _scalar(step, output)
     facts = _all_facts(step, node, found)
     if _is_grid(step, node, facts):
-        return None, Grid(step.captured.shape(output))
+        return None, Grid(_shapes(step, output))
     leaves = [fact for fact in flatten([*facts, *map(facts.__getitem__, node.kwargs)]) if fact is not None]
     if _has_frames(step, output) or any(isinstance(fact, (Timed, Pairs, Grid)) for fact in leaves):
         return _mixed(step, registry, node, found, facts, leaves)
@@ -151,7 +151,8 @@ def _with_copies(step: Step, facts: Facts, args: list[Any]) -> tuple[Facts, list
 def _makes_pairs(step: Step, node: torch.fx.Node) -> bool:
     """True where a result has time in two axes, so that frames meet frames."""
     made: Any = node.meta["val"]
-    shapes = [step.captured.shape(item) for item in flatten(made) if isinstance(item, torch.Tensor)]
+    tensors: list[torch.Tensor] = [item for item in flatten(made) if isinstance(item, torch.Tensor)]
+    shapes = [step.captured.shape(tensor) for tensor in tensors]
     return any(sum(mentions(size, step.captured.time) for size in shape) > 1 for shape in shapes)
 
 

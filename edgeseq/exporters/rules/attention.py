@@ -86,7 +86,11 @@ def _masked(step: Step, facts: Any, args: Any, mask: Any, scale: float) -> tuple
 
 def _grouped(value: torch.Tensor, groups: int) -> torch.Tensor:
     """Each key and value head once for every query head that it serves."""
-    return value if groups == 1 else value.repeat_interleave(groups, -3)
+    if groups == 1:
+        return value
+    *batch, heads, frames, size = value.shape
+    spread = value.unsqueeze(-3).expand(*batch, heads, groups, frames, size)
+    return spread.reshape(*batch, heads * groups, frames, size)
 
 
 def _whole(step: Step, facts: Any, args: Any, kwargs: Any, named: dict[str, Any], mask: Any) -> tuple[Any, Any]:

@@ -109,6 +109,7 @@ RULES = {
             aten.gelu.default,
             aten.relu6.default,
             aten.hardtanh.default,
+            aten.hardswish.default,
             aten.log_sigmoid.default,
             aten.softplus.default,
             aten.selu.default,
