@@ -24,15 +24,19 @@ from edgeseq.exporters.preparing import Prepared
 from edgeseq.exporters.rules import Rules
 from edgeseq.exporters.stepgraph import StepGraph
 from edgeseq.exporters.verification import Verification
-from edgeseq.exporters.verification.drawing import Calibration
+from edgeseq.exporters.verification.bench import accepted
+from edgeseq.exporters.verification.bisecting import bisected
+from edgeseq.exporters.verification.drawing import Calibration, Draws
 from edgeseq.exporters.verification.error import measured_error
 from edgeseq.exporters.verification.golden import write_trace
 from edgeseq.exporters.verification.laws import check_laws
 from edgeseq.exporters.verification.reference import evaluating
 from edgeseq.exporters.verification.shortest import shortest
+from edgeseq.exporters.verification.streams import random_chunks
 from edgeseq.exporters.verification.yardstick import Yardstick
 from edgeseq.exporters.writing import replacing, save
 from edgeseq.runtime.golden import trace_of
+from edgeseq.runtime.loading import load
 from edgeseq.sealing import seal, sidecar_of
 
 _OPSETS = range(18, 26)
@@ -113,7 +117,7 @@ def export(
             check_shortest(contract)
             found = check_laws(scratch, model, atol=atol, rtol=rtol, calibration=samples, rules=rules)
             if not found.passed:
-                raise _failed(model, found)
+                raise _failed(model, found, _first_to_differ(model, graph, scratch, found, samples, rules))
             contract = replace(contract, verification=found.to_dict())
             if approximates(contract.mode):
                 error = measured_error(scratch, model, samples, graph.captured.most)
@@ -192,10 +196,34 @@ _REMEDIES = {
 }
 
 
-def _failed(model: nn.Module, found: Verification) -> VerificationError:
+def _first_to_differ(
+    model: nn.Module,
+    graph: StepGraph,
+    scratch: Path,
+    found: Verification,
+    samples: Calibration | None,
+    rules: Rules | None,
+) -> str | None:
+    """Where the stream leaves the module, in a sentence; None where it is not seen on short inputs."""
+    if graph.mode != EXACT or found.amplifying:
+        return None
+    loaded = load(scratch, allow_unverified=True)
+    draws, frames = Draws(loaded.contract, samples), int(found.settings["frames"])
+    for seed, length in enumerate(range(frames, max(0, frames - graph.plan.multiple), -1)):
+        if accepted(loaded.contract, length) != length:
+            continue
+        inputs = draws(length, int(found.settings["batch"]), seed)
+        chunks = random_chunks(length, seed)
+        said = bisected(model, graph, loaded.session, inputs, chunks, loaded.contract, rules)
+        if said is not None:
+            return said
+    return None
+
+
+def _failed(model: nn.Module, found: Verification, place: str | None) -> VerificationError:
     broken = next(check for check in found.checks if not check.passed)
     return VerificationError(
         f"the exported file does not compute what {type(model).__name__} computes",
-        why=f"the law of {broken.name} fails: {broken.detail}",
+        why=f"the law of {broken.name} fails: {broken.detail}" + (f"; {place}" if place else ""),
         do=_REMEDIES[broken.name],
     )
