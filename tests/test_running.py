@@ -68,3 +68,16 @@ def test_a_mean_and_a_deviation_keep_to_the_module_for_10_000_frames(tmp_path: P
     run = next(check for check in exported.verification.checks if check.name == "long run")
     assert run.passed
     assert run.worst < run.allowed / 10
+
+
+def test_attention_pooling_is_final_at_every_length(tmp_path: Path) -> None:
+    """The prefix law, on the file; scores that differ by thousands neither overflow nor vanish."""
+
+    def pool(m: Any, x: torch.Tensor) -> Any:
+        w = torch.softmax(m.score(x), dim=1)
+        loud = (900 * m.score(x)).softmax(1)
+        return torch.bmm(w.transpose(1, 2), x).squeeze(1), (w * x).sum(1), torch.einsum("bto,btd->bod", loud, x)
+
+    model = Called(pool, {"score": torch.nn.Linear(4, 1)})
+    exported = export(model, {"x": FRAMES}, tmp_path / "m.onnx")
+    assert exported.verification.passed

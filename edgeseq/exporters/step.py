@@ -66,6 +66,8 @@ class Step(Call):
         self._values = values
         self._constants = constants
         self._memo: dict[Any, Any] = {}
+        #: What ``rules/weighted.py`` keeps for the sums in which a softmax over time ends.
+        self.weighed: dict[torch.fx.Node, Any] = {}
         self._asked: Counter[tuple[str, str]] = Counter()
 
     @property

@@ -21,6 +21,7 @@ from tests.rules import (
     shifts,
     transposed,
     upsampling,
+    weighted,
     windows,
 )
 from tests.rules.row import Row
@@ -31,6 +32,7 @@ ROWS: tuple[Row, ...] = (
     *shapes.ROWS,
     *products.ROWS,
     *reductions.ROWS,
+    *weighted.ROWS,
     *running.ROWS,
     *positions.ROWS,
     *shifts.ROWS,

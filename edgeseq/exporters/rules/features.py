@@ -9,6 +9,7 @@ import torch
 from edgeseq.exporters.facts import Timed
 from edgeseq.exporters.framewise import framewise
 from edgeseq.exporters.rules.schema import axes_of, bound, each_result, picked, result_shape, target
+from edgeseq.exporters.rules.weighted import SOFTMAX, weights
 from edgeseq.exporters.step import Step
 
 aten = torch.ops.aten
@@ -18,6 +19,8 @@ def along_features(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[A
     """Replay an op over the axis ``dim`` where that is not time; the result keeps the operand's axes."""
     dim = bound(step, args, kwargs)["dim"]
     fact = _timed(facts)
+    if target(step) in SOFTMAX and axes_of(dim, len(fact.shape)) == [fact.axis]:
+        return weights(step, fact, args[0])
     _refuse_over_time(step, fact, axes_of(dim, len(fact.shape)))
     return same_axes(step, facts, *args, **kwargs)
 

@@ -9,6 +9,7 @@ import torch
 from edgeseq.exporters.facts import Fact, Place, Static, Timed
 from edgeseq.exporters.framewise import flatten, framewise
 from edgeseq.exporters.rules.schema import result_shape, target
+from edgeseq.exporters.rules.weighted import pooled_or
 from edgeseq.exporters.step import Step
 
 aten = torch.ops.aten
@@ -32,6 +33,7 @@ def linear(step: Step, facts: Any, *args: Any) -> tuple[Any, Any]:
     )
 
 
+@pooled_or
 def matmul(step: Step, facts: Any, a: torch.Tensor, b: torch.Tensor) -> tuple[Any, Any]:
     """matmul, bmm and mm: leading axes broadcast, the last of ``a`` meets the last but one of ``b``."""
     return _product(step, facts, [a, b], lambda _, x, y: target(step)(x, y))
@@ -81,6 +83,7 @@ def _refuse_summed(step: Step, summed: bool) -> None:
         )
 
 
+@pooled_or
 def einsum(step: Step, facts: Any, equation: str, operands: list[torch.Tensor], **_kwargs: Any) -> tuple[Any, Any]:
     """An einsum whose time label stays in the result."""
     inputs, _, output = equation.replace(" ", "").partition("->")

@@ -20,11 +20,13 @@ from edgeseq.exporters.rules.schema import (
     target,
 )
 from edgeseq.exporters.rules.summaries import PLACES, STATISTICS, VALUES_ALONE, Seen, Statistic
+from edgeseq.exporters.rules.weighted import pooled_or
 from edgeseq.exporters.step import Step
 
 aten = torch.ops.aten
 
 
+@pooled_or
 def reduce(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
     """Reduce over some axes; where time is among them, keep what has been seen so far."""
     fact, op = facts[0], target(step)
