@@ -20,6 +20,7 @@ from torch.utils._sympy.functions import FloorDiv
 
 from edgeseq.contract import Length, axis_parts, resolve_shape
 from edgeseq.errors import CaptureError, EdgeseqError, UsageError
+from edgeseq.exporters.attributes import attributes_put_back
 from edgeseq.exporters.capture_errors import fixed_sizes_noted, not_captured, quiet, raise_if_final
 from edgeseq.exporters.grids import Grids
 from edgeseq.exporters.origin import source_line
@@ -293,7 +294,14 @@ def _export(model: nn.Module, specs: dict[str, Any], frames: int, multiple: int)
         axes = enumerate(split_shape(spec))
         return {i: time if axis == "time" else Dim.DYNAMIC for i, axis in axes if isinstance(axis, str)}
 
-    with quiet(), KeepRecurrentCalls(), fixed_sizes_noted(), joined_before_forward(model, specs), torch.no_grad():
+    with (
+        quiet(),
+        KeepRecurrentCalls(),
+        fixed_sizes_noted(),
+        joined_before_forward(model, specs),
+        attributes_put_back(model),
+        torch.no_grad(),
+    ):
         exported: ExportedProgram = torch.export.export(
             model, (), kwargs=_map(specs, example), dynamic_shapes=_map(specs, dynamic), strict=False
         )

@@ -71,6 +71,10 @@ class Grids:
             return 0
         return sum(mentions(self._size(size), self._time) for size in value.shape)
 
+    def is_time(self, size: Any) -> bool:
+        """True for a size that grows with time."""
+        return mentions(self._size(size), self._time)
+
     def known(self, node: torch.fx.Node) -> Known:
         """Where the node's whole value is masked, zero or one, on a sequence of ``frames`` frames, a batch of one."""
         if node not in self._known:

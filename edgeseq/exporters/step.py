@@ -272,6 +272,7 @@ class Step(Call):
         """Note that an argument of the current node indexes ``rows`` rows, if it is an input as it was given."""
         assert self.node is not None
         source = self.node.args[argument]
+        source = source[-1] if isinstance(source, (list, tuple)) else source
         while isinstance(source, torch.fx.Node) and source.op == "call_function" and source.target in _SAME_VALUES:
             source = source.args[0]
         if isinstance(source, torch.fx.Node) and source.op == "placeholder":

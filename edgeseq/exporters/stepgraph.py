@@ -20,6 +20,7 @@ from edgeseq.exporters.complex_ops import FORMS
 from edgeseq.exporters.complex_pairs import in_real_numbers
 from edgeseq.exporters.facts import Fact, Grid, Pairs, Static, Summary, Timed
 from edgeseq.exporters.framewise import flatten
+from edgeseq.exporters.fused_attention import with_fused_attention
 from edgeseq.exporters.modes import EXACT, Exact, Lookahead
 from edgeseq.exporters.plan import Plan
 from edgeseq.exporters.replay import Watch, replay
@@ -48,7 +49,7 @@ class StepGraph(nn.Module):
     ) -> None:
         super().__init__()
         self.mode = mode
-        self.captured = without_zero_taps(in_real_numbers(captured, FORMS))
+        self.captured = with_fused_attention(without_zero_taps(in_real_numbers(captured, FORMS)))
         self.registry = registry
         self.ops = ops
         self.watch = watch or Watch()

@@ -8,6 +8,7 @@ from edgeseq.exporters.step_ops import TORCH_TO_ONNX
 from tests.rules import (
     attention,
     features,
+    indexing,
     joins,
     padding,
     pointwise,
@@ -43,6 +44,7 @@ ROWS: tuple[Row, ...] = (
     *upsampling.ROWS,
     *recurrent.ROWS,
     *attention.ROWS,
+    *indexing.ROWS,
     *refused.ROWS,
 )
 

@@ -12,6 +12,7 @@ from edgeseq.exporters.rules import (
     attention,
     convolution,
     features,
+    indexing,
     joins,
     padding,
     pair_products,
@@ -54,6 +55,7 @@ FAMILIES = (
     pairs,
     pair_views,
     pair_products,
+    indexing,
     refused,
 )
 
