@@ -13,7 +13,8 @@ from fractions import Fraction
 from typing import Any, Literal
 
 METADATA_KEY = "edgeseq.contract"
-VERSION = 1
+#: The newest version there is. A contract without a prologue is written as version 1.
+VERSION = 2
 
 #: What the control input ``remaining`` holds while the end of the stream is not known.
 END_UNKNOWN = 2**40
@@ -57,7 +58,8 @@ class Port:
     """One input or output of the graph that is not a state.
 
     ``shape`` holds sizes and axis names. ``delay`` and ``length`` count the port's own frames; an output with a time
-    axis has both. ``default`` is the value a conditioning input takes when the caller gives none (None: required).
+    axis has both. ``default`` is the value a conditioning input takes when the caller gives none (None: required); a
+    constant without one is computed by the prologue.
     ``control`` says what the runtime feeds a control input: ``remaining``, int64[batch], is the number of real base
     frames from the start of this call to the end of the stream, ``END_UNKNOWN`` (2**40) while the end is
     not known.
@@ -84,10 +86,11 @@ class Initial:
 
     ``zeros``; ``fill`` with ``value``; ``data``: ``base64`` of the little-endian values in ``shape``, repeated along
     every axis where ``shape`` is 1 and the state is not; ``conditioning``: the array given for ``port``, or its part
-    ``[index : index + 1]`` along the first axis, with axes of size 1 added or dropped to have the state's shape.
+    ``[index : index + 1]`` along the first axis, with axes of size 1 added or dropped to have the state's shape;
+    ``prologue``: the same of what the prologue computes for the constant ``port``.
     """
 
-    kind: Literal["zeros", "fill", "data", "conditioning"] = "zeros"
+    kind: Literal["zeros", "fill", "data", "conditioning", "prologue"] = "zeros"
     value: float | None = None
     shape: tuple[int, ...] | None = None
     base64: str | None = None
@@ -117,6 +120,20 @@ class State:
 
 
 @dataclass(frozen=True)
+class Prologue:
+    """A second graph, run once per stream: conditioning in, values of constants out.
+
+    ``file`` is the bare name of a file in the model's folder, ``digest`` what it must have. ``inputs`` are conditioning
+    ports and ``outputs`` constant ports, in the order of that graph.
+    """
+
+    file: str
+    digest: str | None
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Chunk:
     """How many base frames a call may hold: a positive multiple of ``multiple``, at most ``max``.
 
@@ -139,6 +156,7 @@ class Contract:
 
     ports: tuple[Port, ...]
     states: tuple[State, ...]
+    prologue: Prologue | None = None
     chunk: Chunk = Chunk()
     delay: int = 0
     min_frames: int = 1
@@ -168,7 +186,7 @@ class Contract:
 
     def to_json(self, indent: int | None = None) -> str:
         """The contract as JSON text, keys in declaration order, so that equal contracts give equal bytes."""
-        document = {"format": METADATA_KEY, "version": VERSION, **_plain(self)}
+        document = {"format": METADATA_KEY, "version": 1 if self.prologue is None else 2, **_plain(self)}
         return json.dumps(document, indent=indent, ensure_ascii=True, allow_nan=False)
 
     @classmethod

@@ -118,6 +118,15 @@ class Reader:
             raise self.fail(key, f"at most {_MOST_AXES} axes")
         return tuple(value)
 
+    def names(self, key: str) -> tuple[str, ...]:
+        """A list of names, at least one and none twice."""
+        value = self.document.get(key)
+        if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
+            raise self.fail(key, "a list of names")
+        if not value or len(set(value)) < len(value) or any(len(name) > LONGEST_TEXT for name in value):
+            raise self.fail(key, f"at least one name, none twice, of at most {LONGEST_TEXT} characters")
+        return tuple(value)
+
     def mapping(self, key: str) -> dict[str, Any]:
         """An object, whatever is in it."""
         value = self.document.get(key)
@@ -171,3 +180,9 @@ def listed(names: Iterable[str]) -> str:
     names = list(names)
     more = len(names) - 5
     return ", ".join(names[:5]) + (f" and {more} more" if more > 0 else "")
+
+
+def is_bare_name(name: str) -> bool:
+    """Whether a text names an ONNX file in the folder that one is in, on every system, and no folder with it."""
+    plain = not any(sign in name for sign in '/\\:*?"<>|') and name.isprintable()
+    return plain and name.endswith(".onnx") and not name.startswith(".") and len(name) <= 200

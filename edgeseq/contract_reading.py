@@ -14,11 +14,12 @@ from edgeseq.contract import (
     Initial,
     Length,
     Port,
+    Prologue,
     Role,
     State,
     StateKind,
 )
-from edgeseq.contract_fields import Reader, is_number, listed
+from edgeseq.contract_fields import Reader, is_bare_name, is_number, listed
 from edgeseq.errors import ContractError
 from edgeseq.strict_json import read_json
 
@@ -55,6 +56,7 @@ def _read_contract(document: Any, where: str) -> Contract:
     return Contract(
         ports=tuple(_read_port(item) for item in reader.items("ports")),
         states=tuple(_read_state(item) for item in reader.items("states")),
+        prologue=_read_prologue(reader, version),
         chunk=Chunk(
             multiple=chunk.integer("multiple", 1, 1),
             max=chunk.optional_integer("max", 1),
@@ -106,6 +108,17 @@ def _read_port(reader: Reader) -> Port:
     return port
 
 
+def _read_prologue(reader: Reader, version: int) -> Prologue | None:
+    if reader.document.get("prologue") is None:
+        return None
+    if version < 2:
+        raise reader.fail("version", "2, since there is a prologue")
+    prologue = Reader(reader.mapping("prologue"), f"{reader.where}.prologue")
+    if not is_bare_name(file := prologue.text("file")):
+        raise prologue.fail("file", "the name of an .onnx file in the model's own folder")
+    return Prologue(file, prologue.optional_text("digest"), prologue.names("inputs"), prologue.names("outputs"))
+
+
 def _read_length(reader: Reader) -> Length | None:
     if reader.document.get("length") is None:
         return None
@@ -150,7 +163,7 @@ def _read_state(reader: Reader) -> State:
 
 
 def _read_initial(reader: Reader, dtype: str) -> Initial:
-    kind = reader.choice("kind", ("zeros", "fill", "data", "conditioning"))
+    kind = reader.choice("kind", ("zeros", "fill", "data", "conditioning", "prologue"))
     if kind == "fill":
         value = reader.optional_element("value", dtype)
         if value is None:
@@ -162,8 +175,8 @@ def _read_initial(reader: Reader, dtype: str) -> Initial:
         if len(sizes) != len(shape):
             raise reader.fail("shape", "a list of sizes")
         return Initial(kind="data", shape=sizes, base64=reader.text("base64", longest=None))
-    if kind == "conditioning":
-        return Initial(kind="conditioning", port=reader.text("port"), index=reader.optional_integer("index", 0))
+    if kind in ("conditioning", "prologue"):
+        return Initial(kind=kind, port=reader.text("port"), index=reader.optional_integer("index", 0))
     return Initial()
 
 
@@ -179,7 +192,11 @@ def _check(contract: Contract, where: str) -> None:
         raise ContractError("broken contract", where=f"{where}.ports", wanted="at least one port with role 'frame'")
     if not contract.with_role("output"):
         raise ContractError("broken contract", where=f"{where}.ports", wanted="at least one port with role 'output'")
-    conditioning = {port.name for port in contract.with_role("conditioning")}
+    _check_prologue(contract, where)
+    sources = {
+        "conditioning": {port.name for port in contract.with_role("conditioning")},
+        "prologue": set(contract.prologue.outputs if contract.prologue else ()),
+    }
     for state in contract.states:
         if state.start % contract.chunk.multiple:
             raise ContractError(
@@ -188,15 +205,40 @@ def _check(contract: Contract, where: str) -> None:
                 got=state.start,
                 wanted=f"a multiple of chunk.multiple = {contract.chunk.multiple}",
             )
-        if state.initial.kind == "conditioning" and state.initial.port not in conditioning:
+        if state.initial.kind in sources and state.initial.port not in sources[state.initial.kind]:
             raise ContractError(
                 "broken contract",
                 where=f"{where}.states, {state.name}.initial",
                 got=repr(state.initial.port),
-                wanted="the name of a conditioning port",
+                wanted="the name of a conditioning port"
+                if state.initial.kind == "conditioning"
+                else "one of the prologue's outputs",
             )
     for limit in (contract.chunk.max, contract.chunk.max_batched):
         if limit is not None and limit < contract.chunk.multiple:
             raise ContractError(
                 "broken contract", where=f"{where}.chunk", got=limit, wanted=f"at least {contract.chunk.multiple}"
+            )
+
+
+def _check_prologue(contract: Contract, where: str) -> None:
+    """Refuse a prologue whose inputs are not conditioning, or whose outputs are not the constants without a value."""
+    prologue = contract.prologue
+    valued = {port.name: port.default is not None for port in contract.with_role("constant")}
+    computed = set(prologue.outputs if prologue else ())
+    conditioning = {port.name for port in contract.with_role("conditioning")}
+    for name in prologue.inputs if prologue else ():
+        if name not in conditioning:
+            raise ContractError(
+                "broken contract",
+                where=f"{where}.prologue.inputs",
+                got=repr(name),
+                wanted="names of conditioning ports",
+            )
+    for name in sorted(computed | valued.keys()):
+        if valued.get(name) is not (name not in computed):
+            raise ContractError(
+                "broken contract",
+                where=f"{where}, {name}",
+                why="a constant has either a default or a prologue that computes it",
             )

@@ -19,13 +19,16 @@ from edgeseq.modelfile import read_model_file, with_metadata
 
 
 def seal(path: str | os.PathLike[str], contract: Contract, sidecar: bool = False) -> Contract:
-    """Write ``contract``, with the digest of the file in it, into the file at ``path``; return it.
+    """Write ``contract``, with the digests of the file and of its prologue, into the file at ``path``; return it.
 
     Graph and weights stay as they are, byte for byte; the file is replaced whole or not at all. A copy of the contract
     beside the file is written if ``sidecar``, and renewed where there is one. Raises ModelFileError.
     """
     target = Path(path)
     content = target.read_bytes()
+    if contract.prologue is not None:
+        digest = read_model_file(target.parent / contract.prologue.file).digest
+        contract = replace(contract, prologue=replace(contract.prologue, digest=digest))
     sealed = _sealed(replace(contract, digest=read_model_file(target, content).digest, seal=None))
     _replace(target, with_metadata(content, METADATA_KEY, sealed.to_json(), target))
     if sidecar or sidecar_of(target).is_file():
@@ -49,6 +52,11 @@ def _sealed(contract: Contract) -> Contract:
 def sidecar_of(path: Path) -> Path:
     """Where a copy of the contract lies for clients that cannot read metadata: ``m.contract.json`` for ``m.onnx``."""
     return path.with_suffix(".contract.json")
+
+
+def prologue_of(path: Path) -> Path:
+    """Where the prologue of a file is written: ``m.prologue.onnx`` for ``m.onnx``."""
+    return path.with_suffix(".prologue.onnx")
 
 
 def _replace(target: Path, content: bytes) -> None:

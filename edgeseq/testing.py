@@ -12,6 +12,7 @@ from torch import nn
 from edgeseq.contract import Contract, Port
 from edgeseq.errors import VerificationError
 from edgeseq.exporters.capture import capture
+from edgeseq.exporters.contracting import contract_of
 from edgeseq.exporters.modes import EXACT, Exact, Lookahead
 from edgeseq.exporters.modes.definition import definition_of
 from edgeseq.exporters.rules import FAMILIES, Rules
@@ -65,7 +66,7 @@ def _checked(
     specs = {name: _widened(parse_spec(text)) for name, text in inputs.items()}
     registry = Registry(FAMILIES, rules)
     graph = StepGraph(capture(double, specs), registry, mode=mode)
-    contract = TorchStream(graph, batch).contract
+    contract = contract_of(graph)
     definition = definition_of(contract)
     for length in _lengths(contract, frames):
         given = _draw(graph, length, batch, generator)
@@ -128,7 +129,7 @@ def _draw(graph: StepGraph, frames: int, batch: int, generator: random.Random) -
     torch_generator = torch.Generator().manual_seed(generator.randrange(2**31))
     drawn: Tensors = {}
     for item in graph.captured.inputs:
-        shape = item.spec.sizes({**dict.fromkeys(item.spec.words, 4), "batch": batch, "time": frames})
+        shape = item.spec.sizes({**graph.captured.sizes_within(4), "batch": batch, "time": frames})
         rows = graph.plan.ranges.get(item.placeholder, 2)
         drawn[item.name] = (
             torch.randint(0, rows, shape, generator=torch_generator, dtype=getattr(torch, item.spec.dtype))

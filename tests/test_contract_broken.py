@@ -10,7 +10,7 @@ import pytest
 
 from edgeseq.contract import Contract
 from edgeseq.errors import ContractError
-from tests.golden.contracts import ATTENTION, LOOKAHEAD
+from tests.golden.contracts import ATTENTION, LOOKAHEAD, TRANSLATION
 from tests.test_contract import VALIDATOR
 
 DROP = object()
@@ -94,8 +94,42 @@ BROKEN: list[tuple[Contract, str, Any, str]] = [
         ATTENTION,
         "states.0.initial.kind",
         "random",
-        "contract.states[0].initial.kind (got 'random', wanted one of conditioning, data, fill, zeros).",
+        "contract.states[0].initial.kind (got 'random', wanted one of conditioning, data, fill, prologue, zeros).",
     ),
+    *(
+        (
+            TRANSLATION,
+            "prologue.file",
+            name,
+            f"contract.prologue.file (got {name!r}, wanted the name of an .onnx file in the model's own folder).",
+        )
+        for name in (
+            "../m.onnx",
+            "/m.onnx",
+            "a/b.onnx",
+            "a\\b.onnx",
+            "c:m.onnx",
+            ".onnx",
+            "..onnx",
+            "m.bin",
+            "a\t.onnx",
+        )
+        if name.isprintable()
+    ),
+    (
+        TRANSLATION,
+        "prologue.inputs",
+        [],
+        "contract.prologue.inputs (got [], wanted at least one name, none twice, of at most 1024 characters).",
+    ),
+    (
+        TRANSLATION,
+        "prologue.outputs",
+        ["bridge.value", 3],
+        "contract.prologue.outputs (got ['bridge.value', 3], wanted a list of names).",
+    ),
+    (TRANSLATION, "prologue", 3, "contract.prologue (got 3, wanted an object)."),
+    (TRANSLATION, "version", 1, "contract.version (got 1, wanted 2, since there is a prologue)."),
     (ATTENTION, "states.4.initial.index", -1, "contract.states[4].initial.index (got -1, wanted an integer from 0)."),
     (LOOKAHEAD, "states.3.initial.value", None, "contract.states[3].initial.value (got None, wanted a number)."),
     (
@@ -221,6 +255,42 @@ CONTRADICTORY: list[tuple[Contract, str, Any, str]] = [
         "contract.states, rnn.0.h.initial (got 'token', wanted the name of a conditioning port).",
     ),
     (ATTENTION, "chunk.max_batched", 1, "contract.chunk (got 1, wanted at least 2)."),
+    (
+        TRANSLATION,
+        "prologue.inputs",
+        ["tgt"],
+        "contract.prologue.inputs (got 'tgt', wanted names of conditioning ports).",
+    ),
+    (
+        TRANSLATION,
+        "prologue.outputs",
+        ["bridge.value"],
+        "contract, encoder.value: a constant has either a default or a prologue that computes it.",
+    ),
+    (
+        TRANSLATION,
+        "prologue.outputs",
+        ["bridge.value", "encoder.value", "src"],
+        "contract, src: a constant has either a default or a prologue that computes it.",
+    ),
+    (
+        TRANSLATION,
+        "ports.2.default",
+        0.5,
+        "contract, encoder.value: a constant has either a default or a prologue that computes it.",
+    ),
+    (
+        ATTENTION,
+        "ports.3.default",
+        None,
+        "contract, scale: a constant has either a default or a prologue that computes it.",
+    ),
+    (
+        TRANSLATION,
+        "states.0.initial.port",
+        "src",
+        "contract.states, decoder.h.initial (got 'src', wanted one of the prologue's outputs).",
+    ),
 ]
 
 
@@ -264,12 +334,12 @@ def test_both_ends_are_needed(role: str) -> None:
 
 
 def test_a_newer_version_is_refused_with_the_remedy() -> None:
-    document = broken(ATTENTION, "version", 2)
+    document = broken(ATTENTION, "version", 3)
     assert not VALIDATOR.is_valid(document)
     with pytest.raises(ContractError) as caught:
         Contract.from_json(json.dumps(document), where="m.onnx")
     assert str(caught.value) == (
-        "contract is newer than this edgeseq at m.onnx (got version 2, wanted version 1 or older). "
+        "contract is newer than this edgeseq at m.onnx (got version 3, wanted version 2 or older). "
         "Update edgeseq, or export the file again with this version."
     )
 

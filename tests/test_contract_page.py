@@ -49,6 +49,18 @@ def runner(path: str) -> tuple[dict[str, Any], Callable[[Feeds], Feeds]]:
     return json.loads(session.get_modelmeta().custom_metadata_map[METADATA_KEY]), run
 
 
+def prologue(path: str, contract: dict[str, Any]) -> Callable[[Feeds], Feeds] | None:
+    """The same for the second graph, where the contract names one."""
+    if contract["prologue"] is None:
+        return None
+    file = Path(path).parent / contract["prologue"]["file"]
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    names = contract["prologue"]["outputs"]
+    return lambda feeds: dict(
+        zip(names, session.run(names, {name: feeds[name] for name in contract["prologue"]["inputs"]}), strict=True)
+    )
+
+
 def frames(contract: Contract, total: int, batch: int) -> Feeds:
     """Random frames for every frame port."""
     random = np.random.default_rng(7)
@@ -120,7 +132,7 @@ def test_page_steps_as_the_runtime_does(make: Callable[[], handmade.Handmade], t
         {"kind": "data", "shape": [1, 2], "base64": "AAAAPwAAgD8=", "value": None, "port": None},
         {"kind": "fill", "shape": None, "base64": None, "value": 1.5, "port": None},
         {"kind": "conditioning", "shape": None, "base64": None, "value": None, "port": "h0"},
-        {"kind": "conditioning", "shape": None, "base64": None, "value": None, "port": "h1", "index": 1},
+        {"kind": "prologue", "shape": None, "base64": None, "value": None, "port": "h1", "index": 1},
     ],
     ids=lambda value: str(value["port"] or value["kind"]),
 )
@@ -135,7 +147,7 @@ def test_page_reads_initial_values(value: dict[str, Any]) -> None:
 
 
 #: A state that is given, strides with look-ahead, caches, several outputs and summaries, an input at four frames per
-#: base frame, an axis of the model's own, no batch, a fixed batch.
+#: base frame, axes of the model's own, known from an input or from the prologue alone, no batch, a fixed batch.
 EXPORTED = (
     "gru-with-state",
     "strided-encoder",
@@ -143,6 +155,7 @@ EXPORTED = (
     "multi-task",
     "vocoder",
     "masked-memory",
+    "speech-translation",
     "unbatched-smoother",
     "pair",
 )
@@ -166,12 +179,13 @@ def test_page_passes_the_golden_trace(name: str, exported: Callable[[str], str])
     path = exported(name)
     contract, run = runner(path)
     outputs = [port["name"] for port in contract["ports"] if port["role"] == "output"]
-    assert page_code()["check"](trace_of(path), contract, run) == []
+    assert page_code()["check"](trace_of(path), contract, run, prologue(path, contract)) == []
 
     def a_thousandth_louder(feeds: Feeds) -> Feeds:
         return {key: value * 1.001 if key in outputs else value for key, value in run(feeds).items()}
 
-    assert page_code()["check"](trace_of(path), contract, a_thousandth_louder) == outputs
+    found = page_code()["check"](trace_of(path), contract, a_thousandth_louder, prologue(path, contract))
+    assert found == outputs
 
 
 def test_page_sees_what_is_off(exported: Callable[[str], str], tmp_path: Path) -> None:

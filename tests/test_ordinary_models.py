@@ -50,7 +50,7 @@ def specs(row: Model) -> dict[str, InputSpec]:
 def draw(row: Model, frames: int) -> dict[str, Array]:
     """Random inputs by dotted name."""
     generator = np.random.default_rng(zlib.crc32(row.id.encode()))
-    sizes = {"batch": BATCH, "time": frames, "words": 7}
+    sizes = {"batch": BATCH, "time": frames, "words": 7, "source": 9}
     arrays: dict[str, Array] = {}
     for name, spec in specs(row).items():
         shape = spec.sizes(sizes)

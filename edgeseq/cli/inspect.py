@@ -55,7 +55,7 @@ def inspect(
     from edgeseq.runtime import loading
 
     described = loading.describe(path)
-    contract, doubt, size = described.contract, described.doubt, described.file.size
+    contract, doubt, size = described.contract, described.doubt, described.size
     limits = check_limits(contract, size, max_size, max_state, at_frames)
     say(describe(path, contract, doubt, size), json_path)
     for limit in limits:

@@ -66,7 +66,7 @@ class Captured:
     ``tensors`` are the parameters, buffers and constants by placeholder name, ``names`` their names in the model.
     ``time`` is the symbol behind the time axes, ``batch`` the one behind the batch axes (None: fixed). ``multiple``:
     the model takes only whole multiples of this many frames. ``least`` and ``most`` frames bound what the model accepts
-    (``most`` None: no bound).
+    (``most`` None: no bound). ``bounds``: the same of the user's own axes, by their words.
     """
 
     graph: torch.fx.Graph
@@ -81,6 +81,7 @@ class Captured:
     least: int
     most: int | None
     rename: Mapping[sympy.Symbol, sympy.Symbol]
+    bounds: Mapping[str, tuple[int, int | None]]
 
     @cached_property
     def grids(self) -> Grids:
@@ -96,6 +97,10 @@ class Captured:
         """The symbolic size behind an ``int`` or ``SymInt`` of the capture, in frames of the input."""
         size = size_of(value)
         return size if isinstance(size, int) else simplest(size.xreplace(dict(self.rename)))
+
+    def sizes_within(self, size: int) -> dict[str, int]:
+        """Sizes for the user's own axes: ``size``, or the nearest that the model takes."""
+        return {word: min(max(size, low), high or size + low) for word, (low, high) in self.bounds.items()}
 
     def length(self, size: int | sympy.Expr) -> Length | None:
         """The length behind a size; where only multiples are accepted, other lengths are None."""
@@ -336,6 +341,11 @@ def _read(exported: ExportedProgram, leaves: list[tuple[str, InputSpec]], multip
         least=1 if multiple > 1 else max(low for low, _ in bounds),
         most=min((high * multiple for _, high in bounds if high is not None), default=None),
         rename=rename,
+        bounds={
+            word: _common([_bounds(exported, one) for one in (symbol, *(s for s, t in rename.items() if t == symbol))])
+            for word, symbol in symbols.items()
+            if word not in ("batch", "time")
+        },
     )
 
 
@@ -362,6 +372,10 @@ def _bounds(exported: ExportedProgram, symbol: sympy.Symbol) -> tuple[int, int |
     low = int(interval.lower) if interval.lower.is_Integer else 1
     high = int(interval.upper) if interval.upper.is_Integer and interval.upper < 2**31 else None
     return (low if low > 2 else 1), high
+
+
+def _common(bounds: list[tuple[int, int | None]]) -> tuple[int, int | None]:
+    return max(low for low, _ in bounds), min((high for _, high in bounds if high is not None), default=None)
 
 
 def _tensors_by_placeholder(exported: ExportedProgram) -> dict[str, torch.Tensor]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from edgeseq.contract import Chunk, Contract, Length, Port
+from edgeseq.contract import Chunk, Contract, Length, Port, Prologue
 from edgeseq.exporters.capture import Captured, Input
 from edgeseq.exporters.facts import Fact, Summary, Timed
 from edgeseq.exporters.framewise import flatten
@@ -20,7 +20,7 @@ from edgeseq.exporters.symbols import Size
 def contract_of(graph: StepGraph) -> Contract:
     """Ports, states, chunk rule, delays and limits; opset, verification and provenance are filled in later."""
     captured, plan = graph.captured, graph.plan
-    ports = [*_inputs(graph), *(_output(captured, output) for output in graph.outputs)]
+    ports = [*_inputs(graph), *_constants(graph), *(_output(captured, output) for output in graph.outputs)]
     if plan.uses_remaining:
         rows = ("batch",) if captured.batch is not None else (1,)
         ports.append(Port("remaining", "control", "int64", rows, control="remaining"))
@@ -30,6 +30,7 @@ def contract_of(graph: StepGraph) -> Contract:
     return Contract(
         ports=tuple(ports),
         states=tuple(plan.states.values()),
+        prologue=_prologue(graph),
         chunk=Chunk(multiple=plan.multiple, max_batched=plan.max_batched),
         delay=max(delays),
         min_frames=_least(captured),
@@ -58,6 +59,29 @@ def _inputs(graph: StepGraph) -> list[Port]:
                 )
             )
     return ports
+
+
+def _constants(graph: StepGraph) -> list[Port]:
+    prologue = graph.prologue
+    if prologue is None:
+        return []
+    names = given_by(graph)
+    kinds = {name: str(prologue.dtype(name)).removeprefix("torch.") for name in names}
+    return [Port(name, "constant", kinds[name], prologue.shapes[name]) for name in names]
+
+
+def given_by(graph: StepGraph) -> tuple[str, ...]:
+    """The outputs of the prologue that the stream needs: those that the step reads, and those that start a state."""
+    starting = {state.initial.port for state in graph.plan.states.values() if state.initial.kind == "prologue"}
+    names = graph.prologue.outputs if graph.prologue else ()
+    return tuple(name for name in names if name in starting or name in graph.given)
+
+
+def _prologue(graph: StepGraph) -> Prologue | None:
+    """The prologue, without its file."""
+    if graph.prologue is None or not given_by(graph):
+        return None
+    return Prologue("model.prologue.onnx", None, tuple(i.name for i in graph.prologue.inputs), given_by(graph))
 
 
 def _frames(graph: StepGraph, item: Input) -> Port:

@@ -17,7 +17,7 @@ from edgeseq.contract import Contract
 from edgeseq.errors import UsageError, VerificationError
 from edgeseq.exporters.contracting import contract_of
 from edgeseq.exporters.explaining import check_context, check_wishes, planned, prepare
-from edgeseq.exporters.lowering import DEFAULT_OPSET, lower
+from edgeseq.exporters.lowering import DEFAULT_OPSET, lower, lower_prologue
 from edgeseq.exporters.modes import EXACT, MODES, Mode
 from edgeseq.exporters.modes.reading import approximates
 from edgeseq.exporters.preparing import Prepared
@@ -37,7 +37,7 @@ from edgeseq.exporters.verification.yardstick import Yardstick
 from edgeseq.exporters.writing import replacing, save
 from edgeseq.runtime.golden import trace_of
 from edgeseq.runtime.loading import load
-from edgeseq.sealing import seal, sidecar_of
+from edgeseq.sealing import prologue_of, seal, sidecar_of
 
 _OPSETS = range(18, 26)
 
@@ -89,7 +89,8 @@ def export(
 
     Beside ``m.onnx`` lies ``m.golden.npz``, a small input and what the module makes of it, unless ``golden=False``;
     with ``sidecar`` also ``m.contract.json``; with ``external_data``, and always beyond 2 GiB, the weights are in
-    ``m.onnx.data``. The model is run in eval mode and put back as it was. Files appear only after every law held.
+    ``m.onnx.data``. What depends only on inputs without time is in ``m.prologue.onnx``, which a stream runs once. The
+    model is run in eval mode and put back as it was. Files appear only after every law held.
     Raises NotStreamable, CaptureError, RuleError, UsageError, or VerificationError.
     """
     target = Path(path)
@@ -100,7 +101,8 @@ def export(
     with evaluating(model):
         graph = planned(model, inputs, outputs, ops, rules, mode)
         onnx_model = lower(graph, lambda: contract_of(graph), opset or DEFAULT_OPSET)
-        contract = contract_of(graph)
+        contract = _with_prologue(contract_of(graph), target)
+        prologue_model = lower_prologue(graph, contract, opset or DEFAULT_OPSET)
         check_context(contract, max_context)
         contract = replace(
             contract,
@@ -110,6 +112,8 @@ def export(
             provenance=_provenance(made),
         )
         with replacing(target) as scratch:
+            if prologue_model is not None:
+                save(prologue_model, prologue_of(scratch), external_data)
             save(onnx_model, scratch, external_data)
             contract = seal(scratch, replace(contract, min_frames=1))
             least = _least_frames(model, graph, scratch, atol, rtol, samples)
@@ -133,6 +137,13 @@ def export(
                 amplifying=found.amplifying,
             )
     return Exported(target, contract, found, trace_of(target) if traced else None)
+
+
+def _with_prologue(contract: Contract, target: Path) -> Contract:
+    """The contract with its prologue in a file beside ``target``."""
+    if contract.prologue is None:
+        return contract
+    return replace(contract, prologue=replace(contract.prologue, file=prologue_of(target).name))
 
 
 def _check_arguments(

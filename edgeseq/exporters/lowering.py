@@ -23,8 +23,9 @@ from edgeseq.exporters.lowering_errors import (
 )
 from edgeseq.exporters.onnx_forms import TRANSLATIONS
 from edgeseq.exporters.passes import drop_notes, drop_returning_reshapes, share_weights
+from edgeseq.exporters.prologuegraph import PrologueGraph
 from edgeseq.exporters.rules.foreign import doubled
-from edgeseq.exporters.stepgraph import StepGraph, example_inputs
+from edgeseq.exporters.stepgraph import StepGraph, example_inputs, example_tensors
 
 DEFAULT_OPSET = 22
 
@@ -41,10 +42,29 @@ def lower(graph: StepGraph, contract: Callable[[], Contract], opset: int = DEFAU
     return model
 
 
+def lower_prologue(graph: StepGraph, contract: Contract, opset: int = DEFAULT_OPSET) -> ir.Model | None:
+    """The ONNX model of a step graph's prologue, with the outputs that the contract names; None where it has none."""
+    prologue, named = graph.prologue, contract.prologue
+    if prologue is None or named is None:
+        return None
+    prologue.keep(named.outputs)
+    shapes = [item.spec.shape for item in prologue.inputs]
+    tensors = example_tensors(
+        shapes, [item.spec.dtype for item in prologue.inputs], {**graph.captured.sizes_within(5), "batch": 3}
+    )
+    # What torch believes a view or a convolution of a source to need (that its length be odd, as the example's was) is
+    # no limit of the file: with axes of its own making it keeps that to itself.
+    dims = {word: Dim.DYNAMIC for shape in shapes for word in shape if isinstance(word, str)}
+    model = _translate(prologue, _traced(prologue, tensors, shapes, dims), opset)
+    ends = [(item.name, item.spec.shape) for item in prologue.inputs]
+    _dress_ends(model, ends, [(name, prologue.shapes[name]) for name in prologue.outputs])
+    return model
+
+
 def drop_unused(graph: StepGraph) -> torch.export.ExportedProgram:
-    """The traced step, without the conditioning that it does not read: the graph is told what it dropped."""
+    """The traced step, without the constants and the conditioning that it does not read: the graph is told which."""
     exported = _trace(graph)
-    unused = _unused_conditioning(graph, exported)
+    unused = _unused(graph, exported)
     if unused:
         graph.dropped = unused
         exported = _trace(graph)
@@ -55,7 +75,17 @@ def _trace(graph: StepGraph) -> torch.export.ExportedProgram:
     multiple = graph.plan.multiple
     tensors, shapes = example_inputs(graph, batch=3, chunk=7 * multiple, capacity=19)
     chunk = Dim("chunk", min=1)
-    dims: dict[str, Any] = {"time": multiple * chunk if multiple > 1 else chunk}
+    dims = {word: Dim(f"{word}_size", min=low, max=high) for word, (low, high) in graph.captured.bounds.items()}
+    return _traced(graph, tensors, shapes, {**dims, "time": multiple * chunk if multiple > 1 else chunk})
+
+
+def _traced(
+    graph: StepGraph | PrologueGraph,
+    tensors: Sequence[torch.Tensor],
+    shapes: Sequence[Sequence[Any]],
+    dims: dict[str, Any],
+) -> torch.export.ExportedProgram:
+    """The graph with every named axis dynamic. ``dims`` are those that are not just any size from 1."""
 
     def dynamic(shape: Sequence[Any]) -> dict[int, Any]:
         return {axis: _dim(name, dims) for axis, name in enumerate(shape) if isinstance(name, str)}
@@ -78,15 +108,16 @@ def _dim(name: str, dims: dict[str, Any]) -> Any:
     return int(times) * base if times else base
 
 
-def _unused_conditioning(graph: StepGraph, exported: torch.export.ExportedProgram) -> tuple[str, ...]:
+def _unused(graph: StepGraph, exported: torch.export.ExportedProgram) -> tuple[str, ...]:
+    """The constants and the conditioning inputs, by name, that no node of the trace reads."""
     names = exported.graph_signature.user_inputs
     users = {node.name: node.users for node in exported.graph.nodes if node.op == "placeholder"}
-    first = len(graph.frames)
-    pairs = zip(graph.conditioning, names[first:], strict=False)
-    return tuple(item.name for item, name in pairs if not users.get(str(name)))
+    given = [*graph.given, *(item.name for item in graph.conditioning)]
+    pairs = zip(given, names[len(graph.frames) :], strict=False)
+    return tuple(item for item, name in pairs if not users.get(str(name)))
 
 
-def _translate(graph: StepGraph, exported: torch.export.ExportedProgram, opset: int) -> ir.Model:
+def _translate(graph: StepGraph | PrologueGraph, exported: torch.export.ExportedProgram, opset: int) -> ir.Model:
     try:
         with quiet(), _silent():
             program = torch.onnx.export(
@@ -111,7 +142,7 @@ def _translate(graph: StepGraph, exported: torch.export.ExportedProgram, opset: 
     return program.model
 
 
-def _translations(graph: StepGraph) -> dict[Any, Callable[..., Any]]:
+def _translations(graph: StepGraph | PrologueGraph) -> dict[Any, Callable[..., Any]]:
     """Our own ONNX forms and those that came with rules of other packages."""
     given = graph.registry.foreign.lowering
     for target in given.keys() & TRANSLATIONS.keys():
@@ -129,11 +160,18 @@ def _silent() -> Iterator[None]:
 def _dress(model: ir.Model, graph: StepGraph, contract: Contract) -> None:
     """Name and shape the graph's ends as the contract does."""
     ends = [(port.name, _axes(port)) for port in contract.with_role("frame")]
+    ends += [(name, contract.port(name).shape) for name in graph.given]
     ends += [(item.name, item.spec.shape) for item in graph.conditioning]
     ends += [(state.input, state.shape) for state in contract.states]
     ends += [(port.name, port.shape) for port in contract.with_role("control")]
     results = [(port.name, _axes(port)) for port in contract.with_role("output")]
     results += [(state.output, state.shape) for state in contract.states]
+    _dress_ends(model, ends, results)
+
+
+def _dress_ends(
+    model: ir.Model, ends: Sequence[tuple[str, Sequence[Any]]], results: Sequence[tuple[str, Sequence[Any]]]
+) -> None:
     _rename(model.graph.inputs, ends)
     _rename(model.graph.outputs, results)
     model.graph.name = "edgeseq"

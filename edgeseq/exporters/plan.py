@@ -13,6 +13,7 @@ import torch
 from edgeseq.contract import Initial, State
 from edgeseq.exporters.facts import Reach
 from edgeseq.exporters.modes import Lookahead
+from edgeseq.exporters.prologue import Split
 from edgeseq.exporters.reach import widest
 
 
@@ -49,9 +50,9 @@ class Plan:
     ``flushes``: at the end the runtime feeds frames past the last real one, so what must not see them masks them.
     ``ranges``: the rows of the smallest table that an integer input indexes, by placeholder. ``rules``: where the rules
     of other packages come from, by op, of those that were used. ``lookahead``: how far bidirectional layers may hear,
-    if the user asked for that; ``approximated``: those that do, as the contract names them.
-    of other packages come from, by op, of those that were used. ``reaches``: how far queries reach, by the node at
-    which frames first meet; ``waits``: the least delay of the keys there; ``wanted``: what they should have been.
+    if the user asked for that; ``approximated``: those that do, as the contract names them. ``reaches``: how far
+    queries reach, by the node at which frames first meet; ``waits``: the least delay of the keys there; ``wanted``:
+    what they should have been. ``split``: what a prologue computes; ``asked``: nodes that it should compute as well.
     """
 
     multiple: int
@@ -72,6 +73,8 @@ class Plan:
     reaches: dict[str, Reach] = field(default_factory=dict)
     waits: dict[str, int] = field(default_factory=dict)
     wanted: Wanted = field(default_factory=lambda: Wanted())
+    split: Split = field(default_factory=Split)
+    asked: set[str] = field(default_factory=set)
 
 
 def initial_of(value: torch.Tensor | None) -> Initial:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from edgeseq.exporters.framewise import flatten, on_summaries, rebuild
 from edgeseq.exporters.rules.checks import check_result
 from edgeseq.exporters.rules.foreign import Rule, name_of
 from edgeseq.exporters.rules.registry import Registry
+from edgeseq.exporters.rules.schema import bound
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.symbols import mentions
 
@@ -43,7 +44,7 @@ def replay(
 ) -> list[tuple[str, torch.Tensor, Fact]]:
     """Run one chunk through the captured graph: ``(name, value, fact)`` of every output.
 
-    ``given`` holds the chunk's inputs by placeholder name.
+    ``given`` holds the chunk's inputs by placeholder name, and what a prologue computed by the name of its node.
     """
     if step.planning:
         registry.foreign.check_used(step.captured.graph)
@@ -51,14 +52,31 @@ def replay(
     step.found = found
     for node in step.captured.graph.nodes:
         step.node = node
-        if _is_a_guard(node):
+        if _is_a_guard(node) or node.name in step.plan.split.above:
             continue
-        if node.op == "placeholder":
+        if node.name in step.plan.split.names:
+            found[node] = given[node.name], Static(step.captured.shape(node.meta["val"]), conditioned=True)
+            _record(step, node, found[node][1])
+        elif node.op == "placeholder":
             found[node] = _placeholder(step, node, given)
         elif node.op == "call_function":
             found[node] = watch.node(step, node, partial(_replay_node, step, registry, node, found))
             _record(step, node, found[node][1])
     return [(name, *found[node]) for name, node in step.captured.outputs]
+
+
+def replay_untimed(
+    step: Step, registry: Registry, nodes: Iterable[torch.fx.Node], given: Mapping[str, torch.Tensor]
+) -> dict[torch.fx.Node, Any]:
+    """Run nodes that depend on no frame, in the order of the graph; their values. ``given``: by placeholder name."""
+    found: dict[torch.fx.Node, Found] = {}
+    for node in nodes:
+        step.node = node
+        if node.op == "placeholder":
+            found[node] = _placeholder(step, node, given)
+        else:
+            found[node] = _replay_node(step, registry, node, found)
+    return {node: value for node, (value, _) in found.items()}
 
 
 def _is_a_guard(node: torch.fx.Node) -> bool:
@@ -93,7 +111,7 @@ def _replay_node(step: Step, registry: Registry, node: torch.fx.Node, found: Map
     if _has_frames(step, output) or any(isinstance(fact, (Timed, Pairs, Grid)) for fact in leaves):
         return _mixed(step, registry, node, found, facts, leaves)
     if all(isinstance(fact, Static) for fact in leaves):
-        return _static(step, node, found, leaves)
+        return _static(step, registry, node, found, facts)
     args = _values(step, list(node.args), found)
     kwargs = _values(step, dict(node.kwargs), found)
     shapes = _shapes(step, output)
@@ -241,22 +259,33 @@ def _has_frames(step: Step, output: Any) -> bool:
     return any(mentions(size, step.captured.time) for tensor in tensors for size in step.captured.shape(tensor))
 
 
-def _static(step: Step, node: torch.fx.Node, found: Mapping[torch.fx.Node, Found], leaves: list[Any]) -> Found:
+def _static(
+    step: Step, registry: Registry, node: torch.fx.Node, found: Mapping[torch.fx.Node, Found], facts: Facts
+) -> Found:
     """Replay an op on values that are known before the stream starts; on constants only: once, at export."""
+    leaves = [fact for fact in flatten([*facts, *map(facts.__getitem__, node.kwargs)]) if fact is not None]
     constant = all(fact.constant for fact in leaves) and not any(
         isinstance(source.meta.get("val"), torch.SymInt) for source in node.all_input_nodes
     )
-    if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+    if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()) and _drops(step, node):
         raise step.refuse_random()
     if constant:
         value = step.folded(node, lambda: _call(node, _raw(node.args, found), _raw(node.kwargs, found)))
     else:
-        value = _call(node, _values(step, list(node.args), found), _values(step, dict(node.kwargs), found))
+        run = registry.untimed(step, node.target, facts)
+        value = run(*_values(step, list(node.args), found), **_values(step, dict(node.kwargs), found))
+    if node.target is torch.ops.aten.embedding.default:
+        step.indexes(1, int(facts[0].shape[0]))
     shapes = _shapes(step, node.meta["val"])
     conditioned = any(fact.conditioned for fact in leaves)
     if isinstance(shapes, list):
         return value, [Static(shape, constant, conditioned) for shape in shapes]
     return value, Static(shapes, constant, conditioned)
+
+
+def _drops(step: Step, node: torch.fx.Node) -> bool:
+    """Whether an op that can draw random numbers does so: one with a dropout of zero does not."""
+    return bool(bound(step, node.args, dict(node.kwargs)).get("dropout_p", 1.0))
 
 
 def _raw(tree: Any, found: Mapping[torch.fx.Node, Found]) -> Any:

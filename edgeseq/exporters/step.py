@@ -15,6 +15,7 @@ from edgeseq.exporters.alignment import length_of
 from edgeseq.exporters.call import Call
 from edgeseq.exporters.capture import Captured
 from edgeseq.exporters.facts import Timed
+from edgeseq.exporters.initials import described
 from edgeseq.exporters.origin import module_path
 from edgeseq.exporters.plan import Carried, Plan, initial_of
 from edgeseq.exporters.symbols import Size, mentions
@@ -32,6 +33,7 @@ _SAME_VALUES = frozenset(
         _aten._to_copy.default,
         _aten.t.default,
         _aten.select.int,
+        _aten.flip.default,
     ]
 )
 
@@ -120,6 +122,21 @@ class Step(Call):
         name = self.plan.keys[key]
         self.carried[name] = Carried(self._values[name])
         return self.carried[name]
+
+    def initial_of(self, node: torch.fx.Node, part: int | None = None) -> Initial:
+        """What a state holds at first: the value of a conditioned node, or one entry of its first axis.
+
+        Where it is neither an input nor what the prologue computes already, the prologue is asked to compute it.
+        """
+        found = described(self.captured, self.plan.split.names, node, part)
+        if found is None and node.name not in self.plan.split.possible:
+            raise self.refuse(
+                "its initial state depends on an input and on the batch, which that input does not show",
+                "give the input a batch axis",
+            )
+        if found is None:
+            self.plan.asked.add(node.name)
+        return found or Initial()
 
     def _same_rows(self, value: torch.Tensor | None, shape: Sequence[Size | str]) -> torch.Tensor | None:
         """The value with size 1 along axes that depend on the batch, along which it must not vary."""

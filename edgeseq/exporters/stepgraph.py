@@ -10,19 +10,24 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+import sympy
 import torch
 from torch import nn
 
+from edgeseq.contract import Axis, axis_parts
 from edgeseq.errors import EdgeseqError, UsageError
 from edgeseq.exporters.alignment import settle, unfold, until_end
 from edgeseq.exporters.capture import Captured, Input
 from edgeseq.exporters.complex_ops import FORMS
 from edgeseq.exporters.complex_pairs import in_real_numbers
+from edgeseq.exporters.constants import held, hold
 from edgeseq.exporters.facts import Fact, Grid, Pairs, Static, Summary, Timed
 from edgeseq.exporters.framewise import flatten
 from edgeseq.exporters.fused_attention import with_fused_attention
 from edgeseq.exporters.modes import EXACT, Exact, Lookahead
 from edgeseq.exporters.plan import Plan
+from edgeseq.exporters.prologue import split_off
+from edgeseq.exporters.prologuegraph import PrologueGraph, placeholder_shapes, show_sizes
 from edgeseq.exporters.replay import Watch, replay
 from edgeseq.exporters.rules.registry import Registry
 from edgeseq.exporters.step import Step
@@ -36,8 +41,10 @@ Output = tuple[str, Fact, torch.dtype]
 class StepGraph(nn.Module):
     """One call of the stream. ``forward`` takes and returns tensors in the order of ``inputs`` and ``outputs``.
 
-    ``watch`` sees every value of every run.
+    ``watch`` sees every value of every run. ``prologue`` computes the constants of the step, where there are any.
     """
+
+    prologue: PrologueGraph | None
 
     def __init__(
         self,
@@ -56,7 +63,7 @@ class StepGraph(nn.Module):
         self.dropped: tuple[str, ...] = ()
         self.plan, self.outputs = _plan(self)
         for name, tensor in self.plan.constants.items():
-            _hold(self, name, tensor)
+            hold(self, name, tensor)
         self.eval()
 
     @property
@@ -65,14 +72,21 @@ class StepGraph(nn.Module):
         return [item for item in self.captured.inputs if item.spec.time_axis is not None]
 
     @property
+    def given(self) -> dict[str, torch.fx.Node]:
+        """The nodes whose values the step reads as constants, by their names."""
+        return {name: node for name, node in self.plan.split.given.items() if name not in self.dropped}
+
+    @property
     def conditioning(self) -> list[Input]:
         """Inputs without a time axis that the step itself reads."""
         return [i for i in self.captured.inputs if i.spec.time_axis is None and i.name not in self.dropped]
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Frames, conditioning, states, ``remaining`` in; outputs, then the next states out."""
+        """Frames, constants, conditioning, states, ``remaining`` in; outputs, then the next states out."""
         given = list(tensors)
-        inputs = {item.placeholder: given.pop(0) for item in [*self.frames, *self.conditioning]}
+        inputs = {item.placeholder: given.pop(0) for item in self.frames}
+        inputs |= {node.name: given.pop(0) for node in self.given.values()}
+        inputs |= {item.placeholder: given.pop(0) for item in self.conditioning}
         values = {name: given.pop(0) for name in self.plan.states}
         if self.plan.uses_remaining:
             values["remaining"] = given.pop(0)
@@ -85,23 +99,21 @@ class StepGraph(nn.Module):
     ) -> tuple[Step, list[tuple[str, torch.Tensor, Fact]]]:
         """Replay one chunk; the outputs are settled, with a time axis of their own and never past the end."""
         captured = self.captured
-        axes: dict[Any, Any] = {}
-        by_name = {name: symbol for symbol, name in captured.axes.items()}
-        for item in captured.inputs:
-            if item.placeholder in inputs:
-                for index, size in enumerate(inputs[item.placeholder].shape):
-                    axis = item.spec.shape[index]
-                    if isinstance(axis, str) and index != item.spec.time_axis:
-                        axes.setdefault(by_name[axis], size)
+        axes: dict[sympy.Expr, Any] = {}
+        shapes = placeholder_shapes(captured)
+        shapes |= {node.name: captured.shape(node.meta["val"]) for node in plan.split.given.values()}
+        for name, tensor in inputs.items():
+            show_sizes(captured, shapes[name], tensor, axes)
         first = min(self.frames, key=lambda item: item.spec.ratio)
         assert first.spec.time_axis is not None
         chunk = inputs[first.placeholder].shape[first.spec.time_axis] // first.spec.ratio
         batch = axes.get(captured.batch, 1) if captured.batch is not None else 1
         device = inputs[first.placeholder].device
-        for item in captured.inputs:
-            if item.placeholder not in inputs:
-                sizes = [axes.get(by_name[a], 1) if isinstance(a, str) else a for a in item.spec.shape]
-                inputs[item.placeholder] = torch.zeros(sizes, dtype=getattr(torch, item.spec.dtype), device=device)
+        dtypes = {item.placeholder: getattr(torch, item.spec.dtype) for item in captured.inputs}
+        dtypes |= {node.name: node.meta["val"].dtype for node in plan.split.given.values()}
+        for name in dtypes.keys() - inputs.keys():
+            sizes = [axes.get(size, 1) if isinstance(size, sympy.Expr) else size for size in shapes[name]]
+            inputs[name] = torch.zeros(sizes, dtype=dtypes[name], device=device)
         step = Step(
             captured,
             plan,
@@ -109,7 +121,7 @@ class StepGraph(nn.Module):
             batch=batch,
             chunk=chunk,
             values=values,
-            constants=self._constant,
+            constants=lambda name: held(self, name),
             axes=axes,
             device=device,
             ops=self.ops,
@@ -120,33 +132,11 @@ class StepGraph(nn.Module):
         step.node = next(node for output, node in step.captured.outputs if output == name)
         return self.watch.output(step, step.node, lambda: _finished(step, name, value, fact))
 
-    def _constant(self, name: str) -> torch.Tensor:
-        module: Any = self
-        for part in _parts(name):
-            module = getattr(module, part)
-        return module  # type: ignore[no-any-return]
-
 
 def _own(value: torch.Tensor | None) -> torch.Tensor:
     if value is None:
         raise AssertionError("a rule asked for a state and never said what it becomes")
     return value
-
-
-def _parts(name: str) -> list[str]:
-    return [
-        "constants",
-        *(f"_{part}" if part.isdigit() or hasattr(nn.Module, part) else part for part in name.split(".")),
-    ]
-
-
-def _hold(root: nn.Module, name: str, tensor: torch.Tensor) -> None:
-    *path, last = _parts(name)
-    for part in path:
-        if part not in root._modules:
-            root.add_module(part, nn.Module())
-        root = root._modules[part]  # type: ignore[assignment]
-    root.register_buffer(last, tensor)
 
 
 def _finished(step: Step, name: str, value: torch.Tensor, fact: Fact) -> tuple[str, torch.Tensor, Fact]:
@@ -184,7 +174,7 @@ def _plan(graph: StepGraph) -> tuple[Plan, list[Output]]:
     """Find the states, constants and limits by running the step; again where that shows that a flush is needed."""
     lookahead = graph.mode if isinstance(graph.mode, Lookahead) else None
     multiple = math.lcm(chunk_multiple(graph.captured), lookahead.chunk if lookahead else 1)
-    plan, outputs = _settled(graph, Plan(multiple=multiple, lookahead=lookahead))
+    plan, outputs = _settled(graph, Plan(multiple=multiple, lookahead=lookahead, split=split_off(graph.captured)))
     if lookahead is not None and not plan.approximated:
         raise UsageError(
             "Lookahead changes nothing in this model",
@@ -211,7 +201,9 @@ def _replanned(captured: Captured, plan: Plan) -> Plan | None:
     blocks = [Fraction(reach.block) / _ratio_at(captured, origin) for origin, reach in reaches.items()]
     multiple = math.lcm(plan.multiple, *(block.numerator for block in blocks))
     settled = reaches == plan.reaches and waits == plan.waits and multiple == plan.multiple
-    if settled and plan.flushes == plan.flushed:
+    asked = plan.split.asked | plan.asked
+    split = plan.split if asked == plan.split.asked else split_off(captured, asked)
+    if settled and split is plan.split and plan.flushes == plan.flushed:
         return None
     return Plan(
         multiple=multiple,
@@ -220,6 +212,7 @@ def _replanned(captured: Captured, plan: Plan) -> Plan | None:
         lookahead=plan.lookahead,
         reaches=reaches,
         waits=waits,
+        split=split,
     )
 
 
@@ -229,17 +222,33 @@ def _ratio_at(captured: Captured, origin: str) -> Fraction:
     return max(_ratio(captured, size) for size in captured.shape(node.meta["val"]) if mentions(size, captured.time))
 
 
-def _planned(graph: StepGraph, plan: Plan) -> list[Output]:
+def _sample(captured: Captured, plan: Plan) -> dict[str, torch.Tensor]:
+    """Inputs for one call, by placeholder name."""
     sizes = {"batch": 2, "time": 2 * plan.multiple}
-    device = next((tensor.device for tensor in graph.captured.tensors.values()), torch.device("cpu"))
-    words = frozenset().union(*(item.spec.words for item in graph.captured.inputs))
-    sizes |= {word: 3 + i for i, word in enumerate(sorted(words - {"batch", "time"}))}
-    inputs = {
+    device = next((tensor.device for tensor in captured.tensors.values()), torch.device("cpu"))
+    for index, word in enumerate(sorted(captured.bounds)):
+        sizes[word] = captured.sizes_within(3 + index)[word]
+    return {
         item.placeholder: torch.zeros(item.spec.sizes(sizes), dtype=getattr(torch, item.spec.dtype), device=device)
-        for item in graph.captured.inputs
+        for item in captured.inputs
     }
+
+
+def _prologue(graph: StepGraph, plan: Plan, sample: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Give the graph the prologue that its plan needs; what that computes of the sample, by node."""
+    made = PrologueGraph(graph.captured, graph.registry, plan.split, graph.ops, sample) if plan.split.given else None
+    graph.__dict__["prologue"] = made  # not as a submodule: the step is traced without it
+    if made is None:
+        return {}
+    plan.ranges |= made.plan.ranges
+    return {plan.split.given[name].name: value for name, value in made.planned.items()}
+
+
+def _planned(graph: StepGraph, plan: Plan) -> list[Output]:
+    inputs = _sample(graph.captured, plan)
+    inputs |= _prologue(graph, plan, inputs)
     rows = 2 if graph.captured.batch is not None else 1
-    values = {"remaining": torch.full([rows], 2**40, device=device)}
+    values = {"remaining": torch.full([rows], 2**40, device=next(iter(inputs.values())).device)}
     with torch.no_grad():
         _, found = graph.run(inputs, values, planning=True, plan=plan)
     dtypes = {name: value.dtype for name, value, _ in found}
@@ -273,23 +282,33 @@ def example_inputs(
     graph: StepGraph, batch: int, chunk: int, capacity: int
 ) -> tuple[list[torch.Tensor], list[Sequence[Any]]]:
     """Tensors for one call of the step, and their shapes in axis names."""
-    sizes: Mapping[str, int] = {"batch": batch, "time": chunk, "capacity": capacity}
-    shapes: list[Sequence[Any]] = [item.spec.shape for item in [*graph.frames, *graph.conditioning]]
-    dtypes = [item.spec.dtype for item in [*graph.frames, *graph.conditioning]]
+    sizes = {**graph.captured.sizes_within(5), "batch": batch, "time": chunk, "capacity": capacity}
+    shapes: list[Sequence[Any]] = [item.spec.shape for item in graph.frames]
+    dtypes = [item.spec.dtype for item in graph.frames]
+    if graph.prologue is not None:
+        shapes += [graph.prologue.shapes[name] for name in graph.given]
+        dtypes += [str(graph.prologue.dtype(name)).removeprefix("torch.") for name in graph.given]
+    shapes += [item.spec.shape for item in graph.conditioning]
+    dtypes += [item.spec.dtype for item in graph.conditioning]
     shapes += [state.shape for state in graph.plan.states.values()]
     dtypes += [state.dtype for state in graph.plan.states.values()]
     if graph.plan.uses_remaining:
         shapes.append(("batch",) if graph.captured.batch is not None else (1,))
         dtypes.append("int64")
 
-    def concrete(axis: Any) -> int:
-        if isinstance(axis, int):
-            return axis
-        times, _, name = axis.rpartition("*")
-        return (int(times) if times else 1) * sizes.get(name, 5)
+    return example_tensors(shapes, dtypes, sizes), shapes
 
-    tensors = [
+
+def example_tensors(
+    shapes: Sequence[Sequence[Axis]], dtypes: Sequence[str], sizes: Mapping[str, int]
+) -> list[torch.Tensor]:
+    """Zeros with axes in the contract's words; those that ``sizes`` does not know are five long."""
+
+    def concrete(axis: Axis) -> int:
+        times, name = (axis, "") if isinstance(axis, int) else axis_parts(axis)
+        return times * (sizes.get(name, 5) if name else 1)
+
+    return [
         torch.zeros([concrete(axis) for axis in shape], dtype=getattr(torch, dtype))
         for shape, dtype in zip(shapes, dtypes, strict=True)
     ]
-    return tensors, shapes

@@ -90,11 +90,14 @@ def quotient(size: Size, divisor: Size) -> Size | Fraction | None:
     return ratio if sympy.denom(ratio) == 1 else None
 
 
-def evaluate(size: Size, values: Mapping[sympy.Symbol, Any]) -> Any:
-    """The size with its symbols replaced: by ints, ``SymInt`` or integer tensors, whose arithmetic it then uses."""
+def evaluate(size: Size, values: Mapping[sympy.Expr, Any]) -> Any:
+    """The size with its symbols replaced: by ints, ``SymInt`` or integer tensors, whose arithmetic it then uses.
+
+    ``values`` may hold the value of a whole expression too.
+    """
     if isinstance(size, int):
         return size
-    if isinstance(size, sympy.Symbol):
+    if isinstance(size, sympy.Symbol) or size in values:
         return values[size]
     if size.is_Integer:
         return int(size)

@@ -38,11 +38,25 @@ class TorchStream:
             if item.name in self.conditioning:
                 named = zip(item.spec.shape, self.conditioning[item.name].shape, strict=True)
                 self.sizes |= {axis: size for axis, size in named if isinstance(axis, str)}
+        self.constants = self._constants()
         self.count = 0
         self.given: dict[str, int] = {}
         self.waiting: dict[str, torch.Tensor] = {}
         self.last: dict[str, torch.Tensor] = {}
         self.states = {state.name: self._initial(state) for state in self.contract.states}
+
+    def _constants(self) -> dict[str, torch.Tensor]:
+        """What the prologue makes of the conditioning, by name."""
+        prologue = self.graph.prologue
+        if prologue is None:
+            return {}
+        with torch.no_grad():
+            values = prologue(*(self.conditioning[item.name] for item in prologue.inputs))
+        constants = dict(zip(prologue.outputs, values, strict=True))
+        for name, value in constants.items():
+            named = zip(prologue.shapes[name], value.shape, strict=True)
+            self.sizes |= {axis: size for axis, size in named if isinstance(axis, str)}
+        return constants
 
     def step(self, frames: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Take some frames; the frames of output that are ready, and the summaries so far."""
@@ -93,7 +107,8 @@ class TorchStream:
     def _call(
         self, frames: dict[str, torch.Tensor], size: int, total: int | None, pieces: dict[str, list[torch.Tensor]]
     ) -> None:
-        given = [*frames.values(), *(self.conditioning[item.name] for item in self.graph.conditioning)]
+        given = [*frames.values(), *(self.constants[name] for name in self.graph.given)]
+        given += [self.conditioning[item.name] for item in self.graph.conditioning]
         given += [self.states[name] for name in self.graph.plan.states]
         if self.graph.plan.uses_remaining:
             rows = self.batch if self.graph.captured.batch is not None else 1
@@ -145,12 +160,13 @@ class TorchStream:
     def _initial(self, state: State) -> torch.Tensor:
         shape = resolve_shape(state.shape, self.sizes)
         dtype = getattr(torch, state.dtype)
-        if state.initial.kind == "conditioning":
-            given = self.conditioning.get(state.initial.port or "")
+        if state.initial.kind in ("conditioning", "prologue"):
+            given = {**self.conditioning, **self.constants}.get(state.initial.port or "")
             if given is None:
                 return torch.zeros(shape, dtype=dtype)
             index = state.initial.index
-            return (given if index is None else given[index : index + 1]).reshape(shape).clone()
+            part = given if index is None else given[index : index + 1]
+            return (part.reshape(shape) if part.numel() == math.prod(shape) else part.expand(shape)).clone()
         return _value(state.initial, shape, dtype)
 
 

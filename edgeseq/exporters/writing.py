@@ -13,6 +13,8 @@ import onnx_ir as ir
 from edgeseq.errors import EdgeseqError
 from edgeseq.modelfile import read_model_file
 from edgeseq.runtime.golden import read_trace, trace_of
+from edgeseq.runtime.loading import describe
+from edgeseq.sealing import prologue_of
 
 #: A protobuf message cannot be larger than 2 GiB; what stands beside the weights has some room.
 _INLINE = 2**31 - 2**26
@@ -37,14 +39,26 @@ def replacing(target: Path) -> Iterator[Path]:
 
 
 def _companions(target: Path) -> set[str]:
-    """Names of the data file and the golden trace that an earlier export wrote with the file at ``target``."""
+    """Names of the data file, the prologue and the golden trace that an earlier export wrote with ``target``."""
     found = set()
     with suppress(EdgeseqError):
         before = read_model_file(target)
         found |= {name for name in before.external if name == f"{target.name}.data"}
+        found |= _prologue(target)
         if read_trace(trace_of(target)).digest == before.digest:
             found.add(trace_of(target).name)
     return found
+
+
+def _prologue(target: Path) -> set[str]:
+    """Names of the prologue of the file at ``target``, and of its data, that an earlier export wrote with it."""
+    named, prologue = describe(target).contract.prologue, prologue_of(target)
+    if named is None or named.file != prologue.name or not prologue.is_file():
+        return set()
+    made = read_model_file(prologue)
+    if made.digest != named.digest:
+        return set()
+    return {prologue.name, *(name for name in made.external if name == f"{prologue.name}.data")}
 
 
 def save(model: ir.Model, path: Path, external_data: bool = False) -> None:

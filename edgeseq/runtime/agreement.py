@@ -11,6 +11,7 @@ from edgeseq.errors import ContractError
 from edgeseq.runtime.inputs import show
 from edgeseq.runtime.states import check_initial
 
+_GIVEN_ONCE = ("conditioning", "constant")
 _DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64"}
 
 
@@ -18,8 +19,9 @@ def check_agreement(contract: Contract, session: Any, where: str) -> None:
     """ContractError where graph and contract disagree, or where the contract asks for what this runtime cannot do."""
     inputs = {value.name: value for value in session.get_inputs()}
     outputs = {value.name: value for value in session.get_outputs()}
-    starting = {state.initial.port for state in contract.states}
-    ports_in = [port for port in contract.ports if port.role != "output" and not _only_initial(port, starting, inputs)]
+    elsewhere = {state.initial.port for state in contract.states}
+    elsewhere |= set(contract.prologue.inputs) if contract.prologue else set()
+    ports_in = [port for port in contract.ports if port.role != "output" and not _only(port, elsewhere, inputs)]
     ports_out = list(contract.with_role("output"))
     promised_in = [(port.name, port.dtype, port.shape) for port in ports_in]
     promised_in += [(state.input, state.dtype, state.shape) for state in contract.states]
@@ -30,14 +32,24 @@ def check_agreement(contract: Contract, session: Any, where: str) -> None:
     for port in contract.ports:
         _check_port(contract, port, where)
     _check_axes(contract, where)
-    conditioning = {port.name: (port.dtype, port.shape) for port in contract.with_role("conditioning")}
+    sources = {port.name: (port.dtype, port.shape) for port in contract.ports if port.role in _GIVEN_ONCE}
     for state in contract.states:
-        check_initial(state, conditioning)
+        check_initial(state, sources)
 
 
-def _only_initial(port: Port, starting: Set[str | None], inputs: Mapping[str, Any]) -> bool:
-    """Whether a conditioning port need not be in the graph, since it only starts a state."""
-    return port.role == "conditioning" and port.name in starting and port.name not in inputs
+def check_prologue(contract: Contract, session: Any, where: str) -> None:
+    """ContractError where the graph of the prologue takes or gives other arrays than the contract says."""
+    assert contract.prologue is not None
+    ports = {port.name: (port.name, port.dtype, port.shape) for port in contract.ports}
+    inputs = {value.name: value for value in session.get_inputs()}
+    outputs = {value.name: value for value in session.get_outputs()}
+    _check_side("input", [ports[name] for name in contract.prologue.inputs], inputs, where)
+    _check_side("output", [ports[name] for name in contract.prologue.outputs], outputs, where)
+
+
+def _only(port: Port, elsewhere: Set[str | None], inputs: Mapping[str, Any]) -> bool:
+    """Whether a port need not be in the graph, since it only starts a state or goes to the prologue."""
+    return port.role in _GIVEN_ONCE and port.name in elsewhere and port.name not in inputs
 
 
 def _check_side(
@@ -73,10 +85,11 @@ def _check_shape(side: str, name: str, shape: tuple[Axis, ...], actual: list[int
 def _check_axes(contract: Contract, where: str) -> None:
     """Every named axis must be one whose size will be known."""
     known = {"batch"}
-    for port in contract.with_role("conditioning"):
-        known |= {axis_parts(axis)[1] for axis in port.shape if isinstance(axis, str)}
+    for port in contract.ports:
+        if port.role == "conditioning" or (port.role == "constant" and port.default is None):
+            known |= {axis_parts(axis)[1] for axis in port.shape if isinstance(axis, str)}
     if known & {"time", "capacity"}:
-        raise _disagree(where, "a conditioning input has an axis called time or capacity")
+        raise _disagree(where, "a conditioning input or a constant has an axis called time or capacity")
     shapes: list[tuple[str, tuple[Axis, ...], set[str]]] = []
     for state in contract.states:
         shapes.append((f"state {state.name}", state.shape, known | {"capacity"}))
@@ -101,8 +114,6 @@ def _check_port(contract: Contract, port: Port, where: str) -> None:
         raise _disagree(where, f"{port.name} has no whole number of frames in a chunk", got=f"ratio {port.ratio}")
     if port.overlap:
         raise _disagree(where, f"{port.name} overlaps the previous chunk, which this runtime cannot do")
-    if port.role == "constant" and port.default is None:
-        raise _disagree(where, f"{port.name} is constant and has no value")
     if port.role == "control" and (port.dtype != "int64" or port.shape not in (("batch",), (1,))):
         raise _disagree(where, f"{port.name} must be int64 [batch] or [1]", got=f"{port.dtype} {show(port.shape)}")
 

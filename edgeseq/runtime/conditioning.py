@@ -15,13 +15,17 @@ from edgeseq.runtime.inputs import check_array, known_shape, show
 def bind_conditioning(
     contract: Contract, given: Mapping[str, Array] | None, batch: int
 ) -> tuple[dict[str, Array], dict[str, int]]:
-    """A copy of every conditioning and constant array, and the sizes of the named axes, ``batch`` among them."""
+    """A copy of every conditioning and constant array, and the sizes of the named axes, ``batch`` among them.
+
+    Constants that the prologue computes are not among them yet.
+    """
     ports = contract.with_role("conditioning")
     given = _check_given(given, ports)
     sizes = {"batch": batch}
     arrays = {port.name: _take(port, given[port.name], sizes) for port in ports if port.name in given}
+    computed = contract.prologue.outputs if contract.prologue else ()
     for port in (*ports, *contract.with_role("constant")):
-        if port.name not in arrays:
+        if port.name not in arrays and port.name not in computed:
             arrays[port.name] = _default(port, sizes)
     return arrays, sizes
 

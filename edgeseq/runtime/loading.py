@@ -9,11 +9,12 @@ from pathlib import Path
 from edgeseq.contract import METADATA_KEY, Contract
 from edgeseq.errors import ContractError, ModelFileError, UsageError
 from edgeseq.modelfile import ModelFile, read_model_file
-from edgeseq.runtime.agreement import check_agreement
+from edgeseq.runtime.agreement import check_agreement, check_prologue
 from edgeseq.runtime.allowance import check_allowance
-from edgeseq.runtime.devices import find_device
+from edgeseq.runtime.devices import Device, find_device
 from edgeseq.runtime.engine import check_version, open_session
 from edgeseq.runtime.model import Model
+from edgeseq.runtime.prologue import Prologue, find_prologue
 from edgeseq.sealing import seal_of, sidecar_of
 from edgeseq.strict_json import read_json
 
@@ -23,12 +24,18 @@ class Described:
     """A file and its contract, read without onnxruntime.
 
     ``doubt`` says why the file's verification does not count: it was changed afterwards, or never verified. None: it
-    is what was verified.
+    is what was verified. ``prologue``: the second file that the contract names.
     """
 
     file: ModelFile
     contract: Contract
     doubt: str | None
+    prologue: ModelFile | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the model, its prologue and the data files of both."""
+        return self.file.size + (self.prologue.size if self.prologue else 0)
 
 
 def load(
@@ -63,16 +70,27 @@ def load(
             "or load it with allow_unverified=True (--allow-unverified)",
         )
     check_version(described.contract.onnxruntime)
-    check_allowance(described.contract, described.file.size, where)
+    check_allowance(described.contract, described.size, where)
     try:
         session = open_session(where, threads, place.providers)
         place.check_session(session)
         check_agreement(described.contract, session, where)
+        prologue = _open_prologue(described, threads, place)
     except UnicodeDecodeError as error:
         raise ModelFileError(
             "cannot load the model", where=where, why=f"it is damaged: a name in it is not UTF-8 ({error.reason})"
         ) from None
-    return Model(path=where, contract=described.contract, device=place, session=session)
+    return Model(path=where, contract=described.contract, device=place, session=session, prologue=prologue)
+
+
+def _open_prologue(described: Described, threads: int, place: Device) -> Prologue | None:
+    if described.prologue is None:
+        return None
+    where = str(described.prologue.path)
+    session = open_session(where, threads, place.providers)
+    place.check_session(session)
+    check_prologue(described.contract, session, where)
+    return Prologue(session, described.contract)
 
 
 def describe(path: str | os.PathLike[str]) -> Described:
@@ -92,16 +110,19 @@ def describe(path: str | os.PathLike[str]) -> Described:
         )
     contract = Contract.from_json(text, where=f"{where}, metadata {METADATA_KEY}")
     _check_sidecar(Path(where), text)
-    return Described(file, contract, _doubt(file, contract, text))
+    prologue = find_prologue(Path(where), contract)
+    return Described(file, contract, _doubt(file, prologue, contract, text), prologue)
 
 
-def _doubt(file: ModelFile, contract: Contract, text: str) -> str | None:
+def _doubt(file: ModelFile, prologue: ModelFile | None, contract: Contract, text: str) -> str | None:
     if contract.digest is None or contract.seal is None:
         return "it was never verified"
     if contract.digest != file.digest:
         return "the file was changed after verification"
     if contract.seal != seal_of(text, contract.seal):
         return "the contract in the file was changed after verification"
+    if prologue is not None and contract.prologue is not None and contract.prologue.digest != prologue.digest:
+        return f"{prologue.path.name}, its prologue, was changed after verification or is another model's"
     return None
 
 

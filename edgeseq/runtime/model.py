@@ -11,17 +11,22 @@ from edgeseq.errors import ProviderError, ShapeError, UsageError
 from edgeseq.runtime.conditioning import bind_conditioning
 from edgeseq.runtime.devices import Array, Device
 from edgeseq.runtime.finite import check_finite
+from edgeseq.runtime.prologue import Prologue
 from edgeseq.runtime.stream import Stream
 
 
 @dataclass(frozen=True)
 class Model:
-    """A streaming model, loaded once and shared by any number of streams."""
+    """A streaming model, loaded once and shared by any number of streams.
+
+    ``prologue`` computes, once per stream, what depends on conditioning alone.
+    """
 
     path: str
     contract: Contract
     device: Device
     session: Any
+    prologue: Prologue | None = None
 
     def stream(
         self,
@@ -34,8 +39,9 @@ class Model:
         """One independent stream, ``batch`` of them in lock-step.
 
         ``conditioning`` maps the model's conditioning inputs to arrays, which are copied; those with a default may be
-        left out. ``max_context`` gives caches room for so many base frames at once, and the stream ends there; without
-        it they grow by doubling up to the contract's own ``max_context``.
+        left out. A model with a prologue runs it here, once; ``reset`` does not. ``max_context`` gives caches room for
+        so many base frames at once, and the stream ends there; without it they grow by doubling up to the contract's
+        own ``max_context``.
 
         ``on_nonfinite``: ``raise`` refuses conditioning and frames that hold NaN or an infinity with NonFiniteInput,
         ``pass`` hands them to the graph. ``on_missing``: what ``Stream.missing`` puts in place of frames that never
@@ -51,6 +57,8 @@ class Model:
             if finite:
                 for name in conditioning or ():
                     check_finite(name, arrays[name], "give finite values, or open the stream with on_nonfinite='pass'")
+            if self.prologue is not None:
+                arrays |= self.prologue.run(arrays, sizes)
             return Stream(self.contract, self.device, self.session, arrays, sizes, max_context, finite, on_missing)
         except MemoryError as error:
             raise ProviderError(

@@ -126,7 +126,7 @@ def _entries(state: State, base_frames: int) -> int:
 def initial_array(state: State, conditioning: Mapping[str, Array], sizes: Mapping[str, int]) -> Array:
     """The state's initial value, with size 1 along every axis on which it does not vary."""
     initial = state.initial
-    if initial.kind == "conditioning" and initial.port is not None:
+    if initial.kind in ("conditioning", "prologue") and initial.port is not None:
         given = conditioning[initial.port]
         part = given if initial.index is None else given[initial.index : initial.index + 1]
         shape = resolve_shape(state.shape, sizes)
@@ -160,7 +160,7 @@ def _indexed(state: State, shape: tuple[Axis, ...], index: int) -> tuple[Axis, .
 def check_initial(state: State, conditioning: Mapping[str, tuple[str, tuple[Axis, ...]]]) -> None:
     """ContractError where the initial value cannot fill the state; ``conditioning`` maps names to dtype and shape."""
     shape: tuple[Axis, ...] | None = None
-    if state.initial.kind == "conditioning" and state.initial.port is not None:
+    if state.initial.kind in ("conditioning", "prologue") and state.initial.port is not None:
         dtype, shape = conditioning[state.initial.port]
         if state.initial.index is not None:
             shape = _indexed(state, shape, state.initial.index)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from edgeseq.contract import Chunk, Contract, Initial, Length, Port, State
+from edgeseq.contract import Chunk, Contract, Initial, Length, Port, Prologue, State
 
 _OPSET = {"ai.onnx": 22}
 _MADE_BY = {"edgeseq": "0.1.0", "torch": "2.13.0"}
@@ -141,4 +141,29 @@ ATTENTION = Contract(
     provenance=_MADE_BY,
 )
 
-GOLDEN = {"recurrent": RECURRENT, "lookahead": LOOKAHEAD, "attention": ATTENTION}
+#: A translation model: the encoder is the prologue; its words are attended to, its last state starts the decoder.
+TRANSLATION = Contract(
+    ports=(
+        Port("tgt", "frame", "int64", ("batch", "time"), time_axis=1, range=(0.0, 99.0)),
+        Port("src", "conditioning", "int64", ("batch", "source"), range=(0.0, 79.0)),
+        Port("encoder.value", "constant", "float32", ("batch", "source_1", 8)),
+        Port("bridge.value", "constant", "float32", (2, "batch", 16)),
+        Port("output", "output", "float32", ("batch", "time", 100), time_axis=1, length=Length()),
+    ),
+    states=(
+        State(
+            "decoder.h",
+            "decoder.h",
+            "decoder.h.next",
+            "recurrent",
+            "float32",
+            (1, "batch", 16),
+            initial=Initial("prologue", port="bridge.value", index=1),
+        ),
+    ),
+    prologue=Prologue("m.prologue.onnx", "sha256:" + 64 * "0", ("src",), ("encoder.value", "bridge.value")),
+    opset=_OPSET,
+    provenance=_MADE_BY,
+)
+
+GOLDEN = {"recurrent": RECURRENT, "lookahead": LOOKAHEAD, "attention": ATTENTION, "translation": TRANSLATION}

@@ -9,7 +9,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from tests.models import causal, classifiers, convolutional, decoders, rates, recurrent, running, stateful, structure
+from tests.models import (
+    causal,
+    classifiers,
+    convolutional,
+    decoders,
+    rates,
+    recurrent,
+    running,
+    seq2seq,
+    stateful,
+    structure,
+)
 
 
 @dataclass(frozen=True)
@@ -429,6 +440,82 @@ MODELS = (
         rates.AlignedDecoder,
         {"alignment": "float32[batch,time,words]", "words": "float32[batch,words,6]"},
         "frames with an axis whose size an input without time tells",
+    ),
+    Model(
+        "translation-tutorial",
+        seq2seq.TutorialSeq2Seq,
+        {"src": "int64[batch,source]", "tgt": "int64[batch,time]"},
+        "encoder and decoder GRU, the last hidden state between them",
+        below=40,
+    ),
+    Model(
+        "cho-2014",
+        seq2seq.Cho2014,
+        {"src": "int64[batch,source]", "tgt": "int64[batch,time]"},
+        "a summary of the source beside every input, repeated over time",
+        below=40,
+    ),
+    Model(
+        "sutskever-2014",
+        seq2seq.Sutskever2014,
+        {"src": "int64[batch,source]", "tgt": "int64[batch,time]"},
+        "the states of two LSTM layers handed over; the source is flipped",
+        below=40,
+    ),
+    Model(
+        "luong-attention",
+        seq2seq.LuongSeq2Seq,
+        {"src": "int64[batch,source]", "tgt": "int64[batch,time]"},
+        "a bidirectional encoder, a bridge, and attention by bmm with masked padding",
+        below=40,
+    ),
+    Model(
+        "transformer-seq2seq",
+        seq2seq.TransformerSeq2Seq,
+        {"src": "int64[batch,source]", "tgt": "int64[batch,time]"},
+        "encoder and decoder layers; keys and values of the source are computed once",
+        below=40,
+    ),
+    Model(
+        "film-tcn",
+        seq2seq.FilmTCN,
+        {"x": "float32[batch,time,5]", "speaker": "float32[batch,4]"},
+        "dilated convolutions scaled and shifted by a speaker vector",
+    ),
+    Model(
+        "multi-speaker",
+        seq2seq.MultiSpeaker,
+        {"mel": "float32[batch,time,6]", "speaker_id": "int64[batch]"},
+        "an embedded speaker beside every frame, and the states of two layers",
+        below=9,
+    ),
+    Model(
+        "show-and-tell",
+        seq2seq.ShowAndTell,
+        {"features": "float32[batch,10]", "captions": "int64[batch,time]"},
+        "a picture in front of the words: one frame more comes out than went in",
+        below=30,
+    ),
+    Model(
+        "show-attend-tell",
+        seq2seq.ShowAttendTell,
+        {"encoder_out": "float32[batch,4,4,10]", "captions": "int64[batch,time]"},
+        "an LSTM started from a picture's mean, attention to its regions",
+        below=30,
+    ),
+    Model(
+        "sentence-vae",
+        seq2seq.SentenceVAE,
+        {"z": "float32[batch,5]", "input_sequence": "int64[batch,time]"},
+        "a code viewed as the states of two layers",
+        below=30,
+    ),
+    Model(
+        "speech-translation",
+        seq2seq.SpeechTranslation,
+        {"speech": "float32[batch,source,6]", "tokens": "int64[batch,time]"},
+        "the memory is a quarter as long as the source; its mean is an output",
+        below=30,
     ),
 )
 BY_ID = {model.id: model for model in MODELS}

@@ -33,6 +33,7 @@ def recurrent(
     fact = facts[0]
     if not isinstance(fact, Timed):
         raise step.refuse("only its initial state changes with time", "give time to its input")
+    _check_weights(step, facts[2])
     sequence = fact.shape[1 if batch_first else 0]
     if fact.axis != (1 if batch_first else 0):
         if mentions(sequence, step.captured.batch):
@@ -74,6 +75,28 @@ def _whole(
         )
 
     return each_result(step, run)
+
+
+def untimed(
+    step: Step,
+    facts: Any,
+    x: torch.Tensor,
+    hx: list[torch.Tensor],
+    weights: list[torch.Tensor],
+    mode: str,
+    has_biases: bool,
+    num_layers: int,
+    bidirectional: bool,
+    batch_first: bool,
+) -> list[torch.Tensor]:
+    """A stack over a sequence that is known before the first frame, such as a sentence to be translated."""
+    _check_weights(step, facts[2])
+    return _stack(x, hx, Layers(step, weights, mode, has_biases, 2 if bidirectional else 1), batch_first)
+
+
+def _check_weights(step: Step, facts: list[Any]) -> None:
+    if not all(isinstance(fact, Static) and fact.constant for fact in facts):
+        raise step.refuse("its weights are computed from an input", "keep the weights fixed and condition its input")
 
 
 def _stack(x: torch.Tensor, states: list[torch.Tensor], layers: Layers, batch_first: bool) -> list[torch.Tensor]:
@@ -140,43 +163,12 @@ def _rows(step: Step, counts: torch.Tensor, batch: Any, rows: Any) -> torch.Tens
 def _initial(
     step: Step, value: torch.Tensor, fact: Any, which: int, layer: int, layers: int
 ) -> torch.Tensor | Initial | None:
-    """The state before the first frame: the same for every row, or an input handed straight to the layer."""
-    if isinstance(fact, Timed) or (isinstance(fact, Static) and not fact.conditioned):
-        return value[layer : layer + 1] if step.planning else None
-    name, index = _source(step.node.args[1][which])  # type: ignore[union-attr, index]
-    given = next((item for item in step.captured.inputs if name == item.placeholder), None)
-    if given is None or (index is not None and layers > 1):
-        raise step.refuse(
-            "its initial state is computed from an input",
-            "pass the initial state itself as the input, as in forward(x, h0)",
-        )
-    return Initial(kind="conditioning", port=given.name, index=layer if layers > 1 else index)
-
-
-def _source(node: Any) -> tuple[str | None, int | None]:
-    """The placeholder that a state comes from untouched, and which entry of its first axis it is (None: all)."""
-    index = None
-    while isinstance(node, torch.fx.Node) and node.op == "call_function":
-        picked = _entry(node)
-        if node.target not in _ONES_ONLY and (picked is None or index is not None):
-            return None, None
-        index = picked if index is None else index
-        node = node.args[0]
-    return getattr(node, "name", None), index
-
-
-def _entry(node: torch.fx.Node) -> int | None:
-    """The entry of the first axis that a select or a slice of one keeps."""
-    if node.target not in (aten.select.int, aten.slice.Tensor) or node.args[1] != 0:
-        return None
-    first = node.args[2]
-    single = node.target is aten.select.int or node.args[2:] == (first, (first or 0) + 1)  # type: ignore[operator]
-    return first if single and isinstance(first, int) and first >= 0 else None
-
-
-aten = torch.ops.aten
-#: Views that only add or drop axes of size one where they stand between an input and a recurrent call.
-_ONES_ONLY = (aten.unsqueeze.default, aten.squeeze.dim, aten.squeeze.dims, aten.clone.default)
+    """The state before the first frame: known at export and the same for every row, or what an input makes it."""
+    if isinstance(fact, Static) and fact.conditioned:
+        hx = step.node.args[1][which]  # type: ignore[union-attr, index]
+        return step.initial_of(hx, layer if layers > 1 else None)  # type: ignore[arg-type]
+    return value[layer : layer + 1] if step.planning else None
 
 
 RULES = {torch.ops.edgeseq.recurrent.default: recurrent}
+UNTIMED = {torch.ops.edgeseq.recurrent.default: untimed}

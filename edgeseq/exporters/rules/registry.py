@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 import torch
 
+from edgeseq.exporters.facts import Facts
 from edgeseq.exporters.rules.foreign import Rule, Rules, doubled, name_of, read_rules
 from edgeseq.exporters.step import Step
+
+#: ``untimed(step, facts, *args)``: an op on values that depend on no frame, where the op itself has no ONNX form.
+Untimed = Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,9 @@ class Registry:
         self._pointwise: Rule | None = None
         self._pairs: dict[Any, Rule] = {}
         self._pairwise: Rule | None = None
+        self._untimed: dict[Any, Untimed] = {}
         for family in families:
+            self._untimed |= getattr(family, "UNTIMED", {})
             for op, rule in family.RULES.items():
                 self._add(op, rule)
             self._pointwise = getattr(family, "POINTWISE", self._pointwise)
@@ -50,6 +57,11 @@ class Registry:
         if op in self._rules:
             raise doubled(op, "streaming rules", self._rules[op], rule)
         self._rules[op] = rule
+
+    def untimed(self, step: Step, op: Any, facts: Facts) -> Callable[..., Any]:
+        """What runs an op on values that depend on no frame: the op itself, or what stands for it in the file."""
+        found = self._untimed.get(op)
+        return op if found is None else partial(found, step, facts)
 
     def rule(self, step: Step, op: Any) -> Rule:
         """The rule of an op; NotStreamable where there is none."""

@@ -185,7 +185,7 @@ def long_run(bench: Bench) -> Check:
         bench.compare_end(worst, streamed, inputs, frames, summaries)
     done = f"{frames:,} frames, bounded by {bench.horizon['limit']}"
     if bench.amplifying and worst.failure is None:
-        windows = Windows(bench.runs.model.session, bench.contract, bench.reference.model, bench.rules)
+        windows = Windows(bench.runs.model, bench.reference.model, bench.rules)
         for width, count, output, found in windows.compare(inputs, frames, bench.plain):
             worst.add(output, found, f"in {count:,} windows of {width} frames")
         bench.horizon["windows"] = {"whole": compared, "frames": windows.widths}

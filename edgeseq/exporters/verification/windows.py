@@ -27,6 +27,7 @@ from edgeseq.exporters.stepgraph import StepGraph
 from edgeseq.exporters.torch_stream import TorchStream
 from edgeseq.exporters.verification.reference import Arrays, nested
 from edgeseq.exporters.verification.yardstick import Found, Yardstick
+from edgeseq.runtime import Model
 from edgeseq.specs import InputSpec
 
 #: Frames of the widest windows, in chunk multiples.
@@ -36,8 +37,9 @@ WINDOW = 16
 class Windows:
     """A file and its module, compared from the same states, window by window."""
 
-    def __init__(self, session: Any, contract: Contract, model: nn.Module, rules: Mapping[str, Any] | None) -> None:
-        self.session, self.contract = session, contract
+    def __init__(self, file: Model, model: nn.Module, rules: Mapping[str, Any] | None) -> None:
+        self.file, self.contract = file, file.contract
+        contract = file.contract
         ops = "ort" if any(domain != "ai.onnx" for domain in contract.opset) else "portable"
         mode = mode_of(contract.mode)
         self.plain = StepGraph(capture(model, specs_of(contract)), Registry(FAMILIES, rules), ops, mode=mode)
@@ -118,9 +120,11 @@ class Windows:
         feeds |= {state.input: states[state.name] for state in self.contract.states}
         feeds |= {port.name: np.full(1, END_UNKNOWN, np.int64) for port in self.contract.with_role("control")}
         feeds |= {port.name: inputs[port.name] for port in self.contract.with_role("conditioning")}
-        known = {value.name for value in self.session.get_inputs()}
+        if self.file.prologue is not None:
+            feeds |= self.file.prologue.run(inputs, {"batch": 1})
+        known = {value.name for value in self.file.session.get_inputs()}
         names = [port.name for port in self.contract.with_role("output")]
-        results = self.session.run(names, {name: value for name, value in feeds.items() if name in known})
+        results = self.file.session.run(names, {name: value for name, value in feeds.items() if name in known})
         return dict(zip(names, results, strict=True))
 
 
