@@ -111,7 +111,8 @@ def first_difference(graph: StepGraph, inputs: Arrays, chunks: Sequence[int]) ->
 def first_state(session: Any, graph: StepGraph, inputs: Arrays, chunks: Sequence[int]) -> Difference | None:
     """The first state or output in which the file differs from the step graph, given the same states call by call."""
     found: list[Difference] = []
-    feeds = [item.name for item in [*graph.frames, *graph.conditioning]] + [s.input for s in graph.plan.states.values()]
+    feeds = [item.name for item in graph.frames] + [*graph.given, *(item.name for item in graph.conditioning)]
+    feeds += [state.input for state in graph.plan.states.values()]
     names = [name for name, _, _ in graph.outputs] + [s.output for s in graph.plan.states.values()]
     known = {value.name for value in session.get_inputs()}
 
