@@ -23,6 +23,10 @@ from edgeseq.exporters.rules.schema import bound
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.symbols import mentions
 
+#: A view as it is replayed on summaries: states do not lie in memory as the captured op's result did.
+_STRIDELESS: dict[Any, Any] = dict.fromkeys(
+    [torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default], torch.ops.aten.reshape.default
+)
 Found = tuple[Any, Any]
 Finished = tuple[str, torch.Tensor, Fact]
 
@@ -118,7 +122,8 @@ def _replay_node(step: Step, registry: Registry, node: torch.fx.Node, found: Map
     if isinstance(shapes, list):
         raise step.refuse("an op with several results meets a summary", "split the summary with single slices")
     _refuse_keywords(step, node, facts, None)
-    return on_summaries(step, facts, args, shapes, lambda _, *a: node.target(*a, **kwargs))  # type: ignore[operator]
+    op = _STRIDELESS.get(node.target, node.target)
+    return on_summaries(step, facts, args, shapes, lambda _, *a: op(*a, **kwargs))
 
 
 def _mixed(

@@ -48,7 +48,33 @@ def folded(m: Any, x: torch.Tensor) -> Any:
     return (w * x.unsqueeze(2)).sum(1).flatten(1)
 
 
+class SeedPooling(nn.Module):
+    """Pooling by multihead attention (Set Transformer): learned queries read all frames so far, perhaps masked."""
+
+    def __init__(self, queries: int, *, masked: bool = False, need_weights: bool = False) -> None:
+        super().__init__()
+        self.seed, self.inputs = nn.Parameter(torch.randn(1, queries, 8)), nn.Linear(4, 8)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.masked, self.need_weights = masked, need_weights
+
+    def forward(self, x: torch.Tensor) -> Any:
+        mask = x[..., 0] < -1 if self.masked else None
+        h, q = self.inputs(x), self.seed.expand(x.shape[0], -1, -1)
+        return self.attention(q, h, h, key_padding_mask=mask, need_weights=self.need_weights)[0]
+
+
+def seeded(op: str, case: str, **options: Any) -> Row:
+    """A row for the model above, behind look-ahead."""
+    parts = {"pool": lambda: SeedPooling(**options)}
+    return Row(op, case, lambda m, x: m.pool(headed(x)), parts=parts, delay=1)
+
+
+SDPA = "aten.scaled_dot_product_attention.default"
 ROWS = (
+    seeded(SDPA, "learned queries", queries=3),
+    seeded(SDPA, "a learned query", queries=1),
+    seeded(SDPA, "learned queries, masked frames", queries=2, masked=True),
+    seeded(OP, "multihead, with weights", queries=2, need_weights=True),
     pooling("times, summed", lambda m, x: (weights(m, x) * x).sum(1)),
     pooling(
         "times, summed, behind look-ahead", lambda m, x: (x.new_ones(1) * (weights(m, y := headed(x)) * y)).sum(1), 1

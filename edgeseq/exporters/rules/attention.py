@@ -8,12 +8,13 @@ from typing import Any
 import torch
 
 from edgeseq.exporters.alignment import align, ready
-from edgeseq.exporters.facts import Timed
+from edgeseq.exporters.facts import Static, Timed
 from edgeseq.exporters.framewise import framewise
 from edgeseq.exporters.known import MASKED
 from edgeseq.exporters.rules.pair_products import product
 from edgeseq.exporters.rules.pairs import Operand, elementwise, softmax_of
 from edgeseq.exporters.rules.schema import bound, result_shape, target
+from edgeseq.exporters.rules.weighted import attended
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.step_ops import cached_attention
 
@@ -34,6 +35,10 @@ def attention(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, A
     over_time = any(isinstance(fact, Timed) and fact.axis == len(fact.shape) - 2 for fact in (k, v))
     if not over_time:
         return _whole(step, facts, args, kwargs, named, mask)
+    if _pools(q, k, v, facts["attn_mask"]) and not named["is_causal"]:
+        scale = named["scale"] if named["scale"] is not None else 1 / math.sqrt(int(q.shape[-1]))
+        mask = (named["attn_mask"], facts["attn_mask"]) if named["attn_mask"] is not None else None
+        return attended(step, args[0], (args[1], k), (args[2], v), mask, float(scale))
     if not all(isinstance(fact, Timed) and fact.axis == len(fact.shape) - 2 for fact in (q, k, v)):
         raise step.refuse(*_NOT_CAUSAL)
     given = step.node.args[3] if len(step.node.args) > 3 else step.node.kwargs.get("attn_mask")  # type: ignore[union-attr]
@@ -45,6 +50,19 @@ def attention(step: Step, facts: Any, *args: Any, **kwargs: Any) -> tuple[Any, A
     if given is None or is_causal_mask(step, given):
         return _causal(step, [(args[i], facts[i]) for i in range(3)], float(scale))
     return _masked(step, facts, args, named["attn_mask"], float(scale))
+
+
+def _pools(q: Any, k: Any, v: Any, mask: Any) -> bool:
+    """A query without time over keys and values of all time, masked by their own frames or not at all."""
+    timed = [(fact, 2) for fact in (k, v)] + ([] if mask is None else [(mask, 1)])
+    return isinstance(q, Static) and all(
+        isinstance(fact, Timed)
+        and not (fact.folded or fact.rowed)
+        and fact.axis == len(fact.shape) - back
+        and len(fact.shape) == len(q.shape)
+        and (back == 1 or fact.shape[:-2] == q.shape[:-2])
+        for fact, back in timed
+    )
 
 
 def is_causal_mask(step: Step, node: Any) -> bool:

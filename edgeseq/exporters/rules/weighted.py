@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from edgeseq.exporters.alignment import delay, past_end, ready, settle
+from edgeseq.exporters.alignment import Dated, align, delay, past_end, ready, settle
 from edgeseq.exporters.facts import Summary, Timed
 from edgeseq.exporters.framewise import flatten
 from edgeseq.exporters.rules.foreign import Rule
@@ -118,6 +118,26 @@ def _beside(step: Step, found: Weights, x: torch.Tensor, fact: Timed) -> torch.T
         )
     x, fact = delay(step, x, fact, found.fact.delay - fact.delay)
     return past_end(step, x, fact, 0.0)[0] if step.flushes else x
+
+
+def attended(
+    step: Step, q: torch.Tensor, keys: Dated, values: Dated, mask: Dated | None, scale: float
+) -> tuple[Any, Any]:
+    """Attention of a query without time to all keys so far: ``[..., queries, size]`` by ``[..., time, size]``."""
+    given = align(step, [keys, values, *([mask] if mask else [])])
+    (k, fact, start), (v, value_fact, _), *masks = [ready(step, *item, to_end=True) for item in given]
+    scores = (q * scale) @ k.transpose(-2, -1)
+    for allowed, _, _ in masks:
+        low = torch.full((), -float("inf"), dtype=scores.dtype, device=scores.device)
+        scores = torch.where(allowed, scores, low) if allowed.dtype is torch.bool else scores + allowed
+    shape = result_shape(step)
+    fact = fact.with_(shape=(*shape[:-1], fact.shape[fact.axis]), axis=len(shape) - 1)
+    if step.flushes:
+        scores, v = past_end(step, scores, fact, -float("inf"))[0], past_end(step, v, value_fact, 0.0)[0]
+    found, grown, total = online(step, scores, fact, start)
+    state = step.state("weighted", kind="summary", shape=shape, dtype=torch.float64, start=start)
+    state.next = state.value * grown + (found @ v).to(torch.float64)
+    return (state.next / total).to(v.dtype), Summary(shape, fact.late_frames)
 
 
 def _carried_along(step: Step, found: Weights, one: torch.Tensor) -> torch.Tensor:
