@@ -139,7 +139,7 @@ def _run(
         leaves = [_lined_up(step, leaf, fact, result.shape) for leaf, fact in zip(leaves, facts, strict=True)]
     if not rowed or rows != "map":
         value = op(lambda fact: step.sizes(fact, frames), *rebuild(list(args), list(leaves)))
-        return value, rowed and step.batch_axis(result.shape) is None
+        return value, rowed and not step.mentions_batch(result.shape)
     return _by_rows(step, op, args, leaves, facts, result, frames)
 
 
@@ -149,7 +149,7 @@ def _lined_up(step: Step, leaf: Any, fact: Fact | None, shape: Shape) -> Any:
         return leaf
     batch = step.batch_axis(shape)
     if batch is None and step.mentions_batch(shape):
-        raise step.refuse("positions meet a value whose batch shares an axis", "keep batch in an axis of its own")
+        return leaf[0]  # where batch shares its axis with another, all rows keep step
     missing = len(shape) - len(fact.shape)
     if batch is not None and batch >= missing:
         return leaf.squeeze(batch - missing + 1).movedim(0, batch - missing)

@@ -17,6 +17,7 @@ from edgeseq.errors import NotStreamable
 from edgeseq.exporters.pooling_calls import MAX_POOL1D, max_pool1d
 from edgeseq.exporters.size_branches import truth_of_sizes
 from edgeseq.exporters.spectral_calls import SPECTRAL
+from edgeseq.exporters.unfold_calls import unfold
 
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 _TORCH_KERNELS: dict[str, Callable[..., tuple[torch.Tensor, ...]]] = {
@@ -75,7 +76,7 @@ class KeepRecurrentCalls(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Answer a recurrent call, a ``max_pool1d``, a Fourier transform of frames or a branch on sizes alone."""
+        """Answer a recurrent call, a branch on sizes alone or what is captured as other calls; pass all else on."""
         if func in _PACKING:
             raise _packed()
         if func is torch.Tensor.__bool__ and (truth := truth_of_sizes(args[0])) is not None:
@@ -84,12 +85,16 @@ class KeepRecurrentCalls(TorchFunctionMode):
             return args[0].detach()
         if func in MAX_POOL1D:
             return max_pool1d(*args, **(kwargs or {}))
-        if (transform := SPECTRAL.get(func)) is not None:
-            return transform(*args, **(kwargs or {}))
+        if (answer := _ANSWERS.get(func)) is not None:
+            return answer(*args, **(kwargs or {}))
         mode = _MODES.get(func)
         if mode is None:
             return func(*args, **(kwargs or {}))
         return _keep(mode, *args, **(kwargs or {}))
+
+
+#: Functions that are captured as others, which have rules.
+_ANSWERS: dict[Any, Callable[..., Any]] = {**SPECTRAL, torch.nn.functional.unfold: unfold}
 
 
 def kernel_of(func: Callable[..., Any]) -> Callable[..., tuple[torch.Tensor, ...]] | None:

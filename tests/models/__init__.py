@@ -14,6 +14,7 @@ from tests.models import (
     classifiers,
     convolutional,
     decoders,
+    denoisers,
     rates,
     recurrent,
     running,
@@ -516,6 +517,27 @@ MODELS = (
         {"speech": "float32[batch,source,6]", "tokens": "int64[batch,time]"},
         "the memory is a quarter as long as the source; its mean is an output",
         below=30,
+    ),
+    Model(
+        "dpcrn",
+        denoisers.DPCRN,
+        {"audio": "float32[batch,time]"},
+        "stft and istft with a complex mask; LSTMs over frequency and over time, each in the batch of the other",
+        delay=8,  # a window reaches 16 samples, of which 8 lie before its frame, and its first weight is zero
+        multiple=8,
+        frames=93,
+    ),
+    Model(
+        "gtcrn",
+        denoisers.GTCRN,
+        {"spec": "float32[batch,17,time,2]"},
+        "neighbouring bins unfolded, grouped GRUs along frequency and time, attention over frames",
+    ),
+    Model(
+        "full-sub-net",
+        denoisers.FullSubNet,
+        {"magnitude": "float32[batch,1,9,time]"},
+        "a recurrence for every bin, cut out by a kernel as long as the sequence",
     ),
 )
 BY_ID = {model.id: model for model in MODELS}

@@ -8,6 +8,7 @@ from edgeseq.exporters.step_ops import TORCH_TO_ONNX
 from tests.rules import (
     attention,
     features,
+    framing,
     indexing,
     joins,
     padding,
@@ -42,6 +43,7 @@ ROWS: tuple[Row, ...] = (
     *windows.ROWS,
     *transposed.ROWS,
     *upsampling.ROWS,
+    *framing.ROWS,
     *recurrent.ROWS,
     *attention.ROWS,
     *indexing.ROWS,

@@ -75,7 +75,7 @@ def convolution(
     named = bound(step, (x, weight, *args), kwargs)
     spatial = weight.dim() - 2
     place = fact.axis - (len(fact.shape) - spatial)
-    if place < 0:
+    if place < 0 or (fact.folded and _sees_single_frames(named, weight)):
         return same_axes(step, facts, x, weight, *args, **kwargs)
     if fact.folded or fact.rowed:
         raise step.refuse("it convolves over time folded with another axis", "give time an axis of its own")
@@ -91,6 +91,13 @@ def convolution(
         return function(padded, weight, named["bias"], strides, 0, dilations, named["groups"])
 
     return windowed(step, x, fact, windows, run)
+
+
+def _sees_single_frames(named: dict[str, Any], weight: torch.Tensor) -> bool:
+    """True for a kernel of one that neither pads nor skips: then it does not matter what shares an axis with time."""
+    spatial = weight.dim() - 2
+    padded = named["padding"] not in ("same", "valid") and any(per_axis(named["padding"], spatial))
+    return {*weight.shape[2:]} == {1} and {*per_axis(named["stride"], spatial)} == {1} and not padded
 
 
 def per_axis(value: Any, axes: int) -> list[int]:
