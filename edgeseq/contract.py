@@ -184,6 +184,11 @@ class Contract:
                 return port
         raise KeyError(name)
 
+    @property
+    def whole_sequences(self) -> bool:
+        """True where a call is a whole sequence of its own: nothing can be streamed."""
+        return self.mode.get("name") == "sequence"
+
     def to_json(self, indent: int | None = None) -> str:
         """The contract as JSON text, keys in declaration order, so that equal contracts give equal bytes."""
         document = {"format": METADATA_KEY, "version": 1 if self.prologue is None else 2, **_plain(self)}

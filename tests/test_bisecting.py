@@ -18,6 +18,7 @@ from edgeseq.errors import VerificationError
 from edgeseq.exporters import explain, lowering
 from edgeseq.exporters.explaining import planned
 from edgeseq.exporters.rules import Rule, convolution, pointwise
+from edgeseq.exporters.stepgraph import StepGraph
 from edgeseq.exporters.verification.bisecting import first_difference
 from edgeseq.exporters.verification.drawing import Draws
 from tests.models import BY_ID
@@ -80,7 +81,7 @@ def test_an_elementwise_rule_that_forgets_a_frame(tmp_path: Path, monkeypatch: p
 
 def test_a_wrong_form_in_onnx_is_told_from_a_wrong_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The weights of the recurrence are changed after the step graph was planned, in the file only."""
-    translate = lowering._translate
+    translate = lowering.translate
 
     def spoilt(graph: Any, exported: Any, opset: int) -> Any:
         model = translate(graph, exported, opset)
@@ -90,7 +91,7 @@ def test_a_wrong_form_in_onnx_is_told_from_a_wrong_rule(tmp_path: Path, monkeypa
         model.graph.initializers[name].const_value = ir.tensor(tensor.numpy() * np.float32(1.5))
         return model
 
-    monkeypatch.setattr(lowering, "_translate", spoilt)
+    monkeypatch.setattr(lowering, "translate", spoilt)
     torch.manual_seed(0)
     text = refused_export(tmp_path, Heard(), X)
     assert "its step graph is right in torch and differs in ONNX: first.h.next of the file: its last value" in text
@@ -105,5 +106,6 @@ def test_where_all_is_well_no_value_differs(name: str) -> None:
     torch.manual_seed(0)
     model = row.build().eval()
     graph, contract = planned(model, row.inputs, None, "ort", None), explain(model, row.inputs)
+    assert isinstance(graph, StepGraph)
     inputs = Draws(contract)(48, 2, 0)
     assert first_difference(graph, inputs, [1, 3, 8, 2, 34]) is None

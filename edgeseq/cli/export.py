@@ -24,6 +24,12 @@ from edgeseq.specs import InputSpec, nest_inputs
 @options.trust
 @options.model_arguments
 @options.example
+@click.option(
+    "--mode",
+    metavar="MODE",
+    help="Approximate, or do not stream: window:64,hop=8 runs the last frames again each hop, lookahead:20,chunk=10 "
+    "bounds what bidirectional recurrent layers hear of the future, sequence takes whole sequences. exact by default.",
+)
 @click.option("--ops", type=click.Choice(["ort", "portable"]), help="Also onnxruntime's own ops, or only ONNX's.")
 @click.option("--opset", type=options.COUNT, metavar="N", help="The version of the ai.onnx operators.")
 @click.option("--max-context", type=options.COUNT, metavar="N", help="The longest stream, in frames.")
@@ -48,6 +54,7 @@ def export(
     trust: bool,
     arguments: tuple[tuple[str, str], ...],
     example: str | None,
+    mode: str | None,
     ops: str | None,
     opset: int | None,
     max_context: int | None,
@@ -75,6 +82,7 @@ def export(
         raise UsageError("wanted --output or --dry-run", got="both" if dry_run else "neither")
     nest_inputs(inputs)
     exporters = libraries.exporters()
+    chosen_mode = None if mode is None else exporters.parse_mode(mode)
     from edgeseq.cli.model_source import load_model
 
     model = load_model(model_source, arguments, weights, trust)
@@ -82,10 +90,11 @@ def export(
     say(echo(specs, {name for name, _ in inputs}), json_path)
     nested = nest_inputs(specs.items())
     if dry_run:
-        wishes = options.given(ops=ops, max_context=max_context, frame_period=frame_period)
+        wishes = options.given(mode=chosen_mode, ops=ops, max_context=max_context, frame_period=frame_period)
         _explain(exporters.explain(model, inputs=nested, **wishes), specs, json_path)
         return
     chosen = options.given(
+        mode=chosen_mode,
         ops=ops,
         opset=opset,
         max_context=max_context,

@@ -115,7 +115,8 @@ def _states(states: tuple[State, ...]) -> list[str]:
 
 def _facts(contract: Contract, doubt: str | None) -> list[tuple[str, str]]:
     facts = [
-        ("mode", _pairs(contract.mode)),
+        ("mode", mode_in_words(contract.mode)),
+        ("approximation", error_in_words(contract.mode)),
         ("frame period", _period(contract.frame_period)),
         ("delay", frames(contract.delay, contract)),
         ("receptive field", _limit(contract.receptive_field, contract)),
@@ -132,6 +133,35 @@ def _facts(contract: Contract, doubt: str | None) -> list[tuple[str, str]]:
         ("made by", _pairs(contract.provenance) or "not said"),
     ]
     return [(label, text) for label, text in facts if text is not None]
+
+
+def mode_in_words(mode: Mapping[str, Any]) -> str:
+    """``window: frames 64, hop 8``, and for which layers, where only some approximate."""
+    counts = {name: value for name, value in mode.items() if type(value) is int and (value or name != "lookahead")}
+    if not counts:
+        return _pairs({"name": mode.get("name")})
+    text = f"{mode.get('name')}: {', '.join(f'{name} {value:,}' for name, value in counts.items())}"
+    layers = mode.get("layers")
+    names = [str(layer.get("name")) for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
+    return f"{text}, of {', '.join(names)}" if names else text
+
+
+def error_in_words(mode: Mapping[str, Any]) -> str | None:
+    """How far the file is from the model on whole sequences; None for one that approximates nothing."""
+    error = mode.get("error")
+    if not isinstance(error, dict) or not isinstance(error.get("outputs"), dict):
+        return None
+    told = [f"{name} {_distance(found)}" for name, found in error["outputs"].items() if isinstance(found, dict)]
+    on = f"{error.get('frames')} frames of {error.get('input')} input"
+    return f"against the model on whole sequences, {on}: {'; '.join(told)}"
+
+
+def _distance(found: Mapping[str, Any]) -> str:
+    number = {name: value for name, value in found.items() if isinstance(value, (int, float))}
+    text = ", ".join(
+        f"{word} {number[name]:.3g}" for name, word in (("max_abs", "max"), ("rms", "rms")) if name in number
+    )
+    return f"{text}, {number['snr_db']:.1f} dB" if "snr_db" in number else text
 
 
 def _period(period: float | None) -> str | None:

@@ -8,7 +8,8 @@ try:
     from edgeseq.exporters.diagnosis.diagnose import Diagnosis, diagnose
     from edgeseq.exporters.explaining import explain
     from edgeseq.exporters.exporting import Exported, export
-    from edgeseq.exporters.modes import Exact, Lookahead
+    from edgeseq.exporters.modes import Exact, Lookahead, Sequence, Window
+    from edgeseq.exporters.modes.reading import parse_mode
     from edgeseq.exporters.verification import Verification, verify
 except ModuleNotFoundError as error:
     raise missing_package(error) from None
@@ -18,9 +19,12 @@ __all__ = [
     "Exact",
     "Exported",
     "Lookahead",
+    "Sequence",
     "Verification",
+    "Window",
     "diagnose",
     "explain",
     "export",
+    "parse_mode",
     "verify",
 ]

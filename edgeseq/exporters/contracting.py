@@ -13,6 +13,7 @@ from edgeseq.exporters.capture import Captured, Input
 from edgeseq.exporters.facts import Fact, Summary, Timed
 from edgeseq.exporters.framewise import flatten
 from edgeseq.exporters.modes.reading import described
+from edgeseq.exporters.modes.whole_graph import WholeGraph
 from edgeseq.exporters.stepgraph import Output, StepGraph
 from edgeseq.exporters.symbols import Size
 
@@ -20,7 +21,7 @@ from edgeseq.exporters.symbols import Size
 def contract_of(graph: StepGraph) -> Contract:
     """Ports, states, chunk rule, delays and limits; opset, verification and provenance are filled in later."""
     captured, plan = graph.captured, graph.plan
-    ports = [*_inputs(graph), *_constants(graph), *(_output(captured, output) for output in graph.outputs)]
+    ports = [*input_ports(graph), *_constants(graph), *(_output(captured, output) for output in graph.outputs)]
     if plan.uses_remaining:
         rows = ("batch",) if captured.batch is not None else (1,)
         ports.append(Port("remaining", "control", "int64", rows, control="remaining"))
@@ -33,7 +34,7 @@ def contract_of(graph: StepGraph) -> Contract:
         prologue=_prologue(graph),
         chunk=Chunk(multiple=plan.multiple, max_batched=plan.max_batched),
         delay=max(delays),
-        min_frames=_least(captured),
+        min_frames=least_frames(captured),
         receptive_field=_receptive_field(graph),
         max_context=min(limits, default=None),
         mode=described(graph.mode, **({"layers": plan.approximated} if plan.approximated else {})),
@@ -41,7 +42,8 @@ def contract_of(graph: StepGraph) -> Contract:
     )
 
 
-def _inputs(graph: StepGraph) -> list[Port]:
+def input_ports(graph: StepGraph | WholeGraph) -> list[Port]:
+    """The ports of what a user gives: frames, then conditioning."""
     given = {state.initial.port for state in graph.plan.states.values() if state.initial.kind == "conditioning"}
     ports = [_frames(graph, item) for item in graph.frames]
     for item in graph.captured.inputs:
@@ -84,7 +86,7 @@ def _prologue(graph: StepGraph) -> Prologue | None:
     return Prologue("model.prologue.onnx", None, tuple(i.name for i in graph.prologue.inputs), given_by(graph))
 
 
-def _frames(graph: StepGraph, item: Input) -> Port:
+def _frames(graph: StepGraph | WholeGraph, item: Input) -> Port:
     axis, shape = item.spec.time_axis, list(item.spec.shape)
     assert axis is not None
     shape[axis] = "time"
@@ -92,7 +94,7 @@ def _frames(graph: StepGraph, item: Input) -> Port:
     return Port(item.name, "frame", item.spec.dtype, tuple(shape), axis, ratio=ratio, range=_range(graph, item))
 
 
-def _range(graph: StepGraph, item: Input) -> tuple[float, float] | None:
+def _range(graph: StepGraph | WholeGraph, item: Input) -> tuple[float, float] | None:
     rows = graph.plan.ranges.get(item.placeholder)
     return None if rows is None else (0, rows - 1)
 
@@ -100,7 +102,7 @@ def _range(graph: StepGraph, item: Input) -> tuple[float, float] | None:
 def _output(captured: Captured, output: Output) -> Port:
     name, fact, dtype = output
     kind = str(dtype).removeprefix("torch.")
-    axes = tuple(_axis(captured, fact, axis, size) for axis, size in enumerate(fact.shape))  # type: ignore[union-attr]
+    axes = tuple(axis_of(captured, fact, axis, size) for axis, size in enumerate(fact.shape))  # type: ignore[union-attr]
     if isinstance(fact, Timed):
         return Port(
             name, "output", kind, axes, fact.axis, ratio=fact.ratio, delay=max(fact.delay, 0), length=fact.length
@@ -109,7 +111,8 @@ def _output(captured: Captured, output: Output) -> Port:
     return Port(name, "output", kind, axes, delay=fact.delay)
 
 
-def _axis(captured: Captured, fact: Fact, axis: int, size: Size) -> int | str:
+def axis_of(captured: Captured, fact: Fact, axis: int, size: Size) -> int | str:
+    """An axis of an output as its port names it."""
     if isinstance(fact, Timed) and axis == fact.axis:
         return "time"
     if isinstance(size, int):
@@ -120,7 +123,7 @@ def _axis(captured: Captured, fact: Fact, axis: int, size: Size) -> int | str:
     return f"{int(times)}*{captured.axes[symbol]}"
 
 
-def _least(captured: Captured) -> int:
+def least_frames(captured: Captured) -> int:
     """The fewest frames for which every value of the model has a frame, none of them a negative number."""
     lengths: set[Length] = set()
     for node in captured.graph.nodes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,10 +15,13 @@ from edgeseq.contract import PERIODS, Contract
 from edgeseq.errors import EdgeseqError, NotStreamable, UsageError
 from edgeseq.exporters.capture import Captured, capture
 from edgeseq.exporters.capture_errors import mixed_types
-from edgeseq.exporters.contracting import contract_of
 from edgeseq.exporters.diagnosis.onlooking import Onlooker
 from edgeseq.exporters.lowering import drop_unused
-from edgeseq.exporters.modes import EXACT, Mode
+from edgeseq.exporters.modes import EXACT, Exact, Lookahead, Mode, Window
+from edgeseq.exporters.modes import Sequence as Whole
+from edgeseq.exporters.modes.graphs import Graph, contract_for
+from edgeseq.exporters.modes.shortest_input import shortest_input
+from edgeseq.exporters.modes.whole_graph import WholeGraph
 from edgeseq.exporters.preparing import Prepared, prepared
 from edgeseq.exporters.replay import Watch
 from edgeseq.exporters.rules import FAMILIES
@@ -49,8 +53,9 @@ def explain(
     made = prepare(model, inputs)
     with evaluating(made.model):
         graph = planned(made.model, inputs, outputs, ops, rules, mode)
-        drop_unused(graph)
-    contract = contract_of(graph)
+        if isinstance(graph, StepGraph):
+            drop_unused(graph)
+        contract = contract_for(graph)
     check_context(contract, max_context)
     return replace(contract, max_context=max_context or contract.max_context, frame_period=frame_period)
 
@@ -70,10 +75,13 @@ def planned(
     ops: str,
     rules: Rules | None,
     mode: Mode = EXACT,
-) -> StepGraph:
-    """The step graph of a module in eval mode, its outputs named. A refusal tells how many reasons there are more."""
+) -> Graph:
+    """The graph of a module in eval mode, its outputs named. A refusal tells how many reasons there are more."""
     registry = Registry(FAMILIES, rules)  # first: a slip in rules= should not wait for the capture
     captured = _named(capture(model, inputs), outputs)
+    if isinstance(mode, (Window, Whole)):
+        bounds = shortest_input(model, captured), _longest(captured, registry, ops)
+        return WholeGraph(captured, registry, ops, mode, *bounds)
     try:
         return _planned(captured, registry, ops, Watch(), mode)
     except NotStreamable as error:
@@ -89,7 +97,9 @@ def seen_through(
     return _planned(_named(capture(model, inputs), outputs), registry, ops, onlooker), onlooker
 
 
-def _planned(captured: Captured, registry: Registry, ops: str, watch: Watch, mode: Mode = EXACT) -> StepGraph:
+def _planned(
+    captured: Captured, registry: Registry, ops: str, watch: Watch, mode: Exact | Lookahead = EXACT
+) -> StepGraph:
     try:
         return StepGraph(captured, registry, ops, watch, mode)
     except RuntimeError as error:
@@ -99,7 +109,17 @@ def _planned(captured: Captured, registry: Registry, ops: str, watch: Watch, mod
         raise mixed_types(error) from error
 
 
-def _with_count(first: NotStreamable, captured: Captured, registry: Registry, ops: str, mode: Mode) -> NotStreamable:
+def _longest(captured: Captured, registry: Registry, ops: str) -> int | None:
+    """Frames of the longest input that the model takes, past every refusal: a table of positions bounds it."""
+    known = [captured.most]
+    with suppress(EdgeseqError):
+        known.append(_planned(captured, registry, ops, Onlooker(registry)).plan.max_context)
+    return min((most for most in known if most is not None), default=None)
+
+
+def _with_count(
+    first: NotStreamable, captured: Captured, registry: Registry, ops: str, mode: Exact | Lookahead
+) -> NotStreamable:
     """The first refusal, and how many there are after it."""
     onlooker = Onlooker(registry)
     try:

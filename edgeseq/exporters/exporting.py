@@ -15,10 +15,10 @@ from torch import nn
 from edgeseq import __version__
 from edgeseq.contract import Contract
 from edgeseq.errors import UsageError, VerificationError
-from edgeseq.exporters.contracting import contract_of
 from edgeseq.exporters.explaining import check_context, check_wishes, planned, prepare
-from edgeseq.exporters.lowering import DEFAULT_OPSET, lower, lower_prologue
-from edgeseq.exporters.modes import EXACT, MODES, Mode
+from edgeseq.exporters.lowering import DEFAULT_OPSET, lower_prologue
+from edgeseq.exporters.modes import EXACT, MODES, Mode, Window
+from edgeseq.exporters.modes.graphs import Graph, contract_for, longest, lowered
 from edgeseq.exporters.modes.reading import approximates
 from edgeseq.exporters.preparing import Prepared
 from edgeseq.exporters.rules import Rules
@@ -100,9 +100,11 @@ def export(
     samples = None if calibration is None else list(calibration)
     with evaluating(model):
         graph = planned(model, inputs, outputs, ops, rules, mode)
-        onnx_model = lower(graph, lambda: contract_of(graph), opset or DEFAULT_OPSET)
-        contract = _with_prologue(contract_of(graph), target)
-        prologue_model = lower_prologue(graph, contract, opset or DEFAULT_OPSET)
+        onnx_model = lowered(graph, opset or DEFAULT_OPSET)
+        contract = _with_prologue(contract_for(graph), target)
+        prologue_model = (
+            lower_prologue(graph, contract, opset or DEFAULT_OPSET) if isinstance(graph, StepGraph) else None
+        )
         check_context(contract, max_context)
         contract = replace(
             contract,
@@ -124,7 +126,7 @@ def export(
                 raise _failed(model, found, _first_to_differ(model, graph, scratch, found, samples, rules))
             contract = replace(contract, verification=found.to_dict())
             if approximates(contract.mode):
-                error = measured_error(scratch, model, samples, graph.captured.most)
+                error = measured_error(scratch, model, samples, longest(graph))
                 contract = replace(contract, mode={**contract.mode, "error": error})
             contract = seal(scratch, contract, sidecar or sidecar_of(target).exists())
             traced = golden and write_trace(
@@ -175,14 +177,16 @@ def check_shortest(contract: Contract) -> None:
 
 def _least_frames(
     model: nn.Module,
-    graph: StepGraph,
+    graph: Graph,
     scratch: Path,
     atol: float | None,
     rtol: float | None,
     samples: Calibration | None,
 ) -> int:
-    most = contract_of(graph).min_frames
-    return most if most == 1 else shortest(scratch, model, most, Yardstick(atol or 0.0, rtol or 0.0), samples)
+    most = contract_for(graph).min_frames
+    if most == 1 or isinstance(graph.mode, Window):
+        return most
+    return shortest(scratch, model, most, Yardstick(atol or 0.0, rtol or 0.0), samples)
 
 
 def _provenance(made: Prepared) -> dict[str, Any]:
@@ -199,6 +203,7 @@ def _provenance(made: Prepared) -> dict[str, Any]:
 
 _REMEDIES = {
     "concatenation": "report this with the model; if the difference is rounding alone, allow it with atol or rtol",
+    "sequences": "report this with the model; if the difference is rounding alone, allow it with atol or rtol",
     "prefix": "report this with the model; if the difference is rounding alone, allow it with atol or rtol",
     "neighbours": "where the model itself mixes the rows of a batch, fix the batch as in [1,time,64]; else report this",
     "futures": "report this with the model",
@@ -209,14 +214,14 @@ _REMEDIES = {
 
 def _first_to_differ(
     model: nn.Module,
-    graph: StepGraph,
+    graph: Graph,
     scratch: Path,
     found: Verification,
     samples: Calibration | None,
     rules: Rules | None,
 ) -> str | None:
     """Where the stream leaves the module, in a sentence; None where it is not seen on short inputs."""
-    if graph.mode != EXACT or found.amplifying:
+    if not isinstance(graph, StepGraph) or graph.mode != EXACT or found.amplifying:
         return None
     loaded = load(scratch, allow_unverified=True)
     draws, frames = Draws(loaded.contract, samples), int(found.settings["frames"])

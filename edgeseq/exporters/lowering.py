@@ -21,6 +21,7 @@ from edgeseq.exporters.lowering_errors import (
     not_traced,
     not_translated,
 )
+from edgeseq.exporters.modes.whole_graph import WholeGraph
 from edgeseq.exporters.onnx_forms import TRANSLATIONS
 from edgeseq.exporters.passes import drop_notes, drop_returning_reshapes, share_weights
 from edgeseq.exporters.prologuegraph import PrologueGraph
@@ -37,7 +38,7 @@ def lower(graph: StepGraph, contract: Callable[[], Contract], opset: int = DEFAU
     returns another opset than was asked for.
     """
     exported = drop_unused(graph)
-    model = _translate(graph, exported, opset)
+    model = translate(graph, exported, opset)
     _dress(model, graph, contract())
     return model
 
@@ -55,9 +56,9 @@ def lower_prologue(graph: StepGraph, contract: Contract, opset: int = DEFAULT_OP
     # What torch believes a view or a convolution of a source to need (that its length be odd, as the example's was) is
     # no limit of the file: with axes of its own making it keeps that to itself.
     dims = {word: Dim.DYNAMIC for shape in shapes for word in shape if isinstance(word, str)}
-    model = _translate(prologue, _traced(prologue, tensors, shapes, dims), opset)
+    model = translate(prologue, _traced(prologue, tensors, shapes, dims), opset)
     ends = [(item.name, item.spec.shape) for item in prologue.inputs]
-    _dress_ends(model, ends, [(name, prologue.shapes[name]) for name in prologue.outputs])
+    dress(model, ends, [(name, prologue.shapes[name]) for name in prologue.outputs])
     return model
 
 
@@ -117,7 +118,10 @@ def _unused(graph: StepGraph, exported: torch.export.ExportedProgram) -> tuple[s
     return tuple(item for item, name in pairs if not users.get(str(name)))
 
 
-def _translate(graph: StepGraph | PrologueGraph, exported: torch.export.ExportedProgram, opset: int) -> ir.Model:
+def translate(
+    graph: StepGraph | PrologueGraph | WholeGraph, exported: torch.export.ExportedProgram, opset: int
+) -> ir.Model:
+    """The ONNX model of a traced graph, its ends not named yet."""
     try:
         with quiet(), _silent():
             program = torch.onnx.export(
@@ -142,7 +146,7 @@ def _translate(graph: StepGraph | PrologueGraph, exported: torch.export.Exported
     return program.model
 
 
-def _translations(graph: StepGraph | PrologueGraph) -> dict[Any, Callable[..., Any]]:
+def _translations(graph: StepGraph | PrologueGraph | WholeGraph) -> dict[Any, Callable[..., Any]]:
     """Our own ONNX forms and those that came with rules of other packages."""
     given = graph.registry.foreign.lowering
     for target in given.keys() & TRANSLATIONS.keys():
@@ -159,19 +163,20 @@ def _silent() -> Iterator[None]:
 
 def _dress(model: ir.Model, graph: StepGraph, contract: Contract) -> None:
     """Name and shape the graph's ends as the contract does."""
-    ends = [(port.name, _axes(port)) for port in contract.with_role("frame")]
+    ends = [(port.name, axes_of(port)) for port in contract.with_role("frame")]
     ends += [(name, contract.port(name).shape) for name in graph.given]
     ends += [(item.name, item.spec.shape) for item in graph.conditioning]
     ends += [(state.input, state.shape) for state in contract.states]
     ends += [(port.name, port.shape) for port in contract.with_role("control")]
-    results = [(port.name, _axes(port)) for port in contract.with_role("output")]
+    results = [(port.name, axes_of(port)) for port in contract.with_role("output")]
     results += [(state.output, state.shape) for state in contract.states]
-    _dress_ends(model, ends, results)
+    dress(model, ends, results)
 
 
-def _dress_ends(
+def dress(
     model: ir.Model, ends: Sequence[tuple[str, Sequence[Any]]], results: Sequence[tuple[str, Sequence[Any]]]
 ) -> None:
+    """Name and shape the graph's ends, and sign it, without a version: bytes depend on no more than they have to."""
     _rename(model.graph.inputs, ends)
     _rename(model.graph.outputs, results)
     model.graph.name = "edgeseq"
@@ -179,7 +184,7 @@ def _dress_ends(
     model.producer_version = ""
 
 
-def _axes(port: Port) -> tuple[Axis, ...]:
+def axes_of(port: Port) -> tuple[Axis, ...]:
     """The shape in the graph. ``1/4*time`` has a name of its own: onnxruntime takes equal names for equal sizes."""
     ratio = "" if port.ratio == 1 else f"{port.ratio}*"
     return tuple(f"{ratio}time" if index == port.time_axis else axis for index, axis in enumerate(port.shape))

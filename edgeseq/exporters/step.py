@@ -288,12 +288,10 @@ class Step(Call):
     def indexes(self, argument: int, rows: int) -> None:
         """Note that an argument of the current node indexes ``rows`` rows, if it is an input as it was given."""
         assert self.node is not None
-        source = self.node.args[argument]
-        source = source[-1] if isinstance(source, (list, tuple)) else source
-        while isinstance(source, torch.fx.Node) and source.op == "call_function" and source.target in _SAME_VALUES:
-            source = source.args[0]
-        if isinstance(source, torch.fx.Node) and source.op == "placeholder":
-            self.plan.ranges[source.name] = min(rows, self.plan.ranges.get(source.name, rows))
+        given = self.node.args[argument]
+        source = input_behind(given[-1] if isinstance(given, (list, tuple)) else given)
+        if source is not None:
+            self.plan.ranges[source] = min(rows, self.plan.ranges.get(source, rows))
 
     def limit(self, length: Length, entries: int) -> None:
         """Bound the context by a table of ``entries`` rows that is read at every frame of ``length``."""
@@ -301,3 +299,10 @@ class Step(Call):
         while most > 0 and not 0 <= (length(most) or 0) <= entries:
             most -= 1
         self.plan.max_context = min(most, self.plan.max_context or most)
+
+
+def input_behind(source: Any) -> str | None:
+    """The placeholder whose values a node has untouched; None where there is none such."""
+    while isinstance(source, torch.fx.Node) and source.op == "call_function" and source.target in _SAME_VALUES:
+        source = source.args[0]
+    return source.name if isinstance(source, torch.fx.Node) and source.op == "placeholder" else None

@@ -9,6 +9,7 @@ from edgeseq.contract import Axis, Contract, Port, axis_parts
 from edgeseq.contract_fields import listed
 from edgeseq.errors import ContractError
 from edgeseq.runtime.inputs import show
+from edgeseq.runtime.schedule import frames_of
 from edgeseq.runtime.states import check_initial
 
 _GIVEN_ONCE = ("conditioning", "constant")
@@ -23,9 +24,9 @@ def check_agreement(contract: Contract, session: Any, where: str) -> None:
     elsewhere |= set(contract.prologue.inputs) if contract.prologue else set()
     ports_in = [port for port in contract.ports if port.role != "output" and not _only(port, elsewhere, inputs)]
     ports_out = list(contract.with_role("output"))
-    promised_in = [(port.name, port.dtype, port.shape) for port in ports_in]
+    promised_in = [(port.name, port.dtype, _called(contract, port)) for port in ports_in]
     promised_in += [(state.input, state.dtype, state.shape) for state in contract.states]
-    promised_out = [(port.name, port.dtype, port.shape) for port in ports_out]
+    promised_out = [(port.name, port.dtype, _called(contract, port)) for port in ports_out]
     promised_out += [(state.output, state.dtype, state.shape) for state in contract.states]
     _check_side("input", promised_in, inputs, where)
     _check_side("output", promised_out, outputs, where)
@@ -45,6 +46,15 @@ def check_prologue(contract: Contract, session: Any, where: str) -> None:
     outputs = {value.name: value for value in session.get_outputs()}
     _check_side("input", [ports[name] for name in contract.prologue.inputs], inputs, where)
     _check_side("output", [ports[name] for name in contract.prologue.outputs], outputs, where)
+
+
+def _called(contract: Contract, port: Port) -> tuple[Axis, ...]:
+    """The shape of a port in a call; its frames too are a number where all calls are of one size."""
+    size = contract.chunk.multiple if contract.chunk.max == contract.chunk.multiple else None
+    if size is None or port.time_axis is None:
+        return port.shape
+    frames = frames_of(port, size)
+    return tuple(frames if axis == port.time_axis else name for axis, name in enumerate(port.shape))
 
 
 def _only(port: Port, elsewhere: Set[str | None], inputs: Mapping[str, Any]) -> bool:

@@ -8,11 +8,13 @@ from typing import Any
 
 from edgeseq.contract import Contract, axis_parts
 from edgeseq.errors import ProviderError, ShapeError, UsageError
+from edgeseq.runtime.answers import Answers
 from edgeseq.runtime.conditioning import bind_conditioning
 from edgeseq.runtime.devices import Array, Device
 from edgeseq.runtime.finite import check_finite
 from edgeseq.runtime.prologue import Prologue
 from edgeseq.runtime.stream import Stream
+from edgeseq.runtime.whole import refuse_stream, run_whole
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Model:
         ``pass`` hands them to the graph. ``on_missing``: what ``Stream.missing`` puts in place of frames that never
         came: ``hold``, the last frame of every input; ``zero``, zeros; ``raise``, nothing, it refuses.
         """
+        refuse_stream(self)
         self._check_batch(batch)
         self._check_max_context(max_context)
         if on_nonfinite not in ("raise", "pass"):
@@ -65,11 +68,28 @@ class Model:
                 "there is no memory for this stream", why=str(error), do="take a smaller batch or max_context"
             ) from error
 
+    def run(
+        self,
+        frames: Any,
+        conditioning: Mapping[str, Array] | None = None,
+        on_nonfinite: str = "raise",
+    ) -> Answers:
+        """All outputs for a whole sequence: an array, or a dict by name where there are several.
+
+        ``frames`` is the array of the only input, or a dict by name; the rest is as in :meth:`stream`. A file that was
+        exported with ``Sequence`` is run like this only; any other is stepped through a stream of its own, and flushed.
+        """
+        if on_nonfinite not in ("raise", "pass"):
+            raise UsageError("unknown on_nonfinite", got=repr(on_nonfinite), wanted="'raise' or 'pass'")
+        return run_whole(self, frames, conditioning, on_nonfinite)
+
     def __repr__(self) -> str:
         inputs, outputs = (
             ", ".join(port.name for port in self.contract.with_role(role)) for role in ("frame", "output")
         )
-        return f"Model({self.path!r}, {inputs} -> {outputs}, device={str(self.device)!r})"
+        name = self.contract.mode.get("name", "exact")
+        mode = "" if name == "exact" else f", mode={name!r}"
+        return f"Model({self.path!r}, {inputs} -> {outputs}{mode}, device={str(self.device)!r})"
 
     def _check_batch(self, batch: object) -> None:
         if type(batch) is not int or batch < 1:

@@ -8,28 +8,34 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from edgeseq.contract import Contract
 from edgeseq.exporters.modes.blockwise import BlockwiseBackward
+from edgeseq.exporters.modes.windowed import windowed
+from edgeseq.exporters.nesting import nested
 
-#: ``definition(module, arguments of forward)``: whole sequences in, whole sequences out.
-Definition = Callable[[nn.Module, Mapping[str, Any]], Any]
+#: ``definition(module, tensors)``: whole sequences in, by dotted name; what forward makes of them, in its order.
+Definition = Callable[[nn.Module, Mapping[str, torch.Tensor]], Any]
 
 
 def definition_of(contract: Contract) -> Definition:
     """What the file of this contract computes of its module: the module itself, unless its mode approximates."""
-    mode = contract.mode
-    if mode["name"] == "lookahead":
-        return lambda model, given: _blockwise(mode, model, given)
+    name = contract.mode["name"]
+    if name == "lookahead":
+        return lambda model, given: _blockwise(contract.mode, model, given)
+    if name == "window":
+        return lambda model, given: windowed(contract, lambda window: tree_leaves(itself(model, window)), given)
     return itself
 
 
-def itself(model: nn.Module, given: Mapping[str, Any]) -> Any:
+def itself(model: nn.Module, given: Mapping[str, torch.Tensor]) -> Any:
     """The module on whole sequences."""
-    return model(**given)
+    return model(**nested(given))
 
 
-def _blockwise(mode: Mapping[str, Any], model: nn.Module, given: Mapping[str, Any]) -> Any:
+def _blockwise(mode: Mapping[str, Any], model: nn.Module, given: Mapping[str, torch.Tensor]) -> Any:
     with BlockwiseBackward(mode["layers"]):
-        return model(**given)
+        return itself(model, given)

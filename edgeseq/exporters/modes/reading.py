@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from edgeseq.errors import UsageError
-from edgeseq.exporters.modes import MODES, Exact, Mode
+from edgeseq.exporters.modes import MODES, Exact, Mode, Sequence
 
 
 def parse_mode(text: str) -> Mode:
@@ -45,4 +45,4 @@ def described(mode: Mode, **more: Any) -> dict[str, Any]:
 
 def approximates(mode: Mapping[str, Any]) -> bool:
     """Whether files of this mode compute something else than their module."""
-    return mode.get("name") != Exact.name
+    return mode.get("name") not in (Exact.name, Sequence.name)

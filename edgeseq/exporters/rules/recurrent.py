@@ -11,7 +11,7 @@ from edgeseq.exporters.alignment import ready
 from edgeseq.exporters.facts import Static, Summary, Timed
 from edgeseq.exporters.framewise import flatten, framewise
 from edgeseq.exporters.rules.lookahead import both_ways
-from edgeseq.exporters.rules.recurrent_layers import Layers, run_layer
+from edgeseq.exporters.rules.recurrent_layers import Layers, run_layer, run_stack
 from edgeseq.exporters.rules.schema import each_result, picked, result_shape
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.symbols import mentions
@@ -71,7 +71,7 @@ def _whole(
             [x, hx],
             shape=result_shape(step, index),
             place=fact.place.at(1 if index else fact.axis),
-            op=lambda _, frames, states: picked(_stack(frames, states, layers, batch_first), index),
+            op=lambda _, frames, states: picked(run_stack(frames, states, layers, batch_first), index),
         )
 
     return each_result(step, run)
@@ -91,24 +91,12 @@ def untimed(
 ) -> list[torch.Tensor]:
     """A stack over a sequence that is known before the first frame, such as a sentence to be translated."""
     _check_weights(step, facts[2])
-    return _stack(x, hx, Layers(step, weights, mode, has_biases, 2 if bidirectional else 1), batch_first)
+    return run_stack(x, hx, Layers(step, weights, mode, has_biases, 2 if bidirectional else 1), batch_first)
 
 
 def _check_weights(step: Step, facts: list[Any]) -> None:
     if not all(isinstance(fact, Static) and fact.constant for fact in facts):
         raise step.refuse("its weights are computed from an input", "keep the weights fixed and condition its input")
-
-
-def _stack(x: torch.Tensor, states: list[torch.Tensor], layers: Layers, batch_first: bool) -> list[torch.Tensor]:
-    x = x.transpose(0, 1) if batch_first else x
-    finals: list[list[torch.Tensor]] = [[] for _ in states]
-    for index, layer in enumerate(layers.layers):
-        rows = slice(index * layers.directions, (index + 1) * layers.directions)
-        x, new = run_layer(x, [state[rows] for state in states], layer, layers, None)
-        for collected, state in zip(finals, new, strict=True):
-            collected.append(state)
-    y = x.transpose(0, 1) if batch_first else x
-    return [y, *(torch.cat(parts) if len(parts) > 1 else parts[0] for parts in finals)]
 
 
 def _streamed(

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
-from edgeseq.exporters.step import Step
 from edgeseq.exporters.step_ops import TORCH_TO_ONNX, recurrent_layer, reorder_gates
+
+
+class Holder(Protocol):
+    """What holds the weights: a step, or a graph that runs whole sequences."""
+
+    planning: bool
+
+    def constant(self, suffix: str, value: torch.Tensor | None) -> torch.Tensor:
+        """A tensor known at export; ``value`` is only given while planning."""
 
 
 class Layers:
     """The weights of a recurrent stack in ONNX order, one entry per layer."""
 
-    def __init__(self, step: Step, weights: list[torch.Tensor], mode: str, has_biases: bool, directions: int) -> None:
+    def __init__(self, step: Holder, weights: list[torch.Tensor], mode: str, has_biases: bool, directions: int) -> None:
         projected = mode == "lstm" and len(weights) % (3 + 2 * has_biases) == 0 and _is_projected(weights, has_biases)
         self.mode, self.directions = mode, directions
         self.states = ("h", "c") if mode == "lstm" else ("h",)
@@ -25,7 +33,9 @@ class Layers:
             for i in range(0, len(cells), directions)
         ]
 
-    def _layer(self, step: Step, cells: list[Any], has_biases: bool, projected: bool) -> dict[str, torch.Tensor | None]:
+    def _layer(
+        self, step: Holder, cells: list[Any], has_biases: bool, projected: bool
+    ) -> dict[str, torch.Tensor | None]:
         if not step.planning:
             names = ["w", "r", "b", "projection", "lift"][: 5 if projected else 3]
             return {name: step.constant(name, None) for name in names}
@@ -65,3 +75,16 @@ def run_layer(
     if layers.directions == 1:
         return y.squeeze(1), new
     return y.transpose(1, 2).flatten(2), new
+
+
+def run_stack(x: torch.Tensor, states: list[torch.Tensor], layers: Layers, batch_first: bool) -> list[torch.Tensor]:
+    """The whole stack on whole sequences, as torch returns it: ``[output, h_n]``, or ``[output, h_n, c_n]``."""
+    x = x.transpose(0, 1) if batch_first else x
+    finals: list[list[torch.Tensor]] = [[] for _ in states]
+    for index, layer in enumerate(layers.layers):
+        rows = slice(index * layers.directions, (index + 1) * layers.directions)
+        x, new = run_layer(x, [state[rows] for state in states], layer, layers, None)
+        for collected, state in zip(finals, new, strict=True):
+            collected.append(state)
+    y = x.transpose(0, 1) if batch_first else x
+    return [y, *(torch.cat(parts) if len(parts) > 1 else parts[0] for parts in finals)]

@@ -23,6 +23,8 @@ from edgeseq.runtime.loading import describe, load
 _CHUNKINGS = 3
 #: The largest chunk of the long run.
 _LARGE_CHUNK = 64
+#: Of the shortest lengths, so many are tried.
+_SHORT = 8
 
 
 def check_laws(
@@ -40,7 +42,7 @@ def check_laws(
     reference = Reference(model, runs.contract)
     draws = Draws(runs.contract, calibration)
     bench = Bench(runs, reference, draws, Yardstick(atol or 0.0, rtol or 0.0), rules)
-    checks = tuple(law(bench) for law in LAWS)
+    checks = tuple(law(bench) for law in (LAWS_OF_SEQUENCES if runs.contract.whole_sequences else LAWS))
     settings = {
         "frames": bench.frames,
         "batch": bench.batch,
@@ -213,4 +215,22 @@ def _shown(chunks: list[int]) -> str:
     return "1" if set(chunks) == {1} else text + (", ..." if len(chunks) > 12 else "")
 
 
+def sequences(bench: Bench) -> Check:
+    """Whole sequences of many lengths, the shortest among them, give what the module gives."""
+    worst, least = Worst("sequences"), bench.contract.min_frames
+    wanted = {
+        *range(least, least + _SHORT),
+        *(bench.frames - rest for rest in range(bench.contract.chunk.multiple + 1)),
+    }
+    lengths = sorted({accepted(bench.contract, frames) for frames in wanted if least <= frames <= bench.frames})
+    for seed, frames in enumerate(lengths):
+        if accepted(bench.contract, frames) == frames >= least:
+            inputs = bench.inputs(seed, frames)
+            streamed = bench.runs.whole(inputs, [frames])
+            for output, found in bench.compare(streamed, inputs, list(streamed)):
+                worst.add(output, found, f"{frames} frames")
+    return worst.check(f"{len(lengths)} lengths up to {bench.frames} frames")
+
+
 LAWS: tuple[Callable[[Bench], Check], ...] = (concatenation, prefix, neighbours, futures, reset, long_run)
+LAWS_OF_SEQUENCES: tuple[Callable[[Bench], Check], ...] = (sequences, neighbours, long_run)

@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from edgeseq.contract import Contract
 from edgeseq.errors import UsageError
 from edgeseq.exporters.modes.definition import Definition, definition_of
+from edgeseq.exporters.nesting import nested
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -70,7 +71,7 @@ class Reference:
             tensors[name] = tensor.to(dtype) if tensor.is_floating_point() else tensor
         wide = WideFloats() if dtype is torch.float64 else contextlib.nullcontext()
         with evaluating(model), torch.no_grad(), wide, one_thread(), unwarned():
-            result = self._definition(model, nested(tensors))
+            result = self._definition(model, tensors)
         leaves = [leaf for leaf in torch.utils._pytree.tree_leaves(result) if isinstance(leaf, torch.Tensor)]
         ports = self.contract.with_role("output")
         if len(leaves) != len(ports):
@@ -157,22 +158,3 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
-
-
-def nested(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """``{"state.0": h, "bag.audio": x}`` as ``{"state": (h,), "bag": {"audio": x}}``."""
-    nested: dict[str, Any] = {}
-    for name, tensor in tensors.items():
-        *path, last = name.split(".")
-        place = nested
-        for word in path:
-            place = place.setdefault(word, {})
-        place[last] = tensor
-    return {name: _with_tuples(value) for name, value in nested.items()}
-
-
-def _with_tuples(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    inner = {key: _with_tuples(item) for key, item in value.items()}
-    return tuple(inner.values()) if all(key.isdigit() for key in inner) else inner

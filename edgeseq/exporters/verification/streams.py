@@ -35,7 +35,13 @@ class Runs:
         return any("batch" in port.shape for port in self.contract.with_role("frame"))
 
     def whole(self, inputs: Arrays, chunks: Sequence[int], *, stream: Any = None) -> Arrays:
-        """Every frame of every output: the steps' and the flush's, concatenated along time."""
+        """Every frame of every output: the steps' and the flush's, concatenated along time.
+
+        A file that runs whole sequences is run at once.
+        """
+        if self.contract.whole_sequences:
+            timed = {port.name: inputs[port.name] for port in self.contract.with_role("frame")}
+            return self.named(self.model.run(timed, self._conditioning(inputs), on_nonfinite="pass"))
         stream = stream or self.open(inputs)
         pieces = [self.named(stream.step(self.cut(inputs, first, last))) for first, last in _spans(chunks)]
         pieces.append(self.named(stream.flush()))
@@ -53,8 +59,10 @@ class Runs:
 
     def open(self, inputs: Arrays) -> Any:
         """A stream with the batch and the conditioning that ``inputs`` have."""
-        conditioning = {port.name: inputs[port.name] for port in self.contract.with_role("conditioning")}
-        return self.model.stream(batch=self.batch(inputs), conditioning=conditioning or None, on_nonfinite="pass")
+        return self.model.stream(batch=self.batch(inputs), conditioning=self._conditioning(inputs), on_nonfinite="pass")
+
+    def _conditioning(self, inputs: Arrays) -> Arrays | None:
+        return {port.name: inputs[port.name] for port in self.contract.with_role("conditioning")} or None
 
     def batch(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> int:
         """The batch size of some inputs."""

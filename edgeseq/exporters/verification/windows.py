@@ -20,12 +20,14 @@ from torch import nn
 
 from edgeseq.contract import END_UNKNOWN, Contract, Port
 from edgeseq.exporters.capture import capture
+from edgeseq.exporters.modes import Exact, Lookahead
 from edgeseq.exporters.modes.reading import mode_of
+from edgeseq.exporters.nesting import nested
 from edgeseq.exporters.rules import FAMILIES
 from edgeseq.exporters.rules.registry import Registry
 from edgeseq.exporters.stepgraph import StepGraph
 from edgeseq.exporters.torch_stream import TorchStream
-from edgeseq.exporters.verification.reference import Arrays, nested
+from edgeseq.exporters.verification.reference import Arrays
 from edgeseq.exporters.verification.yardstick import Found, Yardstick
 from edgeseq.runtime import Model
 from edgeseq.specs import InputSpec
@@ -42,6 +44,7 @@ class Windows:
         contract = file.contract
         ops = "ort" if any(domain != "ai.onnx" for domain in contract.opset) else "portable"
         mode = mode_of(contract.mode)
+        assert isinstance(mode, (Exact, Lookahead)), "what runs whole graphs is not compared in windows"
         self.plain = StepGraph(capture(model, specs_of(contract)), Registry(FAMILIES, rules), ops, mode=mode)
         double = copy.deepcopy(model).double()
         self.exact = StepGraph(
