@@ -18,6 +18,8 @@ KEEPING = (
     *("centred", "chomped", "padded", "late", "early", "gru", "lstm", "rnn", "attention", "tanh", "fold", "norm"),
     "unet",
     "running",
+    "bands",
+    "turned",
 )
 #: Blocks that change it.
 CHANGING = (
@@ -97,6 +99,8 @@ def _part(block: Block) -> nn.Module:
     if kind in ("gru", "lstm", "rnn"):
         classes: dict[str, Callable[..., nn.Module]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
         return classes[kind](CHANNELS, CHANNELS, batch_first=True)
+    if kind == "bands":
+        return nn.GRU(CHANNELS // 2, CHANNELS // 2, batch_first=True)
     if kind in ("fold", "attention"):
         return nn.Linear(CHANNELS, 3 * CHANNELS if kind == "attention" else CHANNELS)
     if kind == "group":
@@ -146,6 +150,11 @@ def _run(block: Block, part: Any, x: torch.Tensor) -> Any:
         return y.transpose(1, 2).flatten(2)
     if kind == "fold":
         return torch.tanh(part(x.reshape(-1, CHANNELS))).view(x.shape[0], -1, CHANNELS)
+    if kind == "bands":
+        return _bands(part, x)
+    if kind == "turned":
+        z = torch.view_as_complex(x.unflatten(-1, (CHANNELS // 2, 2)).contiguous())
+        return torch.view_as_real(z * torch.polar(torch.ones_like(z.real), z.imag)).flatten(2)
     if kind == "group":
         return part(x[:, : x.shape[1] // numbers[0] * numbers[0]].reshape(x.shape[0], -1, CHANNELS * numbers[0]))
     if kind == "tanh":
@@ -155,6 +164,13 @@ def _run(block: Block, part: Any, x: torch.Tensor) -> Any:
     if kind == "norm":
         return part(x)
     return _along_time(kind, numbers, part, x.transpose(1, 2)).transpose(1, 2)
+
+
+def _bands(part: Any, x: torch.Tensor) -> Any:
+    """A recurrence over the frames of each half of the features, the halves folded into the batch."""
+    batch, time, features = x.shape
+    halves = x.view(batch, time, 2, features // 2).transpose(1, 2).reshape(batch * 2, time, features // 2)
+    return part(halves)[0].view(batch, 2, time, features // 2).transpose(1, 2).reshape(batch, time, features)
 
 
 def _running(which: int, x: torch.Tensor) -> torch.Tensor:
