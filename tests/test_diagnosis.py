@@ -69,7 +69,7 @@ class Unstreamable(nn.Module):
         for norm in self.norms:
             y = norm(y.mT).mT
         scores = (y @ y.mT).softmax(-1) @ y
-        return scores.sort(1).values, self.fine(x)[0], x.std(1)
+        return scores.sort(1).values, self.fine(x)[0], x.median(1).values
 
 
 @pytest.fixture(scope="module")
@@ -147,9 +147,9 @@ def test_every_reason_and_not_what_only_follows(refused: Diagnosis) -> None:
         ("flip", f"the model itself ({_line('self.rnn(x)')}, axis time)"),
         ("group_norm", f"norms.0 ({_line('norm(y.mT)')}, axis time)"),
         ("group_norm", f"norms.1 ({_line('norm(y.mT)')}, axis time)"),
-        ("matmul", f"the model itself ({_line('(y @ y.mT)')}, axis time)"),
+        ("softmax", f"the model itself ({_line('(y @ y.mT)')}, axis time)"),
         ("sort", f"the model itself ({_line('scores.sort')}, axis time)"),
-        ("std", f"the model itself ({_line('scores.sort')}, axis time)"),
+        ("median", f"the model itself ({_line('scores.sort')}, axis time)"),
     ]
 
 
@@ -205,7 +205,7 @@ def test_the_command_tells_every_reason() -> None:
     assert "It does not stream, for 7 reasons. Later ones assume that earlier ones are solved." in text
     assert "3. cannot stream aten.group_norm at norms.0" in text
     assert "   and at norms.1" in text
-    assert "\n6. cannot stream aten.std" in text
+    assert "\n6. cannot stream aten.median" in text
 
 
 def test_the_graph_is_a_line_per_node(stack: Diagnosis) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from edgeseq.cli import libraries, options
 from edgeseq.cli.export import echo, with_examples
-from edgeseq.cli.files import say, write_report
+from edgeseq.cli.files import say, write_report, write_whole
 from edgeseq.cli.terminal import working
 from edgeseq.errors import UsageError
 from edgeseq.specs import InputSpec, nest_inputs
@@ -33,6 +34,7 @@ ALL = "*"
     metavar="[NODE]",
     help="Print the captured nodes as they go into rules; of one node, all there is and its row for tests/rules.",
 )
+@click.option("--svg", type=options.FILE, metavar="FILE", help="Draw the network: modules, states, delays, refusals.")
 @options.json_report
 @click.pass_context
 def explain(
@@ -46,6 +48,7 @@ def explain(
     ops: str | None,
     max_context: int | None,
     graph: str | None,
+    svg: Path | None,
     json_path: str | None,
 ) -> None:
     """Show how MODEL streams, module by module, or every reason why it does not.
@@ -58,6 +61,7 @@ def explain(
     exporters = libraries.exporters()
     from edgeseq.cli.explaining import document, nodes, reasons, report
     from edgeseq.cli.model_source import load_model
+    from edgeseq.exporters.diagnosis.picture.svg import drawn
 
     model = load_model(model_source, arguments, weights, trust)
     specs, _ = with_examples(inputs, example, model)
@@ -67,6 +71,9 @@ def explain(
             model, inputs=nest_inputs(specs.items()), **options.given(ops=ops, max_context=max_context)
         )
     say(report(found) if graph is None else nodes(found, None if graph == ALL else graph), json_path)
+    if svg is not None:
+        picture = drawn(found).encode()
+        write_whole(svg, lambda file: file.write(picture))
     write_report(document(found, specs), json_path)
     if found.refusals:
         click.echo(f"error: {found.module.kind} does not stream: {reasons(len(found.refusals))}.", err=True)

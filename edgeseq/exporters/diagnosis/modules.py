@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -152,6 +153,7 @@ def _together(group: Sequence[Module]) -> Module:
 
 def told(nodes: Sequence[Seen]) -> str:
     """How some nodes stream, in a few words: ``conv1d``, ``untouched``, ``computed at export``."""
+    nodes = [item for item in nodes if item.node.target is not operator.getitem] or nodes
     by_rule = dict.fromkeys(_words(item) for item in nodes if item.treatment in ("rule", "refused"))
     delayed = dict.fromkeys(_words(item) for item in nodes if item.treatment == "summary")
     if by_rule or delayed:
