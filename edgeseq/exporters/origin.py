@@ -34,3 +34,11 @@ def source_line(node: torch.fx.Node) -> str | None:
     own = [place for place in found if not _LIBRARY.search(place[0])]
     chosen = (own or found)[-1:]
     return f"{Path(chosen[0][0]).name}:{chosen[0][1]}" if chosen else None
+
+
+def own_code(node: torch.fx.Node) -> str | None:
+    """The text of the user's line that made the node, if it was kept."""
+    lines = (node.meta.get("stack_trace") or "").splitlines()
+    places = [(index, match) for index, line in enumerate(lines) if (match := _FRAME.search(line))]
+    own = [index for index, match in places if not _LIBRARY.search(match["file"])]
+    return lines[own[-1] + 1].strip() if own and own[-1] + 1 < len(lines) else None
