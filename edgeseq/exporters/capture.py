@@ -21,7 +21,7 @@ from torch.utils._sympy.functions import FloorDiv
 from edgeseq.contract import Length, axis_parts, resolve_shape
 from edgeseq.errors import CaptureError, EdgeseqError, UsageError
 from edgeseq.exporters.attributes import attributes_put_back
-from edgeseq.exporters.capture_errors import fixed_sizes_noted, not_captured, quiet, raise_if_final
+from edgeseq.exporters.capture_errors import FixedTime, fixed_sizes_noted, not_captured, quiet, raise_if_final
 from edgeseq.exporters.grids import Grids
 from edgeseq.exporters.origin import source_line
 from edgeseq.exporters.rated_inputs import join_placeholder, joined_before_forward, split_shape
@@ -124,10 +124,20 @@ def capture(model: nn.Module, inputs: Mapping[str, Any]) -> Captured:
     """Capture a model in eval mode.
 
     ``inputs`` maps the arguments of ``forward`` to specs (``"float32[batch,time,64]"``), or to tuples of specs where an
-    argument is a tuple. Raises CaptureError where torch cannot trace the model with a symbolic time axis.
+    argument is a tuple. Raises CaptureError where torch cannot trace the model with a symbolic time axis, and where it
+    loops over time and its turns are not alike.
     """
-    specs = _ordered(model, inputs)
-    leaves = list(_leaves(specs))
+    specs = ordered(model, inputs)
+    try:
+        return _captured(model, specs)
+    except FixedTime as error:
+        from edgeseq.exporters.loops import rolled  # it captures too
+
+        return rolled(model, specs, error, capture)
+
+
+def _captured(model: nn.Module, specs: dict[str, Any]) -> Captured:
+    leaves = list(spec_leaves(specs))
     if not any(spec.time_axis is not None for _, spec in leaves):
         raise UsageError(
             "no input has a time axis",
@@ -142,7 +152,7 @@ def capture(model: nn.Module, inputs: Mapping[str, Any]) -> Captured:
     short: Captured | None = None
     for frames in _LENGTHS:
         try:
-            captured = _read(_export(model, specs, frames, multiple=1), leaves, multiple=1)
+            captured = _read(export_program(model, specs, frames, multiple=1), leaves, multiple=1)
         except _CAPTURE_ERRORS as error:
             raise_if_final(error)
             first_error = first_error or error
@@ -180,8 +190,8 @@ def _capture_multiples(
 ) -> Captured:
     """Capture a model whose reshapes divide time: look for the divisors, then make time a multiple of them."""
     try:
-        multiple = _divisor(_read(_export(model, specs, _DIVISIBLE, multiple=1), leaves, multiple=1))
-        return _read(_export(model, specs, 37, multiple=multiple), leaves, multiple=multiple)
+        multiple = _divisor(_read(export_program(model, specs, _DIVISIBLE, multiple=1), leaves, multiple=1))
+        return _read(export_program(model, specs, 37, multiple=multiple), leaves, multiple=multiple)
     except _CAPTURE_ERRORS as error:
         raise_if_final(error)
         raise not_captured(first_error or error) from (first_error or error)
@@ -236,7 +246,7 @@ def _tensors(graph: torch.fx.Graph) -> Iterator[torch.Tensor]:
         )
 
 
-def _ordered(model: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
+def ordered(model: nn.Module, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The specs, parsed, in the order of forward's arguments."""
     names = list(inspect.signature(model.forward).parameters)
     unknown = [name for name in inputs if name not in names]
@@ -268,26 +278,31 @@ def _parsed(spec: Any) -> Any:
     return spec if isinstance(spec, InputSpec) else parse_spec(spec)
 
 
-def _leaves(specs: Any, prefix: str = "") -> Iterator[tuple[str, InputSpec]]:
+def spec_leaves(specs: Any, prefix: str = "") -> Iterator[tuple[str, InputSpec]]:
+    """Every tensor of some arguments: its dotted name and its spec."""
     if isinstance(specs, InputSpec):
         yield prefix, specs
         return
     items = specs.items() if isinstance(specs, dict) else enumerate(specs)
     for key, item in items:
-        yield from _leaves(item, f"{prefix}.{key}" if prefix else str(key))
+        yield from spec_leaves(item, f"{prefix}.{key}" if prefix else str(key))
 
 
-def _map(specs: Any, function: Any) -> Any:
+def map_specs(specs: Any, function: Any) -> Any:
+    """Some arguments with every spec replaced by what ``function`` makes of it."""
     if isinstance(specs, InputSpec):
         return function(specs)
     if isinstance(specs, dict):
-        return {key: _map(item, function) for key, item in specs.items()}
-    return tuple(_map(item, function) for item in specs)
+        return {key: map_specs(item, function) for key, item in specs.items()}
+    return tuple(map_specs(item, function) for item in specs)
 
 
-def _export(model: nn.Module, specs: dict[str, Any], frames: int, multiple: int) -> ExportedProgram:
+def export_program(
+    model: nn.Module, specs: dict[str, Any], frames: int, multiple: int, fixed: bool = False
+) -> ExportedProgram:
+    """The model's graph for an example of this length, time symbolic or ``fixed`` at it."""
     time = Dim.DYNAMIC if multiple == 1 else multiple * Dim("_time", min=32)
-    words = sorted(frozenset().union(*(spec.words for _, spec in _leaves(specs))) - {"batch", "time"})
+    words = sorted(frozenset().union(*(spec.words for _, spec in spec_leaves(specs))) - {"batch", "time"})
     sizes = {"batch": _BATCH, "time": frames * multiple} | {word: 7 + 2 * i for i, word in enumerate(words)}
     device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
 
@@ -297,7 +312,8 @@ def _export(model: nn.Module, specs: dict[str, Any], frames: int, multiple: int)
 
     def dynamic(spec: InputSpec) -> dict[int, Any]:
         axes = enumerate(split_shape(spec))
-        return {i: time if axis == "time" else Dim.DYNAMIC for i, axis in axes if isinstance(axis, str)}
+        free = {i: axis for i, axis in axes if isinstance(axis, str) and not (fixed and axis == "time")}
+        return {i: time if axis == "time" else Dim.DYNAMIC for i, axis in free.items()}
 
     with (
         quiet(),
@@ -308,7 +324,7 @@ def _export(model: nn.Module, specs: dict[str, Any], frames: int, multiple: int)
         torch.no_grad(),
     ):
         exported: ExportedProgram = torch.export.export(
-            model, (), kwargs=_map(specs, example), dynamic_shapes=_map(specs, dynamic), strict=False
+            model, (), kwargs=map_specs(specs, example), dynamic_shapes=map_specs(specs, dynamic), strict=False
         )
         decomposed: ExportedProgram = exported.run_decompositions({})
     return decomposed
@@ -331,7 +347,7 @@ def _read(exported: ExportedProgram, leaves: list[tuple[str, InputSpec]], multip
     return Captured(
         graph=exported.graph,
         inputs=inputs,
-        tensors=_tensors_by_placeholder(exported),
+        tensors=tensors_by_placeholder(exported),
         names={spec.arg.name: spec.target for spec in exported.graph_signature.input_specs if spec.target},
         outputs=_outputs(exported),
         time=time,
@@ -378,7 +394,8 @@ def _common(bounds: list[tuple[int, int | None]]) -> tuple[int, int | None]:
     return max(low for low, _ in bounds), min((high for _, high in bounds if high is not None), default=None)
 
 
-def _tensors_by_placeholder(exported: ExportedProgram) -> dict[str, torch.Tensor]:
+def tensors_by_placeholder(exported: ExportedProgram) -> dict[str, torch.Tensor]:
+    """Parameters, buffers and constants of a program by the placeholders they stand for."""
     tensors = {}
     for spec in exported.graph_signature.input_specs:
         if spec.kind is InputKind.USER_INPUT:

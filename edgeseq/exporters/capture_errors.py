@@ -17,6 +17,11 @@ import torch
 from edgeseq.errors import CaptureError, EdgeseqError
 
 _LIBRARY = re.compile(r"[/\\](torch|edgeseq[/\\]exporters)[/\\]|contextlib\.py$|<")
+_FIXED = (
+    "cannot capture the model: it fixes a size that must stay free, as a Python loop over time"
+    " or a pooling window as long as the sequence does"
+)
+_FREE = "use nn.RNN, nn.LSTM or nn.GRU in place of a loop over time, amax or mean in place of pooling all of it"
 _noted: list[str] = []
 
 
@@ -40,9 +45,12 @@ def fixed_sizes_noted() -> Iterator[None]:
     original: Callable[[torch.SymInt], int] = torch.SymInt.__index__
 
     def noting(size: torch.SymInt) -> int:
-        own = [frame for frame in traceback.extract_stack() if not _LIBRARY.search(frame.filename)]
+        stack = traceback.extract_stack()
+        own = [frame for frame in stack if not _LIBRARY.search(frame.filename)]
         if own:
             _noted.append(f"{Path(own[-1].filename).name}:{own[-1].lineno}")
+        if own and own[-1] is stack[-2] and "range(" in (own[-1].line or ""):
+            raise FixedTime(_FIXED, where=_noted[-1], do=_FREE)  # it would be unrolled to the last frame, and then fail
         return original(size)
 
     torch.SymInt.__index__ = noting  # type: ignore[method-assign]
@@ -50,6 +58,10 @@ def fixed_sizes_noted() -> Iterator[None]:
         yield
     finally:
         torch.SymInt.__index__ = original  # type: ignore[method-assign]
+
+
+class FixedTime(CaptureError):
+    """The model fixes the number of frames while it is captured."""
 
 
 def raise_if_final(error: Exception) -> None:
@@ -65,13 +77,8 @@ def raise_if_final(error: Exception) -> None:
             do="register one with torch.library.register_fake",
         ) from error
     if "specialized it to be a constant" in text:
-        raise CaptureError(
-            "cannot capture the model: it fixes a size that must stay free, as a Python loop over time"
-            " or a pooling window as long as the sequence does",
-            where=_noted[0] if _noted else user_line(error),
-            why=_fixed_at(text),
-            do="use nn.RNN, nn.LSTM or nn.GRU in place of a loop over time, amax or mean in place of pooling all of it",
-        ) from error
+        where = _noted[0] if _noted else user_line(error)
+        raise FixedTime(_FIXED, where=where, why=_fixed_at(text), do=_FREE) from error
     if type(error).__name__ == "GuardOnDataDependentSymNode" or "data-dependent" in text:
         raise CaptureError(
             "cannot capture the model: a Python number or branch depends on the data",

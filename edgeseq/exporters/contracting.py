@@ -32,7 +32,7 @@ def contract_of(graph: StepGraph) -> Contract:
         ports=tuple(ports),
         states=tuple(plan.states.values()),
         prologue=_prologue(graph),
-        chunk=Chunk(multiple=plan.multiple, max_batched=plan.max_batched),
+        chunk=Chunk(multiple=plan.multiple, max=plan.max_frames, max_batched=plan.max_batched),
         delay=max(delays),
         min_frames=least_frames(captured),
         receptive_field=_receptive_field(graph),

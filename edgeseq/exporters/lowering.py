@@ -74,7 +74,8 @@ def drop_unused(graph: StepGraph) -> torch.export.ExportedProgram:
 
 def _trace(graph: StepGraph) -> torch.export.ExportedProgram:
     multiple = graph.plan.multiple
-    tensors, shapes = example_inputs(graph, batch=3, chunk=7 * multiple, capacity=19)
+    fixed = graph.plan.max_frames
+    tensors, shapes = example_inputs(graph, batch=3, chunk=fixed or 7 * multiple, capacity=19)
     chunk = Dim("chunk", min=1)
     dims = {word: Dim(f"{word}_size", min=low, max=high) for word, (low, high) in graph.captured.bounds.items()}
     return _traced(graph, tensors, shapes, {**dims, "time": multiple * chunk if multiple > 1 else chunk})
@@ -89,7 +90,8 @@ def _traced(
     """The graph with every named axis dynamic. ``dims`` are those that are not just any size from 1."""
 
     def dynamic(shape: Sequence[Any]) -> dict[int, Any]:
-        return {axis: _dim(name, dims) for axis, name in enumerate(shape) if isinstance(name, str)}
+        names = {axis: name for axis, name in enumerate(shape) if isinstance(name, str)}
+        return {axis: _dim(name, dims) for axis, name in names.items() if not (fixed and name.endswith("time"))}
 
     try:
         with quiet(), torch.no_grad():

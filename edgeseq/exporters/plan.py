@@ -64,6 +64,7 @@ class Plan:
     ranges: dict[str, int] = field(default_factory=dict)
     uses_remaining: bool = False
     max_context: int | None = None
+    max_frames: int | None = None
     max_batched: int | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     rules: dict[str, str] = field(default_factory=dict)

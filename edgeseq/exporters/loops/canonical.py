@@ -1,7 +1,7 @@
 """One spelling for what a loop over time takes and stores, in a graph captured at one length.
 
-Frames are taken by ``select`` right where they are first used, and stored by ``stack``: slices of one frame, ``unbind``,
-``split``, concatenated frames and writes into a buffer (``out[:, t] = h``) are written so.
+Frames are taken by ``select`` right where they are first used, and stored by ``stack``: slices of one frame,
+``unbind``, ``split``, concatenated frames and writes into a buffer (``out[:, t] = h``) are written so.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from torch.fx import Graph, Node
 
 aten = torch.ops.aten
 _TO_THE_END = 2**62
+_FILLS = {aten.zeros_like.default: 0, aten.ones_like.default: 1, aten.full_like.default: None}
 
 
 def canonicalise(graph: Graph) -> None:
-    """Rewrite the graph in place; what it computes stays."""
-    for rewrite in (_views, _parts, _one_take_each, _written, _joined):
+    """Rewrite the graph in place; what it computes stays, asserts of the capture apart."""
+    for node in reversed(list(graph.nodes)):
+        if node.op == "call_function" and node.meta.get("val") is None and not node.users:
+            graph.erase_node(node)
+    for rewrite in (_filled, _views, _parts, _one_take_each, _written, _joined, _looked_up, _where_used):
         for node in list(graph.nodes):
             if node.op == "call_function":
                 rewrite(graph, node)
@@ -31,21 +35,35 @@ def shape_of(node: Any) -> list[Any]:
     return list(node.meta["val"].shape)
 
 
-def insert(graph: Graph, before: Node, target: Callable[..., Any], args: tuple[Any, ...], like: Node) -> Node:
+def insert(
+    graph: Graph,
+    before: Node,
+    target: Callable[..., Any],
+    args: tuple[Any, ...],
+    like: Node,
+    kwargs: dict[str, Any] | None = None,
+) -> Node:
     """A call before another node, with a value computed from its arguments' and the origin of ``like``."""
     with graph.inserting_before(before):
-        made = graph.call_function(target, args)
+        made = graph.call_function(target, args, kwargs)
     made.meta = {key: value for key, value in like.meta.items() if key in ("stack_trace", "nn_module_stack")}
     values = torch.fx.node.map_arg(args, lambda node: node.meta["val"])
-    mode = torch._subclasses.fake_tensor.FakeTensorMode
-    fakes = [leaf for leaf in torch.utils._pytree.tree_leaves(values) if isinstance(leaf, torch.Tensor)]
-    with getattr(fakes[0], "fake_mode", None) or mode():
-        made.meta["val"] = target(*values)
+    with _first_tensor(like.meta["val"]).fake_mode:
+        made.meta["val"] = target(*values, **(kwargs or {}))
     return made
+
+
+def _first_tensor(value: Any) -> Any:
+    return value[0] if isinstance(value, (list, tuple)) else value
 
 
 def _replace(node: Node, other: Any) -> None:
     node.replace_all_uses_with(other)
+
+
+def _anything(value: Any) -> Any:
+    """An argument of a call, whose type only the op's schema knows."""
+    return value
 
 
 def _axis(node: Node, index: int = 1) -> int:
@@ -72,11 +90,35 @@ def _bounds(node: Node, first: int) -> tuple[int, int, Any] | None:
     return start, min(end, size), size
 
 
+def _filled(graph: Graph, node: Node) -> None:
+    """What is filled with a number after the shape of a frame needs no frame: ``zeros_like(x[:, 0])``."""
+    if node.target not in _FILLS:
+        return
+    sizes = [_size(graph, node, size) for size in shape_of(node)]
+    fill = _FILLS[node.target]
+    if None not in sizes:
+        value = node.meta["val"]
+        kwargs = {"dtype": value.dtype, "device": value.device}
+        args = (sizes, node.args[1] if fill is None else fill)
+        _replace(node, insert(graph, node, aten.full.default, args, node, kwargs))
+
+
+def _size(graph: Graph, before: Node, size: Any) -> Any:
+    """A size as a number, or as that of an axis of an input; None where no input has it."""
+    if isinstance(size, int):
+        return size
+    for source in graph.find_nodes(op="placeholder"):
+        for axis, other in enumerate(getattr(source.meta["val"], "shape", ())):
+            if isinstance(other, torch.SymInt) and other.node.expr == size.node.expr:
+                return insert(graph, before, aten.sym_size.int, (source, axis), before)
+    return None
+
+
 def _views(graph: Graph, node: Node) -> None:
     """Whole slices and copies go, slices of one frame become a select."""
     if node.target is aten.slice.Tensor and (bounds := _bounds(node, 1)):
         start, end, size = bounds
-        if start == 0 and (end == _TO_THE_END or end == size):
+        if start == 0 and end in (_TO_THE_END, size):
             _replace(node, node.args[0])
         elif end - start == 1:
             axis = _axis(node)
@@ -84,7 +126,7 @@ def _views(graph: Graph, node: Node) -> None:
             _replace(node, insert(graph, node, aten.unsqueeze.default, (taken, axis), node))
     elif node.target is aten.slice_scatter.default and (bounds := _bounds(node, 2)):
         start, end, size = bounds
-        if start == 0 and (end == _TO_THE_END or end == size):
+        if start == 0 and end in (_TO_THE_END, size):
             _replace(node, node.args[1])
         elif end - start == 1:
             axis = _axis(node, 2)
@@ -96,8 +138,8 @@ def _views(graph: Graph, node: Node) -> None:
         if target.dtype == source.dtype and list(target.shape) == list(source.shape):
             _replace(node, node.args[1])
     elif node.target is aten.select.int and isinstance(node.args[2], int):
-        size = shape_of(node.args[0])[_axis(node)]
-        index = node.args[2] + size if node.args[2] < 0 and isinstance(size, int) else node.args[2]
+        frames = shape_of(node.args[0])[_axis(node)]
+        index = node.args[2] + frames if node.args[2] < 0 and isinstance(frames, int) else node.args[2]
         node.args = (node.args[0], _axis(node), index)
 
 
@@ -125,8 +167,7 @@ def _one_take_each(graph: Graph, node: Node) -> None:
     """A frame that is taken twice is taken once; a frame of a buffer is what was written there."""
     if node.target is not aten.select.int:
         return
-    source: Any
-    source, axis, index = node.args
+    source, axis, index = (_anything(item) for item in node.args)
     while source.target is aten.select_scatter.default and source.args[2] % len(shape_of(source)) == axis:
         if not isinstance(index, int) or not isinstance(source.args[3], int):
             return
@@ -141,19 +182,44 @@ def _one_take_each(graph: Graph, node: Node) -> None:
             return
 
 
+def _looked_up(graph: Graph, node: Node) -> None:
+    """Rows are looked up for all frames at once, and taken then: so it shows which input indexes the table."""
+    if node.target is not aten.embedding.default:
+        return
+    index: Any = node.args[1]
+    if index.target is aten.unsqueeze.default:
+        axis = index.args[1] % len(shape_of(index))
+        rows = insert(graph, node, aten.embedding.default, (node.args[0], index.args[0], *node.args[2:]), node)
+        _replace(node, insert(graph, node, aten.unsqueeze.default, (rows, axis), node))
+        _looked_up(graph, rows)
+    elif index.target is aten.select.int:
+        source, axis, place = index.args
+        args = (node.args[0], source, *node.args[2:])
+        known = [user for user in source.users if user.target is node.target and user.args == args]
+        rows = known[0] if known else insert(graph, source.next, aten.embedding.default, args, node)
+        _replace(node, insert(graph, node, aten.select.int, (rows, axis, place), node))
+
+
+def _where_used(graph: Graph, node: Node) -> None:
+    """A frame is taken right before it is first used."""
+    if node.target is aten.select.int and node.users:
+        min(node.users).prepend(node)
+
+
 def _written(graph: Graph, node: Node) -> None:
     """A buffer into which every frame is written is a stack of them."""
     if node.target is not aten.select_scatter.default or not node.users:
         return
-    axis = node.args[2] % len(shape_of(node))  # type: ignore[operator]
+    axis = _anything(node.args[2]) % len(shape_of(node))
     if any(user.target is aten.select_scatter.default and user.args[0] is node for user in node.users):
         return
-    size, frames, current = shape_of(node)[axis], {}, node
+    size, current = shape_of(node)[axis], _anything(node)
     if not isinstance(size, int):
         return
-    while current.target is aten.select_scatter.default and current.args[2] % len(shape_of(node)) == axis:  # type: ignore[operator]
-        frames.setdefault(current.args[3] % size, current.args[1])  # type: ignore[operator]
-        current = current.args[0]  # type: ignore[assignment]
+    frames: dict[int, Any] = {}
+    while current.target is aten.select_scatter.default and current.args[2] % len(shape_of(node)) == axis:
+        frames.setdefault(current.args[3] % size, current.args[1])
+        current = current.args[0]
     for index in range(size):
         if index not in frames:
             frames[index] = insert(graph, node, aten.select.int, (current, axis, index), node)

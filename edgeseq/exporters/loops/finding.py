@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -51,7 +52,7 @@ def sequences_of(graph: Graph) -> list[Sequence]:
         in_order = [takes[index] for index in indices]
         if indices != list(range(indices[0], indices[-1] + 1)) or len(indices) < LEAST_TURNS:
             continue
-        if all(one < other for one, other in zip(in_order, in_order[1:], strict=False)):
+        if all(one < other for one, other in itertools.pairwise(in_order)):
             made.append(Sequence(source, axis, indices[0], tuple(in_order)))
     return made
 
@@ -89,16 +90,14 @@ def cuts(graph: Graph, sequences: list[Sequence]) -> Iterator[Turns]:
     nodes = [node for node in graph.nodes if node.op == "call_function"]
     place = {node: index for index, node in enumerate(nodes)}
     firsts = [min(place[group.takes[t]] for group in sequences) for t in range(len(sequences[0].takes))]
-    room = min(later - one for one, later in zip(firsts, firsts[1:], strict=False))
+    room = min(later - one for one, later in itertools.pairwise(firsts))
     alike = 0
     while alike + 1 < room and _alike(nodes, firsts, alike + 1):
         alike += 1
     for early in range(alike, -1, -1):
         starts = [first - early for first in firsts]
         ends = [*starts[1:], len(nodes)]
-        yield Turns(
-            tuple(sequences), tuple(tuple(nodes[a:b]) for a, b in zip(starts, ends, strict=True))
-        )
+        yield Turns(tuple(sequences), tuple(tuple(nodes[a:b]) for a, b in zip(starts, ends, strict=True)))
 
 
 def _alike(nodes: list[Node], firsts: list[int], early: int) -> bool:

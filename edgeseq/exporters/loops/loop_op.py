@@ -45,7 +45,8 @@ def keep_body(body: Body) -> str:
     text = "\n".join(f"{n.op} {n.target} {n.args} {n.kwargs}" for n in body.graph.graph.nodes)
     layout = f"{body.frame_axes} {body.store_axes} {body.names}"
     key = hashlib.sha256(f"{text}\n{layout}".encode()).hexdigest()[:32]
-    return _BODIES.setdefault(key, body) and key
+    _BODIES.setdefault(key, body)
+    return key
 
 
 def body_of(key: str) -> Body:
@@ -61,15 +62,19 @@ def loop(
     sizes: list[int],
     key: str,
 ) -> list[torch.Tensor]:
-    """Run the body on every frame in turn; each result holds what one place of the body stored, along its axis."""
+    """Run the body on every frame in turn: what each place of it stored, then the last carried values."""
     body, carried = body_of(key), list(initials)
     stored: list[list[torch.Tensor]] = [[] for _ in body.store_axes]
-    for t in range(frames[0].shape[body.frame_axes[0]]):
+    count = frames[0].shape[body.frame_axes[0]]
+    if count == 0:
+        return [value.clone() for value in _shaped(body, frames, carried, constants, sizes)]
+    for t in range(count):
         now = [value.select(axis, t) for value, axis in zip(frames, body.frame_axes, strict=True)]
         results, carried = body.turn(now, carried, constants, sizes)
         for parts, value in zip(stored, results, strict=True):
             parts.append(value)
-    return [torch.stack(parts, axis) for parts, axis in zip(stored, body.store_axes, strict=True)]
+    joined = [torch.stack(parts, axis) for parts, axis in zip(stored, body.store_axes, strict=True)]
+    return joined + [value.clone() for value in carried]
 
 
 @loop.register_fake
@@ -80,11 +85,25 @@ def _(
     sizes: list[int],
     key: str,
 ) -> list[torch.Tensor]:
-    body = body_of(key)
+    return _shaped(body_of(key), frames, list(initials), constants, sizes)
+
+
+def _shaped(
+    body: Body,
+    frames: list[torch.Tensor],
+    carried: list[torch.Tensor],
+    constants: list[torch.Tensor],
+    sizes: list[Any],
+) -> list[torch.Tensor]:
+    """Tensors of the results' shapes, found by one turn on a frame of nothing."""
     count = frames[0].shape[body.frame_axes[0]]
-    now = [value.select(axis, 0) for value, axis in zip(frames, body.frame_axes, strict=True)]
-    results, _ = body.turn(now, list(initials), constants, sizes)
+    now = [
+        value.new_zeros([*value.shape[:axis], *value.shape[axis + 1 :]])
+        for value, axis in zip(frames, body.frame_axes, strict=True)
+    ]
+    results, carried_on = body.turn(now, carried, constants, sizes)
     shapes = [list(value.shape) for value in results]
     for shape, axis in zip(shapes, body.store_axes, strict=True):
         shape.insert(axis, count)
-    return [value.new_empty(shape) for value, shape in zip(results, shapes, strict=True)]
+    joined = [value.new_empty(shape) for value, shape in zip(results, shapes, strict=True)]
+    return joined + [value.new_empty(value.shape) for value in carried_on]

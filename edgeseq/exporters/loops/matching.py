@@ -27,6 +27,10 @@ class Irregular(Exception):
         self.node, self.why = node, why
 
 
+class TooFewTurns(Irregular):
+    """Nothing is seen to repeat."""
+
+
 @dataclass(frozen=True)
 class Slot:
     """A value of this turn, or of ``back`` turns before."""

@@ -13,16 +13,19 @@ _ASSIGNED = re.compile(r"^\s*(?P<names>[A-Za-z_]\w*(?:\s*,\s*[A-Za-z_]\w*)*)\s*(
 
 
 def carried_name(initial: Any, slot: Node) -> str:
-    """The name on the left of the line that sets what is carried, before the loop or in it; ``carried`` for none."""
-    for node in (initial, slot):
-        names = _assigned(node) if isinstance(node, Node) else []
-        if len(names) == 1:
-            return names[0]
-    names = _assigned(slot)
+    """The name on the left of the line that sets what is carried, in the loop or before it; ``carried`` for none.
+
+    torch may keep the line of the forward alone: where that is one line for both, it names something else.
+    """
+    if isinstance(initial, Node) and own_code(initial) == own_code(slot):
+        return "carried"
     index = slot.args[1] if len(slot.args) > 1 else None
-    return names[index] if isinstance(index, int) and len(names) > index >= 0 else "carried"
+    inside, before = _assigned(slot), _assigned(initial)
+    if len(inside) > 1 and isinstance(index, int) and len(inside) > index >= 0:
+        return inside[index]
+    return next((names[0] for names in (inside, before) if len(names) == 1), "carried")
 
 
-def _assigned(node: Node) -> list[str]:
-    found = _ASSIGNED.match(own_code(node) or "")
+def _assigned(node: Any) -> list[str]:
+    found = _ASSIGNED.match(own_code(node) or "") if isinstance(node, Node) else None
     return [name.strip() for name in found["names"].split(",")] if found else []

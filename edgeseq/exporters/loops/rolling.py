@@ -63,7 +63,7 @@ class _Rolling:
         self.graph = graph
         self.loop: Matched = matched(turns)
         self.fixed = invariants(self.loop)
-        self.users = [node for node in graph.nodes if self._place(node) is None and self._reads_inside(node)]
+        self.users = [node for node in graph.nodes if self._place(node) is None and self._read_places(node)]
         if not self.users:
             raise Irregular(turns.turns[0][0], "nothing that it computes is used")
         self.stored: list[Stored] = []
@@ -80,6 +80,11 @@ class _Rolling:
         self._results = {
             stored: self._insert(before, operator.getitem, (node, index)) for index, stored in enumerate(self.stored)
         }
+        self._taken_back: dict[tuple[int, int], Node] = {}
+        places = {place for user in self.users for place in self._read_places(user).values()}
+        #: Slots of which every turn's value is used by itself, as by a next loop.
+        turns = range(self.loop.turns.count)
+        self._handed_on = {slot for slot, _ in self.stored if all((slot, turn) in places for turn in turns)}
         for user in self.users:
             self._reconnect(user)
         self.graph.eliminate_dead_code()
@@ -92,8 +97,12 @@ class _Rolling:
         place = self.loop.instances.get(node) if isinstance(node, Node) else None
         return None if place is None or place[0] in self.fixed else place
 
-    def _reads_inside(self, node: Node) -> bool:
-        return any(self._place(source) is not None for source in node.all_input_nodes)
+    def _read_places(self, user: Node) -> dict[Node, tuple[int, int]]:
+        """What a node outside reads of the turns; a frame that a turn merely takes is there without it."""
+        found = {source: place for source in user.all_input_nodes if (place := self._place(source)) is not None}
+        if self._pieces(user) is not None:
+            return found
+        return {node: place for node, place in found.items() if not isinstance(self.loop.reads[place[0]], Take)}
 
     def _pieces(self, user: Node) -> list[Node | _Piece] | None:
         """The list of a stack in pieces, one of them from the loop; None for any other user."""
@@ -111,8 +120,8 @@ class _Rolling:
         return pieces if sum(isinstance(piece, _Piece) for piece in pieces) == 1 else None
 
     def _stack_axis(self, user: Node) -> int:
-        axis = user.args[1] if len(user.args) > 1 else 0
-        return int(axis) % len(user.meta["val"].shape)  # type: ignore[call-overload,no-any-return]
+        axis: Any = user.args[1] if len(user.args) > 1 else 0
+        return int(axis) % len(user.meta["val"].shape)
 
     def _store(self, user: Node) -> None:
         """Note what a user needs stored."""
@@ -120,8 +129,7 @@ class _Rolling:
         if pieces is not None:
             found = [(piece.slot, self._stack_axis(user)) for piece in pieces if isinstance(piece, _Piece)]
         else:
-            places = [self._place(source) for source in user.all_input_nodes]
-            found = [(place[0], 0) for place in places if place is not None]
+            found = [(slot, 0) for slot, _ in self._read_places(user).values()]
         self.stored += [key for key in found if key not in self.stored]
 
     def _needed(self) -> list[int]:
@@ -203,15 +211,16 @@ class _Rolling:
 
     # -- the graph around it -----------------------------------------------------------------------------------------
 
-    def _insert(self, before: Node, target: Any, args: tuple[Any, ...]) -> Node:
-        return insert(self.graph, before, target, args, self.loop.turns.sequences[0].takes[0])
+    def _insert(self, before: Node, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Node:
+        return insert(self.graph, before, target, args, self.loop.turns.sequences[0].takes[0], kwargs)
 
     def _call(self, before: Node, key: str) -> Node:
         frames = [self._sequence(before, index) for index in self.given.sequences]
         initials = [self._initial(before, slot, back) for slot, back in self.given.carried]
         args = (frames, initials, list(self.given.constants), list(self.given.sizes), key)
-        node = self._insert(before, torch.ops.edgeseq.loop.default, args)
-        return node
+        if any(source > before for source in [*frames, *initials, *self.given.constants, *self.given.sizes]):
+            raise Irregular(before, "it reads what a turn stored before the loop is over")
+        return self._insert(before, torch.ops.edgeseq.loop.default, args)
 
     def _sequence(self, before: Node, index: int) -> Node:
         """The frames that the turns take, as one value."""
@@ -226,13 +235,10 @@ class _Rolling:
         value = self.loop.initials[slot][-back]
         like = self.loop.slots[slot].meta["val"]
         if not isinstance(value, Node):
-            with like.fake_mode:
-                made = self._insert(before, aten.scalar_tensor.default, (value,))
-            made.kwargs = {"dtype": like.dtype, "device": like.device}
-            made.meta["val"] = made.meta["val"].to(like.dtype)
-            return made
+            kwargs = {"dtype": like.dtype, "device": like.device}
+            return self._insert(before, aten.scalar_tensor.default, (value,), kwargs)
         if value.meta["val"].dtype != like.dtype:
-            raise Irregular(value, "what it begins with has another number type than what it carries on")
+            return self._insert(before, aten._to_copy.default, (value,), {"dtype": like.dtype})
         return value
 
     def _reconnect(self, user: Node) -> None:
@@ -241,14 +247,16 @@ class _Rolling:
             user.replace_all_uses_with(self._stacked(user, pieces))
             self.graph.erase_node(user)
             return
-        for source in list(user.all_input_nodes):
-            if (place := self._place(source)) is not None:
-                slot, turn = place
-                index = -1 if turn == self.loop.turns.count - 1 else turn
-                before = user
-                taken = self._insert(before, aten.select.int, (self._results[slot, 0], 0, index))
-                taken.meta["stack_trace"] = source.meta.get("stack_trace")
-                user.replace_input_with(source, taken)
+        for source, place in self._read_places(user).items():
+            user.replace_input_with(source, self._taken(user, *place))
+
+    def _taken(self, before: Node, slot: int, turn: int) -> Node:
+        """What a turn stored, taken back where it is first used."""
+        if (slot, turn) not in self._taken_back:
+            index = -1 if turn == self.loop.turns.count - 1 and slot not in self._handed_on else turn
+            args = (self._results[slot, 0], 0, index)
+            self._taken_back[slot, turn] = self._insert(before, aten.select.int, args)
+        return self._taken_back[slot, turn]
 
     def _stacked(self, user: Node, pieces: list[Any]) -> Node:
         axis, parts = self._stack_axis(user), []

@@ -11,6 +11,8 @@ from torch.fx import Graph, Node
 
 from edgeseq.exporters.loops.matching import Irregular
 
+aten = torch.ops.aten
+
 
 def unified(graphs: Sequence[Graph], lengths: Sequence[int], time: tuple[str, int, int]) -> Graph:
     """The one graph of which each of ``graphs`` is the instance at its length.
@@ -28,6 +30,20 @@ def unified(graphs: Sequence[Graph], lengths: Sequence[int], time: tuple[str, in
     return made.graph
 
 
+def _from_the_end(node: Node) -> tuple[Any, ...]:
+    """The arguments of a node; what it takes from the second half of an axis, counted from the end.
+
+    A place near the end of time then is the same number at every length.
+    """
+    if node.target not in (aten.select.int, aten.slice.Tensor):
+        return node.args
+    size = node.args[0].meta["val"].shape[node.args[1] if len(node.args) > 1 else 0]  # type: ignore[union-attr]
+    if not isinstance(size, int):
+        return node.args
+    places = [place - size if isinstance(place, int) and size // 2 < place < size else place for place in node.args[2:]]
+    return (*node.args[:2], *places)
+
+
 class _Unifying:
     def __init__(self, lengths: Sequence[int], time: tuple[str, int, int]) -> None:
         self.graph, self.lengths, self.time = Graph(), lengths, time
@@ -40,7 +56,7 @@ class _Unifying:
         first = row[0]
         if len({(node.op, node.name if node.op == "placeholder" else node.target) for node in row}) > 1:
             raise Irregular(first, "what surrounds the loop depends on the number of frames")
-        args = self._one(first, [node.args for node in row])
+        args = self._one(first, [_from_the_end(node) for node in row])
         kwargs = self._one(first, [node.kwargs for node in row])
         made = self.graph.create_node(first.op, first.target, args, kwargs, name=first.name)
         made.meta = dict(first.meta)

@@ -1,0 +1,38 @@
+"""What is said of a loop over time that cannot be rolled up, and the three lines that make it a step."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from torch import nn
+
+from edgeseq.errors import CaptureError
+from edgeseq.exporters.capture_errors import FixedTime
+from edgeseq.exporters.loops.matching import Irregular
+from edgeseq.exporters.origin import source_line
+
+
+def not_a_loop(model: nn.Module, error: FixedTime, found: Irregular | None) -> CaptureError:
+    """The error of a model that fixes the number of frames and is not made of regular turns."""
+    if found is None:
+        return CaptureError(error.what, where=error.where, why=error.why, do=f"{error.do}; {_step(model)}")
+    return CaptureError(
+        "cannot stream a Python loop over time whose turns differ",
+        where=error.where or (source_line(found.node) if found.node is not None else None),
+        why=found.why,
+        do=f"let the body use t only to take frame t and to store the result; {_step(model)}",
+    )
+
+
+def _step(model: nn.Module) -> str:
+    """The three lines, with the user's own name for the frames."""
+    names: Any = list(inspect.signature(model.forward).parameters) or ["x"]
+    x = names[0]
+    return (
+        "or make it a step:\n"
+        f"    def forward(self, {x}, h):  # one frame, and what is carried\n"
+        "        ...\n"
+        "        return y, h\n"
+        f"    export(model, {{{x!r}: ..., 'h': ...}}, path, states={{'h': 'output.1'}})"
+    )

@@ -1,0 +1,102 @@
+"""Python loops over time: the step is recovered, or the loop is refused and told how to become a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgeseq.errors import CaptureError
+from edgeseq.exporters import export
+from edgeseq.testing import check_rule
+from tests.models import loops
+from tests.rules.row import FRAMES, Called, parameter
+
+Case = tuple[Callable[[], nn.Module], Mapping[str, str], set[str]]
+
+#: Models, their inputs, and what the states are called.
+CASES: list[Case] = [
+    (loops.GRUCellLoop, {"x": "float32[batch,time,6]"}, {"loop.h"}),
+    (loops.LSTMCellTagger, {"tokens": "int64[batch,time]"}, {"lstm.state", "lstm.state2"}),
+    (loops.StackedCells, {"x": "float32[time,batch,5]"}, {"loop.h", "loop.c", "loop.h2", "loop.c2"}),
+    (loops.LayerByLayer, {"x": FRAMES}, {"loop.h", "loop_1.h"}),
+    (loops.SelectiveScan, {"x": "float32[batch,time,6]"}, {"conv1d.history", "loop.carried"}),
+    (loops.ConvLSTM, {"video": "float32[batch,time,2,5,4]"}, {"loop.h", "loop.c"}),
+    (loops.LeakyNeurons, {"x": "float32[time,batch,6]"}, {"loop.mem1", "loop.mem2"}),
+    (loops.LeakyIntegrator, {"x": FRAMES}, {"loop.state"}),
+    (loops.AttentionDecoder, {"tgt": "float32[batch,time,5]", "memory": "float32[batch,source,6]"}, {"loop.h"}),
+    (loops.LastOnly, {"x": FRAMES}, {"loop.hidden"}),
+]
+
+
+@pytest.mark.parametrize(("model", "inputs", "states"), CASES, ids=[case[0].__name__ for case in CASES])
+def test_a_loop_streams(model: Callable[[], nn.Module], inputs: Mapping[str, str], states: set[str]) -> None:
+    torch.manual_seed(0)
+    contract = check_rule(model(), inputs, frames=24)
+    assert {state.name for state in contract.states} >= states
+    assert contract.chunk.max == contract.chunk.multiple
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs"),
+    [
+        (loops.WKV, {"x": "float32[batch,time,6]"}),
+        (loops.SecondOrder, {"x": "float32[batch,time,3]"}),
+        (loops.TeacherShifted, {"words": "int64[batch,time]"}),
+    ],
+)
+def test_a_loop_becomes_a_verified_file(
+    model: Callable[[], nn.Module], inputs: Mapping[str, str], tmp_path: Path
+) -> None:
+    """The last update of WKV is dead code, the filter looks two turns back, the last word is never read."""
+    torch.manual_seed(0)
+    exported = export(model(), inputs, tmp_path / "m.onnx", golden=False)
+    assert exported.verification.passed
+    assert exported.contract.chunk.max == 1
+
+
+def accumulated(x: Tensor, turn: Callable[[int, Tensor, Tensor], Tensor]) -> Tensor:
+    h, kept = torch.zeros(x.shape[0], 4), []
+    for t in range(x.shape[1]):
+        h = turn(t, x[:, t], h)
+        kept.append(h)
+    return torch.stack(kept, 1)
+
+
+def backwards(_: nn.Module, x: Tensor) -> Tensor:
+    kept: list[Tensor] = []
+    h = torch.zeros(x.shape[0], 4)
+    for t in range(x.shape[1] - 1, -1, -1):
+        h = 0.5 * h + x[:, t]
+        kept.insert(0, h)
+    return torch.stack(kept, 1)
+
+
+REFUSED: dict[str, tuple[Callable[[Any, Tensor], Tensor], str]] = {
+    "another first turn": (
+        lambda m, x: accumulated(x, lambda t, f, h: f if t == 0 else h * m.w + f),
+        "another op than the turns after it",
+    ),
+    "a number from t": (lambda m, x: accumulated(x, lambda t, f, h: h * m.w + f / (t + 1)), "depend on the turn"),
+    "a late branch": (lambda m, x: accumulated(x, lambda t, f, h: h + f * (2 if t > 30 else 1)), "37 frames"),
+    "every other turn": (
+        lambda m, x: accumulated(x, lambda t, f, h: h * m.w + f if t % 2 else h + f),
+        "another number of operations",
+    ),
+    "backwards": (backwards, "from the end of time"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_an_irregular_loop_is_refused_and_shown_its_step(name: str) -> None:
+    function, reason = REFUSED[name]
+    with pytest.raises(CaptureError, match=reason) as refused:
+        check_rule(Called(function, {"w": parameter(4)()}), {"x": FRAMES})
+    text = str(refused.value)
+    assert "test_loops.py:" in text
+    assert "def forward(self, x, h):  # one frame, and what is carried" in text
+    assert "states={'h': 'output.1'}" in text
