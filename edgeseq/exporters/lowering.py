@@ -78,7 +78,8 @@ def _trace(graph: StepGraph) -> torch.export.ExportedProgram:
     tensors, shapes = example_inputs(graph, batch=3, chunk=fixed or 7 * multiple, capacity=19)
     chunk = Dim("chunk", min=1)
     dims = {word: Dim(f"{word}_size", min=low, max=high) for word, (low, high) in graph.captured.bounds.items()}
-    return _traced(graph, tensors, shapes, {**dims, "time": multiple * chunk if multiple > 1 else chunk})
+    time = None if fixed else multiple * chunk if multiple > 1 else chunk
+    return _traced(graph, tensors, shapes, {**dims, "time": time})
 
 
 def _traced(
@@ -87,11 +88,10 @@ def _traced(
     shapes: Sequence[Sequence[Any]],
     dims: dict[str, Any],
 ) -> torch.export.ExportedProgram:
-    """The graph with every named axis dynamic. ``dims`` are those that are not just any size from 1."""
+    """The graph with every named axis dynamic. ``dims`` are those that are not just any size from 1; None: fixed."""
 
     def dynamic(shape: Sequence[Any]) -> dict[int, Any]:
-        names = {axis: name for axis, name in enumerate(shape) if isinstance(name, str)}
-        return {axis: _dim(name, dims) for axis, name in names.items() if not (fixed and name.endswith("time"))}
+        return {axis: _dim(name, dims) for axis, name in enumerate(shape) if isinstance(name, str)}
 
     try:
         with quiet(), torch.no_grad():
@@ -108,7 +108,7 @@ def _traced(
 def _dim(name: str, dims: dict[str, Any]) -> Any:
     times, _, word = name.rpartition("*")
     base = dims.setdefault(word, Dim(f"{word}_size", min=1))
-    return int(times) * base if times else base
+    return int(times) * base if times and base is not None else base
 
 
 def _unused(graph: StepGraph, exported: torch.export.ExportedProgram) -> tuple[str, ...]:
