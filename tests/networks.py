@@ -153,7 +153,7 @@ def _run(block: Block, part: Any, x: torch.Tensor) -> Any:
     if kind == "bands":
         return _bands(part, x)
     if kind == "turned":
-        z = torch.view_as_complex(x.reshape(*x.shape[:2], CHANNELS // 2, 2))
+        z = torch.view_as_complex(x.reshape(*x.shape[:2], CHANNELS // 2, 2).contiguous())
         return torch.view_as_real(z * torch.polar(torch.ones_like(z.real), z.imag)).flatten(2)
     if kind == "group":
         return part(x[:, : x.shape[1] // numbers[0] * numbers[0]].reshape(x.shape[0], -1, CHANNELS * numbers[0]))
