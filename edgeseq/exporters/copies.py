@@ -90,6 +90,18 @@ def _written_over(step: Step, joined: torch.Tensor, fact: Timed, place: int, sta
     """The frames with the copies written at ``place``, in the call that begins at the base frame ``start``."""
     axis, frames = fact.axis, len(fact.copied)
     sources = step.constant("copied", torch.tensor([place + frame for frame in fact.copied], device=step.device))
+    due = call_at(step, fact, start)
+    before, now, after = (
+        aten.slice.Tensor(joined, axis, 0, place),
+        joined.narrow(axis, place, frames),
+        aten.slice.Tensor(joined, axis, place + frames),
+    )
+    written = torch.where(due, joined.index_select(axis, sources), now)
+    return torch.cat([before, written, after] if place else [written, after], axis)
+
+
+def call_at(step: Step, fact: Timed, start: int) -> torch.Tensor:
+    """True in the call that begins at the base frame ``start``, false later: bool, broadcasts against the value."""
     due = step.state(
         "due",
         kind="delay",
@@ -99,10 +111,4 @@ def _written_over(step: Step, joined: torch.Tensor, fact: Timed, place: int, sta
         initial=torch.ones([1] * len(fact.shape)),
     )
     due.next = torch.zeros_like(due.value)
-    before, now, after = (
-        aten.slice.Tensor(joined, axis, 0, place),
-        joined.narrow(axis, place, frames),
-        aten.slice.Tensor(joined, axis, place + frames),
-    )
-    written = torch.where(due.value, joined.index_select(axis, sources), now)
-    return torch.cat([before, written, after] if place else [written, after], axis)
+    return due.value

@@ -130,11 +130,13 @@ class Timed:
 class Summary:
     """Depends on all frames so far and has no frame axis: a mean, the last step, a final state, the length itself.
 
-    ``delay``: base frames that must follow the last real one before it is final.
+    ``delay``: base frames that must follow the last real one before it is final. ``known``: it depends on the first
+    frames alone and is final once so many base frames have come (None: on all of them).
     """
 
     shape: Shape
     delay: int = 0
+    known: int | None = None
 
     def __str__(self) -> str:
         return f"Summary(delay={self.delay})"
@@ -238,6 +240,11 @@ class Facts(tuple[Any, ...]):
         facts = super().__new__(cls, positional)
         facts._named = named
         return facts
+
+    def replaced(self, node: Any, positional: Iterable[Any]) -> Facts:
+        """Other facts of the positional arguments of a captured call."""
+        new, names = list(positional), [argument.name for argument in node.target._schema.arguments]
+        return Facts(new, {**self._named, **dict(zip(names, new, strict=False))})
 
     def __getitem__(self, key: Any) -> Any:
         return self._named.get(key) if isinstance(key, str) else super().__getitem__(key)

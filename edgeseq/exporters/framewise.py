@@ -230,4 +230,7 @@ def on_summaries(step: Step, facts: Sequence[Any], args: Sequence[Any], shape: S
             leaves[i] = step.over_batch(step.count(length), shape)
     delay = max((fact.delay for fact in leaf_facts if isinstance(fact, Summary)), default=0)
     value = op(lambda fact: step.sizes(fact, None), *rebuild(list(args), leaves))
-    return value, Summary(shape, delay)
+    known = [fact.known for fact in leaf_facts if isinstance(fact, Summary)]
+    early = [count for count in known if count is not None]
+    scalars = any(isinstance(fact, Scalar) for fact in leaf_facts)
+    return value, Summary(shape, delay, max(early) if known and len(early) == len(known) and not scalars else None)

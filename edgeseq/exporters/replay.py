@@ -16,6 +16,7 @@ import torch
 from edgeseq.exporters.copies import copied_in, is_kept_by
 from edgeseq.exporters.facts import Fact, Facts, Grid, Pairs, Scalar, Static, Summary, Timed
 from edgeseq.exporters.framewise import flatten, on_summaries, rebuild
+from edgeseq.exporters.rules import first_frames, joins
 from edgeseq.exporters.rules.checks import check_result
 from edgeseq.exporters.rules.foreign import Rule, name_of
 from edgeseq.exporters.rules.registry import Registry
@@ -112,6 +113,9 @@ def _replay_node(step: Step, registry: Registry, node: torch.fx.Node, found: Map
     if _is_grid(step, node, facts):
         return None, Grid(_shapes(step, output))
     leaves = [fact for fact in flatten([*facts, *map(facts.__getitem__, node.kwargs)]) if fact is not None]
+    if node.target in first_frames.SHAPE_ONLY and any(isinstance(fact, Summary) for fact in leaves):
+        rule = registry.rule(step, node.target)
+        return rule(step, facts, *_values(step, list(node.args), found), **_values(step, dict(node.kwargs), found))
     if _has_frames(step, output) or any(isinstance(fact, (Timed, Pairs, Grid)) for fact in leaves):
         return _mixed(step, registry, node, found, facts, leaves)
     if all(isinstance(fact, Static) for fact in leaves):
@@ -135,7 +139,7 @@ def _mixed(
     leaves: list[Fact],
 ) -> Found:
     """Replay an op that has frames among its operands or makes them: by its rule."""
-    if any(isinstance(fact, Summary) for fact in leaves):
+    if any(isinstance(fact, Summary) and fact.known is None for fact in leaves):
         raise step.refuse(
             "it needs the whole sequence before its first frame: a statistic over all time is used before its end",
             "use a running statistic, or return the summary instead of mixing it back into the frames",
@@ -145,6 +149,8 @@ def _mixed(
     _refuse_keywords(step, node, facts, rule)
     args, kwargs = _values(step, list(node.args), found), _values(step, dict(node.kwargs), found)
     carried_before = set(step.carried)
+    if rule is not joins.join:
+        facts, args = first_frames.with_known(step, facts, args)
     if not is_kept_by(rule):
         facts, args = _with_copies(step, facts, args)
     result = rule(step, facts, *args, **kwargs)
@@ -165,10 +171,7 @@ def _with_copies(step: Step, facts: Facts, args: list[Any]) -> tuple[Facts, list
         for leaf, fact in zip(leaves, leaf_facts, strict=True)
     ]
     new = rebuild(list(facts), [fact for _, fact in pairs])
-    assert step.node is not None
-    names = [argument.name for argument in step.node.target._schema.arguments]  # type: ignore[union-attr]
-    named = {**facts._named, **dict(zip(names, new, strict=False))}
-    return Facts(new, named), rebuild(args, [leaf for leaf, _ in pairs])
+    return facts.replaced(step.node, new), rebuild(args, [leaf for leaf, _ in pairs])
 
 
 def _makes_pairs(step: Step, node: torch.fx.Node) -> bool:

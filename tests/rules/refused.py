@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch.nn import functional
 
 from tests.rules.row import Row, alike
 
@@ -13,6 +14,10 @@ def first_two(x: torch.Tensor) -> torch.Tensor:
     return torch.tensor([1, 0])
 
 
+def folded(x: torch.Tensor) -> torch.Tensor:
+    return functional.fold(x, (1, 2 * x.shape[2] + 2), (1, 4), stride=(1, 2))
+
+
 ROWS = (
     alike("aten.flip.default", lambda x: x.flip(-1)),
     alike("aten.roll.default", lambda x: x.roll(1, -1)),
@@ -20,5 +25,28 @@ ROWS = (
     Row("aten.index_select.default", "over time", lambda _, x: x.index_select(1, first_two(x)), refused=BY_PLACE),
     alike("aten.gather.default", lambda x: x.gather(-1, (x[..., :2] > 0).long())),
     Row("aten.gather.default", "over time", lambda _, x: x.gather(1, (x > 0).long()), refused=BY_PLACE),
+    Row("aten.as_strided.default", "frames", lambda _, x: x.as_strided(x.shape, (0, 4, 1)), refused="reads memory"),
+    Row("aten.im2col.default", "frames", lambda _, x: functional.unfold(x[:, None], 2), refused="windows of time and"),
+    Row("aten.col2im.default", "frames", lambda _, x: folded(x.mT), refused="windows of time and"),
+    Row(
+        "aten.max_pool2d_with_indices.default",
+        "places",
+        lambda _, x: functional.max_pool2d(x, 2, return_indices=True)[1],
+        refused="its indices count frames",
+    ),
+    Row(
+        "aten.max_pool3d_with_indices.default",
+        "places",
+        lambda _, x: functional.max_pool3d(x[:, None], (2, 2, 1), return_indices=True)[1],
+        {"x": "float32[batch,time,4,3]"},
+        refused="its indices count frames",
+    ),
+    alike("aten.index_add.default", lambda x: x.index_add(-1, first_two(x), x[..., :2])),
+    Row(
+        "aten.index_add.default",
+        "frames",
+        lambda _, x: x.index_add(1, torch.arange(x.shape[1]), x),
+        refused="it adds frames at places of all time",
+    ),
     Row("aten.nonzero.default", "of frames", lambda _, x: (x > 0).nonzero().sum(), refused="depends on the data"),
 )

@@ -1,4 +1,7 @@
-"""Concatenation along time. Along another axis it mixes no frames."""
+"""Concatenation along time: pieces with a fixed number of frames around one that grows.
+
+Known frames in front are a lead. Frames that depend on the input are written over the places in front of what grows.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ from typing import Any
 
 import torch
 
-from edgeseq.exporters.alignment import ready
-from edgeseq.exporters.facts import Static, Timed
+from edgeseq.exporters.alignment import ready, settle, until_end
+from edgeseq.exporters.facts import Static, Summary, Timed
+from edgeseq.exporters.rules.first_frames import after_known, with_known, written
 from edgeseq.exporters.rules.padding import leading, longer
 from edgeseq.exporters.rules.schema import result_shape
 from edgeseq.exporters.rules.shapes import concatenate
@@ -17,23 +21,69 @@ aten = torch.ops.aten
 
 
 def join(step: Step, facts: Any, tensors: list[torch.Tensor], dim: int = 0) -> tuple[Any, Any]:
-    """Concatenation: along features it mixes no frames; known frames in front of time are a pad."""
-    timed = [fact for fact in facts[0] if isinstance(fact, Timed)]
-    known = facts[0][:-1]
-    along_time = len(timed) == 1 and timed[0].axis == dim % len(timed[0].shape) and timed[0] is facts[0][-1]
-    if not along_time or not known:
-        return concatenate(step, facts, tensors, dim)
-    fact, shape = timed[0], result_shape(step)
-    if fact.folded or fact.rowed or not all(isinstance(other, Static) for other in known):
-        raise step.refuse("frames that depend on the input are put in front of time", "pad with zeros or weights")
+    """cat: along another axis it mixes no frames."""
     nodes: Any = step.node.args[0]  # type: ignore[union-attr]
-    x, behind = tensors[-1], longer(step, fact, shape[fact.axis])
-    for piece, given, node in reversed(list(zip(tensors, known, nodes, strict=False))):
-        if given.conditioned:
-            x, behind = _begun(step, x, behind, int(given.shape[fact.axis]), node)
+    pieces = [piece for piece in zip(tensors, facts[0], nodes, strict=True) if not _is_empty(piece[1])]
+    growing = [place for place, (_, fact, _) in enumerate(pieces) if isinstance(fact, Timed)]
+    axis = dim % len(result_shape(step))
+    if len(growing) != 1 or pieces[growing[0]][1].axis != axis:
+        facts, args = with_known(step, facts, [tensors])
+        return concatenate(step, facts, args[0], dim)
+    x, fact, _ = pieces[growing[0]]
+    if len(pieces) == 1:
+        return x, fact
+    if fact.folded or fact.rowed:
+        raise step.refuse("it joins time folded with another axis", "give time an axis of its own")
+    x, fact = _followed(step, x, fact, pieces[growing[0] + 1 :])
+    return _preceded(step, x, fact, pieces[: growing[0]])
+
+
+def _is_empty(fact: Any) -> bool:
+    """torch.cat takes ``torch.tensor([])`` for nothing."""
+    return isinstance(fact, Static) and fact.shape == (0,)
+
+
+def _followed(step: Step, x: torch.Tensor, fact: Timed, pieces: list[Any]) -> tuple[torch.Tensor, Timed]:
+    """Frames behind the last one: one frame, known before the end."""
+    if not pieces:
+        return x, fact
+    frames, axis = sum(int(behind.shape[fact.axis]) for _, behind, _ in pieces), fact.axis
+    if frames != 1:
+        raise step.refuse(f"it puts {frames} frames behind the end of time", "pad with a constant, or put one behind")
+    piece, behind, _ = pieces[0]
+    if isinstance(behind, Summary):
+        x, fact = after_known(step, x, fact, behind.known or 0)
+    x, fact = until_end(step, *settle(step, x, fact))
+    real = step.over_rows(step.before_end(fact, x.shape[axis]), fact)
+    return torch.where(real, x, piece), longer(step, fact, fact.shape[axis] + 1)
+
+
+def _preceded(step: Step, x: torch.Tensor, fact: Timed, pieces: list[Any]) -> tuple[torch.Tensor, Timed]:
+    """Frames in front of the first one."""
+    if not pieces:
+        return x, fact
+    frames, axis = sum(int(before.shape[fact.axis]) for _, before, _ in pieces), fact.axis
+    grown = longer(step, fact, fact.shape[axis] + frames)
+    if any(isinstance(before, Summary) for _, before, _ in pieces):
+        return _written_before(step, x, fact, grown, [piece for piece, _, _ in pieces], [f for _, f, _ in pieces])
+    for piece, before, node in reversed(pieces):
+        if before.conditioned:
+            x, grown = _begun(step, x, grown, int(before.shape[axis]), node)
         else:
-            behind = leading(step, behind, _one_row(step, piece, given))
-    return x, behind
+            grown = leading(step, grown, _one_row(step, piece, before))
+    return x, grown
+
+
+def _written_before(
+    step: Step, x: torch.Tensor, fact: Timed, grown: Timed, pieces: list[torch.Tensor], facts: list[Any]
+) -> tuple[torch.Tensor, Timed]:
+    """Frames that depend on the first frames of the input."""
+    axis, frames = fact.axis, sum(int(before.shape[fact.axis]) for before in facts)
+    known = max(before.known or 1 for before in facts if isinstance(before, Summary))
+    x, late = after_known(step, x, fact.with_(uniform=False), known, frames)
+    made = grown.with_(delay=late.delay - frames, head=None, reads=late.shifted(-frames))
+    whole = torch.cat([piece.expand(step.sizes(made, piece.shape[axis])) for piece in pieces], axis)
+    return written(step, x, made, whole, 0, frames), made
 
 
 def _begun(step: Step, x: torch.Tensor, fact: Timed, frames: int, node: torch.fx.Node) -> tuple[torch.Tensor, Timed]:

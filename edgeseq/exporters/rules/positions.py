@@ -98,6 +98,7 @@ RULES = {
             aten.zeros_like.default,
             aten.ones_like.default,
             aten.full_like.default,
+            aten.empty_like.default,
         ],
         filled,
     ),

@@ -49,6 +49,29 @@ REFUSALS: dict[Any, tuple[Refusal, str | None]] = {
         Refusal("it picks frames by their place in all of time", "slice fixed offsets"),
         "dim",
     ),
+    aten.as_strided.default: (
+        Refusal("it reads memory by strides that mean another axis in every chunk", "cut frames with x.unfold"),
+        None,
+    ),
+    **dict.fromkeys(
+        [aten.im2col.default, aten.col2im.default],
+        (
+            Refusal(
+                "it puts windows of time and of another axis into one",
+                "cut frames with x.unfold, and add them up with a transposed convolution",
+                missing=True,
+            ),
+            None,
+        ),
+    ),
+    **dict.fromkeys(
+        [aten.max_pool2d_with_indices.default, aten.max_pool3d_with_indices.default],
+        (Refusal("its indices count frames from the start of all time", "pool without return_indices"), None),
+    ),
+    aten.index_add.default: (
+        Refusal("it adds frames at places of all time", "add overlapping frames up with a transposed convolution"),
+        "dim",
+    ),
     aten.nonzero.default: (
         Refusal("the number of its results depends on the data", "use a mask of fixed shape"),
         None,

@@ -9,6 +9,8 @@ import torch
 from edgeseq.exporters.alignment import ready
 from edgeseq.exporters.facts import Head, Scalar, Static, Summary, Timed
 from edgeseq.exporters.framewise import framewise
+from edgeseq.exporters.rules.convolution import Windows, windowed
+from edgeseq.exporters.rules.first_frames import kept
 from edgeseq.exporters.rules.positions import table_rows
 from edgeseq.exporters.rules.schema import bound, result_shape
 from edgeseq.exporters.step import Step
@@ -42,12 +44,9 @@ def cut(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> t
     length = step.length(shape[dim])
     if length is None and shape[dim] == 1 and first == -1:
         return last_frame(step, x, fact, keepdim=True)
-    if length is None and isinstance(shape[dim], int) and isinstance(first, int) and first >= 0:
-        raise step.refuse(
-            f"it keeps {shape[dim]} frames counted from the start of all time",
-            "pass those frames as an input of their own, without a time axis",
-        )
-    if length is not None and length.ratio != fact.ratio:
+    if length is None and isinstance(shape[dim], int) and isinstance(first, int) and first >= 0 and stride == 1:
+        return kept(step, x, fact, first, shape[dim])  # type: ignore[no-any-return]
+    if length is not None and length.ratio * stride != fact.ratio:
         raise step.refuse(f"it keeps a share of all time, {shape[dim]} frames", "keep all but a fixed number of frames")
     if length is None or isinstance(first, Scalar) or first < 0 or fact.folded:
         raise step.refuse(
@@ -55,8 +54,18 @@ def cut(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> t
             "keep frames counted from the start, or the last one",
         )
     if stride != 1:
-        raise step.refuse("it skips frames", "use a strided convolution or average pooling")
+        return _every(step, x, fact, first, stride)
     return dropped(step, x, fact.with_(shape=shape, length=length), first)
+
+
+def _every(step: Step, x: torch.Tensor, fact: Timed, first: int, stride: int) -> tuple[torch.Tensor, Timed]:
+    """``x[first::stride]``: windows of one frame."""
+    if fact.rowed:
+        raise step.refuse("it skips positions", "count in strides with torch.arange")
+    x, fact = dropped(step, x, fact, first)
+    return windowed(
+        step, x, fact, Windows(1, 1, stride, 0, 0), lambda v: aten.slice.Tensor(v, fact.axis, 0, None, stride)
+    )
 
 
 def _from_the_start(step: Step, first: Any, size: Size) -> Any:
@@ -85,8 +94,10 @@ def pick(step: Step, facts: Any, x: torch.Tensor, dim: int, index: Any) -> tuple
     fact = facts[0]
     dim %= len(fact.shape)
     if dim == fact.axis:
+        if isinstance(index, int) and index >= 0:
+            return kept(step, x, fact, index, 1, keepdim=False)  # type: ignore[no-any-return]
         if index != -1:
-            raise step.refuse("it takes one frame of all time", "take the last step, or pass that frame separately")
+            raise step.refuse("it takes one frame counted from the end of all time", "take the last one, or the first")
         return last_frame(step, x, fact, keepdim=False)
     return framewise(
         step,

@@ -59,17 +59,16 @@ def _refuse_uneven(step: Step, fact: Timed, length: Any, named: dict[str, Any], 
     spans = [(fact.length(4096 * period + rest), length(4096 * period + rest)) for rest in range(period)]
     missing = {ratio * before - after for before, after in spans if before is not None and after is not None}
     plain = nearest and "exact" not in target(step).name()
-    if ratio.denominator != 1 or not missing <= ({0, 1} if plain else {0}) or _rounds_down(int(ratio), plain):
+    even = ratio.denominator == 1 and missing <= ({0, 1} if plain else {0})
+    if not even or (step.planning and plain and _rounds_down(int(ratio))):
         raise step.refuse(
             "it stretches time by a ratio that is not a whole number for every length",
             "give it a whole scale_factor, and pad time to a multiple where it was shortened before",
         )
 
 
-def _rounds_down(ratio: int, nearest: bool) -> bool:
+def _rounds_down(ratio: int) -> bool:
     """True for ratios, 41 for one, by which torch's float32 arithmetic reads a frame too early."""
-    if not nearest:
-        return False
     frames = torch.arange(1024.0)
     found = torch.nn.functional.interpolate(frames[None, None], scale_factor=ratio)[0, 0]
     return not torch.equal(found, frames.repeat_interleave(ratio))
