@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,11 @@ from torch.utils import _pytree as pytree
 
 from edgeseq.contract import Contract
 from edgeseq.exporters.capture import capture
+from edgeseq.exporters.replay import Found, Watch
 from edgeseq.exporters.rules import FAMILIES
+from edgeseq.exporters.rules.foreign import name_of
 from edgeseq.exporters.rules.registry import Registry
+from edgeseq.exporters.step import Step
 from edgeseq.exporters.stepgraph import StepGraph
 from edgeseq.exporters.torch_stream import TorchStream
 from edgeseq.specs import parse_spec
@@ -28,43 +32,73 @@ WORDS = 5
 TOLERANCE = 1e-4
 
 
-def stream_and_compare(row: Published) -> Contract:
-    """The contract of the streamed model. Raises EdgeseqError where it is refused, AssertionError where it is wrong.
+@dataclass(frozen=True)
+class Streamed:
+    """What became of a model that streams: its contract, and the ops that hold its states, in the model's order."""
+
+    contract: Contract
+    ops: tuple[str, ...]
+
+
+class _StateOps(Watch):
+    """Notes which captured ops ask for states."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, None] = {}
+
+    def node(self, step: Step, node: torch.fx.Node, run: Callable[[], Found]) -> Found:
+        before = len(step.carried)
+        found = run()
+        if len(step.carried) > before:
+            self.names[name_of(node.target).split("::")[-1].split(".")[0]] = None
+        return found
+
+
+def stream_and_compare(row: Published) -> Streamed:
+    """Stream a model. Raises EdgeseqError where it is refused, AssertionError where it is wrong.
 
     Everything is in float32, as the models are: many of them make float32 constants as they run, so that float64 would
-    try another model. Lengths: one for each remainder modulo the chunk multiple, and one short one.
+    try another model. Lengths: one for each remainder modulo the chunk multiple, and the shortest.
     """
     module = row.build()
-    graph = StepGraph(capture(module, row.inputs), Registry(FAMILIES))
+    watch = _StateOps()
+    graph = StepGraph(capture(module, row.inputs), Registry(FAMILIES), watch=watch)
+    ops = tuple(watch.names)
     contract = TorchStream(graph, _batch(row)).contract
     generator = random.Random(zlib.crc32(row.id.encode()))
     for frames in lengths(row, contract):
         given = draw(row, graph, frames)
         with torch.no_grad():
-            whole = _tensors(module(**_arguments(row.inputs, given)))
+            whole = _tensors(row.build()(**_arguments(row.inputs, given)))
         streamed = stream_in_torch(graph, given, random_chunks(frames, generator), _batch(row), filler=100.0)
         for port, wanted in zip(contract.with_role("output"), whole, strict=True):
             _compare(f"{row.id}: {port.name}, {frames} frames", streamed[port.name], wanted)
-    return contract
+    return Streamed(contract, ops)
 
 
-def state_bytes(contract: Contract, capacity: int = 1000) -> int:
-    """Bytes of all states of one stream; a cache is counted at ``capacity`` frames, or at the model's limit."""
-    room = min(capacity, contract.max_context or capacity)
-    total = 0
-    for state in contract.states:
-        sizes = [axis if isinstance(axis, int) else room if axis == "capacity" else 1 for axis in state.shape]
-        total += int(np.prod(sizes)) * np.dtype(state.dtype).itemsize
-    return total
+def state_bytes(contract: Contract, room: int = 1000) -> int:
+    """Bytes of all states of one stream; a cache is counted at ``room`` frames, or at the model's longest stream."""
+    capacity = min(room, contract.max_context or room)
+    sizes = [
+        int(np.prod([_size(axis, capacity) for axis in state.shape])) * np.dtype(state.dtype).itemsize
+        for state in contract.states
+    ]
+    return sum(sizes)
+
+
+def _size(axis: int | str, capacity: int) -> int:
+    if isinstance(axis, int):
+        return axis
+    return capacity if "capacity" in axis else 1
 
 
 def lengths(row: Published, contract: Contract) -> list[int]:
-    """A short length, and one for every remainder modulo the chunk multiple; at most six, spread over the remainders."""
+    """The shortest length, and one for every remainder modulo the chunk multiple, at most five of those."""
     multiple = contract.chunk.multiple
     first = max(row.frames, contract.min_frames)
     if contract.max_context is not None:
         first = max(1, min(first, contract.max_context - multiple + 1))
-    spread = sorted({first + int(step) for step in np.linspace(0, multiple - 1, min(multiple, 5))})
+    spread = {first + int(step) for step in np.linspace(0, multiple - 1, min(multiple, 5))}
     return sorted({contract.min_frames, *spread})
 
 
@@ -109,4 +143,3 @@ def _compare(where: str, streamed: torch.Tensor, wanted: torch.Tensor) -> None:
     scale = max(1e-3, float(wanted.abs().max()))
     distance = float((streamed - wanted).abs().nan_to_num(nan=float("inf")).max())
     assert distance <= TOLERANCE * scale, f"{where}: off by {distance:.3g}, the largest answer is {scale:.3g}"
-
