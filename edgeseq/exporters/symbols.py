@@ -20,6 +20,8 @@ from torch.utils._sympy.functions import (
     FloorDiv,
     FloorToInt,
     IntTrueDiv,
+    Max,
+    Min,
     Mod,
     PythonMod,
     ToFloat,
@@ -118,9 +120,9 @@ def evaluate(size: Size, values: Mapping[sympy.Expr, Any]) -> Any:
         return next(function for kind, function in _ROUNDED.items() if isinstance(size, kind))(parts[0])
     if isinstance(size, (IntTrueDiv, FloatTrueDiv)):
         return parts[0] / parts[1]
-    if isinstance(size, sympy.Max):
+    if isinstance(size, (Max, sympy.Max)):
         return max(parts)
-    if isinstance(size, sympy.Min):
+    if isinstance(size, (Min, sympy.Min)):
         return min(parts)
     raise ValueError(f"cannot evaluate the size {size}")
 

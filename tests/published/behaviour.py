@@ -206,7 +206,7 @@ class STGCN(nn.Module):
 
 
 class TrajectoryLSTM(nn.Module):
-    """Social pooling in small: people of a scene, each with an LSTM, see the maximum over all of them in every frame."""
+    """Social pooling in small: people of a scene, an LSTM each, see the maximum over all of them in every frame."""
 
     def __init__(self, hidden=12):
         super().__init__()
@@ -477,7 +477,11 @@ _PAIR = {"src": "int64[source,batch]", "trg": "int64[time,batch]"}
 ROWS = (
     Published("video-cnn-lstm", CNNLSTM, _CLIP, "Donahue 2015, HHTseng/video-classification", Streams()),
     Published(
-        "video-cnn-loop", ResCNNEncoderLoop, {"x_3d": "float32[batch,time,3,8,8]"}, "HHTseng/video-classification", Streams()
+        "video-cnn-loop",
+        ResCNNEncoderLoop,
+        {"x_3d": "float32[batch,time,3,8,8]"},
+        "HHTseng/video-classification",
+        Streams(),
     ),
     Published(
         "convlstm",
@@ -491,7 +495,9 @@ ROWS = (
     # a quarter of the channels comes from the next frame
     Published("tsm", lambda: TSM(online=False), _CLIP, "Lin 2019, mit-han-lab/temporal-shift-module", Streams(1)),
     Published("st-gcn", STGCN, {"x": "float32[batch,2,time,6,1]"}, "Yan 2018, yysijie/st-gcn, causal", Streams()),
-    Published("trajectory-lstm", TrajectoryLSTM, {"obs_traj": "float32[batch,3,time,2]"}, "Alahi 2016, Gupta 2018", Streams()),
+    Published(
+        "trajectory-lstm", TrajectoryLSTM, {"obs_traj": "float32[batch,3,time,2]"}, "Alahi 2016, Gupta 2018", Streams()
+    ),
     Published(
         "decision-transformer",
         DecisionTransformer,

@@ -124,7 +124,7 @@ class Demucs(nn.Module):
 
 
 class CausalConv1d(nn.Module):
-    """StreamableConv1d of EnCodec: pads in front by what the kernel and the stride leave, and behind to a whole frame."""
+    """StreamableConv1d of EnCodec: pads in front by what kernel and stride leave, behind to a whole frame."""
 
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, dilation=1, pad_mode="constant"):
         super().__init__()
@@ -263,12 +263,13 @@ ROWS = (
         frames=131,
         exported=True,
     ),
+    # foreseen to be refused: what is put in front of the first sample mirrors six that come after it
     Published(
         "encodec-reflect",
         lambda: EncodecModel(pad_mode="reflect"),
         {"x": "float32[batch,1,time]"},
         "Defossez 2022, facebookresearch/encodec, its default padding",
-        Refused("what is put in front of the first sample mirrors six that come after it", "reflect"),
+        Streams(None),
         frames=131,
     ),
 )

@@ -246,8 +246,12 @@ class GRNN(nn.Module):
         self.hidden_size = hidden_size
         self.num_layers = num_layers
         self.bidirectional = bidirectional
-        self.rnn1 = nn.GRU(input_size // 2, hidden_size // 2, num_layers, batch_first=batch_first, bidirectional=bidirectional)
-        self.rnn2 = nn.GRU(input_size // 2, hidden_size // 2, num_layers, batch_first=batch_first, bidirectional=bidirectional)
+        self.rnn1 = nn.GRU(
+            input_size // 2, hidden_size // 2, num_layers, batch_first=batch_first, bidirectional=bidirectional
+        )
+        self.rnn2 = nn.GRU(
+            input_size // 2, hidden_size // 2, num_layers, batch_first=batch_first, bidirectional=bidirectional
+        )
 
     def forward(self, x, h=None):
         if h is None:
@@ -495,10 +499,17 @@ class DCCRN(nn.Module):
 ROWS = (
     Published("crn", CRN, {"x": "float32[batch,time,31]"}, "Tan and Wang 2018, JupiterEthan/CRN-causal", Streams()),
     Published(
-        "crn-two-frames", CRN2, {"x": "float32[batch,1,23,time]"}, "Tan and Wang 2018, haoxiangsnr", Streams(), exported=True
+        "crn-two-frames",
+        CRN2,
+        {"x": "float32[batch,1,23,time]"},
+        "Tan and Wang 2018, haoxiangsnr",
+        Streams(),
+        exported=True,
     ),
     Published("dpcrn", DPCRN, {"spec": "float32[batch,2,time,17]"}, "Le 2021", Streams()),
-    Published("gtcrn", GTCRN, {"spec": "float32[batch,33,time,2]"}, "Rong 2024, Xiaobin-Rong/gtcrn", Streams(), exported=True),
+    Published(
+        "gtcrn", GTCRN, {"spec": "float32[batch,33,time,2]"}, "Rong 2024, Xiaobin-Rong/gtcrn", Streams(), exported=True
+    ),
     # the first of a chunk's frames meets its last, and GroupNorm takes statistics of the whole sequence
     Published(
         "dprnn",

@@ -271,7 +271,13 @@ ROWS = (
         Streams(),
         exported=True,
     ),
-    Published("autoregressive-forecaster", AutoregressiveForecaster, {"x": "float32[batch,time,1]"}, "pytorch/examples, time sequence", Streams()),
+    Published(
+        "autoregressive-forecaster",
+        AutoregressiveForecaster,
+        {"x": "float32[batch,time,1]"},
+        "pytorch/examples, time sequence",
+        Streams(),
+    ),
     Published(
         "temporal-fusion",
         TemporalFusion,
@@ -280,7 +286,11 @@ ROWS = (
         Streams(),
     ),
     Published(
-        "deepar", DeepAR, {"x": "float32[batch,time,4]", "idx": "int64[batch]"}, "Salinas 2017, TimeSeries ports", Streams()
+        "deepar",
+        DeepAR,
+        {"x": "float32[batch,time,4]", "idx": "int64[batch]"},
+        "Salinas 2017, TimeSeries ports",
+        Streams(),
     ),
     # half a kernel ahead; the repeated end is only the last frame once there is no more
     Published("series-decomposition", Decomposition, _X, "Zeng 2023, LTSF-Linear", Streams(2)),

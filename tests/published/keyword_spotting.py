@@ -1,4 +1,4 @@
-"""Keyword spotting and voice activity: DS-CNN, TC-ResNet, BC-ResNet, MatchboxNet, CRNN, MarbleNet, Silero-like, wekws."""
+"""Keyword spotting and voice activity: DS-CNN, TC-ResNet, BC-ResNet, MatchboxNet, CRNN, MarbleNet, Silero, wekws."""
 
 import torch
 import torch.nn.functional as F
@@ -244,7 +244,7 @@ class SoundEventCRNN(nn.Module):
 
 
 class SileroLike(nn.Module):
-    """A voice activity detector on samples: STFT by a fixed strided convolution, conv encoder, LSTM, one answer a chunk."""
+    """A voice activity detector on samples: STFT by a fixed strided convolution, conv encoder, LSTM."""
 
     def __init__(self, n_fft=32, hop=16, hidden=12):
         super().__init__()
@@ -310,9 +310,15 @@ class MDTC(nn.Module):
 
 ROWS = (
     Published("ds-cnn", DSCNN, {"x": "float32[batch,1,time,10]"}, "Zhang 2017, Hello Edge", Streams(None)),
-    Published("tc-resnet", TCResNet, {"x": "float32[batch,time,10]"}, "Choi 2019, hyperconnect/TC-ResNet", Streams(None)),
-    Published("bc-resnet", BCResNet, {"x": "float32[batch,1,16,time]"}, "Kim 2021, Qualcomm-AI-research", Streams(None)),
-    Published("matchboxnet", MatchboxNet, {"audio_signal": "float32[batch,16,time]"}, "Majumdar 2020, NeMo", Streams(None)),
+    Published(
+        "tc-resnet", TCResNet, {"x": "float32[batch,time,10]"}, "Choi 2019, hyperconnect/TC-ResNet", Streams(None)
+    ),
+    Published(
+        "bc-resnet", BCResNet, {"x": "float32[batch,1,16,time]"}, "Kim 2021, Qualcomm-AI-research", Streams(None)
+    ),
+    Published(
+        "matchboxnet", MatchboxNet, {"audio_signal": "float32[batch,16,time]"}, "Majumdar 2020, NeMo", Streams(None)
+    ),
     # 'same' windows of 11, 13, 13, 15, 15 and 5 dilated by two look 5 + 6 + 6 + 7 + 7 + 4 ahead
     Published(
         "marblenet-frame",
@@ -331,7 +337,16 @@ ROWS = (
         "Arik 2017",
         Refused("GRUs that run from the end too", "bidirectional"),
     ),
-    Published("sed-crnn", SoundEventCRNN, {"x": "float32[batch,1,time,16]"}, "Turpault 2019, DCASE baseline", Streams(None)),
-    Published("silero-like", SileroLike, {"x": "float32[batch,time]"}, "snakers4/silero-vad, by its graph", Streams(None), frames=300),
+    Published(
+        "sed-crnn", SoundEventCRNN, {"x": "float32[batch,1,time,16]"}, "Turpault 2019, DCASE baseline", Streams(None)
+    ),
+    Published(
+        "silero-like",
+        SileroLike,
+        {"x": "float32[batch,time]"},
+        "snakers4/silero-vad, by its graph",
+        Streams(None),
+        frames=300,
+    ),
     Published("mdtc", MDTC, {"x": "float32[batch,time,10]"}, "Coucke 2018, wenet-e2e/wekws", Streams()),
 )

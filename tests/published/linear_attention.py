@@ -117,7 +117,9 @@ class RetNet(nn.Module):
         return X
 
 
-def parallel_stabilized_simple(queries, keys, values, igate_preact, fgate_preact, lower_triangular_matrix=None, eps=1e-6):
+def parallel_stabilized_simple(
+    queries, keys, values, igate_preact, fgate_preact, lower_triangular_matrix=None, eps=1e-6
+):
     B, NH, S, DH = queries.shape
     _dtype, _device = queries.dtype, queries.device
     log_fgates = torch.nn.functional.logsigmoid(fgate_preact)
@@ -178,7 +180,9 @@ class HyenaFilter(nn.Module):
         z = torch.cat([t, z.real, z.imag], dim=-1)
         self.register_buffer("z", z)
         self.register_buffer("t", t)
-        self.implicit_filter = nn.Sequential(nn.Linear(emb_dim, order), nn.SiLU(), nn.Linear(order, d_model, bias=False))
+        self.implicit_filter = nn.Sequential(
+            nn.Linear(emb_dim, order), nn.SiLU(), nn.Linear(order, d_model, bias=False)
+        )
         self.bias = nn.Parameter(torch.randn(d_model))
         self.register_buffer("deltas", torch.linspace(0.3, 3.0, d_model)[None, None])
 

@@ -175,11 +175,12 @@ class MemTransformerLM(nn.Module):
         super(MemTransformerLM, self).__init__()
         self.word_emb = nn.Embedding(n_token, d_model)
         self.pos_emb = PositionalEmbedding(d_model)
-        self.layers = nn.ModuleList(
-            [RelPartialLearnableMultiHeadAttn(n_head, d_model, d_head) for _ in range(n_layer)]
-        )
+        self.layers = nn.ModuleList([RelPartialLearnableMultiHeadAttn(n_head, d_model, d_head) for _ in range(n_layer)])
         self.ff = nn.ModuleList(
-            [nn.Sequential(nn.Linear(d_model, 48), nn.ReLU(inplace=True), nn.Linear(48, d_model)) for _ in range(n_layer)]
+            [
+                nn.Sequential(nn.Linear(d_model, 48), nn.ReLU(inplace=True), nn.Linear(48, d_model))
+                for _ in range(n_layer)
+            ]
         )
         self.r_w_bias = nn.Parameter(torch.zeros(n_head, d_head))
         self.r_r_bias = nn.Parameter(torch.zeros(n_head, d_head))

@@ -65,7 +65,9 @@ class InceptionTime(nn.Module):
         self.inception_1 = Inception(in_channels, n_filters)
         self.inception_2 = Inception(4 * n_filters, n_filters)
         self.inception_3 = Inception(4 * n_filters, n_filters)
-        self.residual = nn.Sequential(nn.Conv1d(in_channels, 4 * n_filters, 1, bias=False), nn.BatchNorm1d(4 * n_filters))
+        self.residual = nn.Sequential(
+            nn.Conv1d(in_channels, 4 * n_filters, 1, bias=False), nn.BatchNorm1d(4 * n_filters)
+        )
         self.gap = nn.AdaptiveAvgPool1d(output_size=1)
         self.linear = nn.Linear(4 * n_filters, classes)
 
@@ -196,7 +198,9 @@ _X = {"x": "float32[batch,time,5]"}
 ROWS = (
     Published("deepconvlstm", DeepConvLSTM, _X, "Ordonez and Roggen 2016", Streams(None)),
     # four valid windows of five: answer 0 comes with frame 16
-    Published("deepconvlstm-frames", lambda: DeepConvLSTM(last=False), _X, "Ordonez and Roggen 2016, dense", Streams(16)),
+    Published(
+        "deepconvlstm-frames", lambda: DeepConvLSTM(last=False), _X, "Ordonez and Roggen 2016, dense", Streams(16)
+    ),
     Published(
         "inceptiontime",
         InceptionTime,
@@ -208,7 +212,14 @@ ROWS = (
     Published("lstm-fcn", LSTMFCN, {"x": "float32[batch,time,3]"}, "Karim 2017", Streams(None)),
     # 3 samples, floor(3 / 2) = 1 more of two; 2 more; pooled over 3 every 2 with one before: floor((3 + 2 - 1) / 2) = 2
     # of four; one more; floor((3 + 1) / 2) = 2 of eight: 16 samples
-    Published("ecg-cnn-lstm", ECGCNNLSTM, {"x": "float32[batch,2,time]"}, "Hannun 2019, small ports", Streams(16), exported=True),
+    Published(
+        "ecg-cnn-lstm",
+        ECGCNNLSTM,
+        {"x": "float32[batch,2,time]"},
+        "Hannun 2019, small ports",
+        Streams(16),
+        exported=True,
+    ),
     Published(
         "ecg-resnet-window",
         ECGResNet,

@@ -45,9 +45,7 @@ def cumulative_laplace_norm(input):
     input = input.reshape(batch_size * num_channels, num_freqs, num_frames)
     step_sum = torch.sum(input, dim=1)
     cumulative_sum = torch.cumsum(step_sum, dim=-1)
-    entry_count = torch.arange(
-        num_freqs, num_freqs * num_frames + 1, num_freqs, dtype=input.dtype, device=input.device
-    )
+    entry_count = torch.arange(num_freqs, num_freqs * num_frames + 1, num_freqs, dtype=input.dtype, device=input.device)
     entry_count = entry_count.reshape(1, num_frames)
     entry_count = entry_count.expand_as(cumulative_sum)
     cumulative_mean = cumulative_sum / entry_count
@@ -89,9 +87,7 @@ class FullSubNet(nn.Module):
         fb_input = self.norm(noisy_mag).reshape(batch_size, num_channels * num_freqs, num_frames)
         fb_output = self.fb_model(fb_input).reshape(batch_size, 1, num_freqs, num_frames)
         noisy_mag_unfolded = self.freq_unfold(noisy_mag, num_neighbors=self.num_neighbors)
-        noisy_mag_unfolded = noisy_mag_unfolded.reshape(
-            batch_size, num_freqs, self.num_neighbors * 2 + 1, num_frames
-        )
+        noisy_mag_unfolded = noisy_mag_unfolded.reshape(batch_size, num_freqs, self.num_neighbors * 2 + 1, num_frames)
         fb_output_unfolded = fb_output.reshape(batch_size, num_freqs, 1, num_frames)
         sb_input = torch.cat([noisy_mag_unfolded, fb_output_unfolded], dim=2)
         sb_input = self.norm(sb_input)
@@ -318,7 +314,12 @@ ROWS = (
     # two valid windows of three: answer 0 comes with frame 4
     Published("rnnoise", RNNoise, {"features": "float32[batch,time,13]"}, "Valin 2018, xiph/rnnoise", Streams(4)),
     Published(
-        "percepnet", PercepNet, {"x": "float32[batch,time,14]"}, "Valin 2020, jzi040941/PercepNet", Streams(), exported=True
+        "percepnet",
+        PercepNet,
+        {"x": "float32[batch,time,14]"},
+        "Valin 2020, jzi040941/PercepNet",
+        Streams(),
+        exported=True,
     ),
     # features one frame ahead, filters one more on the spectrum itself: the larger of the two
     Published(
@@ -335,7 +336,12 @@ ROWS = (
     Published("nsnet2", NSNet2, {"x": "float32[batch,33,time]"}, "Braun 2020, microsoft/DNS-Challenge", Streams()),
     # centred windows of 64 every 16 look 64 / 2 samples ahead; the samples of a frame are whole 64 / 2 later
     Published(
-        "stft-denoiser", WaveDenoiser, {"wav": "float32[batch,time]"}, "torch.stft and istft as called", Streams(None), frames=200
+        "stft-denoiser",
+        WaveDenoiser,
+        {"wav": "float32[batch,time]"},
+        "torch.stft and istft as called",
+        Streams(None),
+        frames=200,
     ),
     Published("dtln", DTLN, {"x": "float32[batch,time]"}, "Westhausen 2020, breizhn/DTLN", Streams(None), frames=150),
 )

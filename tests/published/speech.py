@@ -51,7 +51,13 @@ class Lookahead(nn.Module):
         self.n_features = n_features
         self.pad = (0, self.context - 1)
         self.conv = nn.Conv1d(
-            self.n_features, self.n_features, kernel_size=self.context, stride=1, groups=self.n_features, padding=0, bias=False
+            self.n_features,
+            self.n_features,
+            kernel_size=self.context,
+            stride=1,
+            groups=self.n_features,
+            padding=0,
+            bias=False,
         )
 
     def forward(self, x):
@@ -87,7 +93,9 @@ class DeepSpeech(nn.Module):
             if not bidirectional
             else None
         )
-        self.fc = nn.Sequential(SequenceWise(nn.Sequential(nn.BatchNorm1d(hidden), nn.Linear(hidden, classes, bias=False))))
+        self.fc = nn.Sequential(
+            SequenceWise(nn.Sequential(nn.BatchNorm1d(hidden), nn.Linear(hidden, classes, bias=False)))
+        )
 
     def forward(self, x):
         x = self.conv(x)
@@ -445,7 +453,11 @@ _ATTENTION = Refused("every frame attends to every other", "not causal")
 
 ROWS = (
     Published(
-        "deepspeech2", DeepSpeech, {"x": "float32[batch,1,41,time]"}, "Amodei 2016, SeanNaren/deepspeech.pytorch", _BIDIRECTIONAL
+        "deepspeech2",
+        DeepSpeech,
+        {"x": "float32[batch,1,41,time]"},
+        "Amodei 2016, SeanNaren/deepspeech.pytorch",
+        _BIDIRECTIONAL,
     ),
     # windows of 11 every 2, padded by 5: floor(5 / 2) = 2; of 11: 5 more; of 5 to come: 4 more; 11 frames of two
     Published(

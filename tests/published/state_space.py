@@ -296,7 +296,5 @@ ROWS = (
     # a Python loop over the rows of the batch: only a fixed batch can be captured
     Published("lru-by-row", lambda: LRU(12, 12, 8), {"input": "float32[1,time,12]"}, "Gothos/LRU-pytorch", Streams()),
     Published("lru", LRUBatched, _X, "Orvieto 2023, torch ports", Streams()),
-    Published(
-        "mamba2-quadratic", Mamba2Minimal, {"u": "float32[batch,time,16]"}, "Dao 2024, ssd_minimal", Streams()
-    ),
+    Published("mamba2-quadratic", Mamba2Minimal, {"u": "float32[batch,time,16]"}, "Dao 2024, ssd_minimal", Streams()),
 )

@@ -19,13 +19,17 @@ class ResBlock(nn.Module):
         super(ResBlock, self).__init__()
         self.convs1 = nn.ModuleList(
             [
-                weight_norm(nn.Conv1d(channels, channels, kernel_size, 1, dilation=d, padding=get_padding(kernel_size, d)))
+                weight_norm(
+                    nn.Conv1d(channels, channels, kernel_size, 1, dilation=d, padding=get_padding(kernel_size, d))
+                )
                 for d in dilation
             ]
         )
         self.convs2 = nn.ModuleList(
             [
-                weight_norm(nn.Conv1d(channels, channels, kernel_size, 1, dilation=1, padding=get_padding(kernel_size, 1)))
+                weight_norm(
+                    nn.Conv1d(channels, channels, kernel_size, 1, dilation=1, padding=get_padding(kernel_size, 1))
+                )
                 for _ in dilation
             ]
         )
@@ -112,7 +116,12 @@ class MelGAN(nn.Module):
                 nn.LeakyReLU(0.2),
                 weight_norm(
                     nn.ConvTranspose1d(
-                        mult * ngf, mult * ngf // 2, kernel_size=r * 2, stride=r, padding=r // 2 + r % 2, output_padding=r % 2
+                        mult * ngf,
+                        mult * ngf // 2,
+                        kernel_size=r * 2,
+                        stride=r,
+                        padding=r // 2 + r % 2,
+                        output_padding=r % 2,
                     )
                 ),
             ]
@@ -314,7 +323,9 @@ ROWS = (
         Refused("its prenet drops at random at inference too", "random"),
     ),
     # five windows of 5 look two ahead each
-    Published("tacotron-decoder", lambda: TacotronDecoder(PrenetTacotron1), _DECODER, "Wang 2017, keithito", Streams(10)),
+    Published(
+        "tacotron-decoder", lambda: TacotronDecoder(PrenetTacotron1), _DECODER, "Wang 2017, keithito", Streams(10)
+    ),
     Published(
         "cbhg",
         CBHG,

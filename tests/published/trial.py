@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,7 @@ from tests.published.row import Published
 BATCH = 2
 WORDS = 5
 
-#: Of the largest answer. Sums of some hundred float32 terms differ by 1e-6 of it; a frame out of place by 1e-2 and more.
+#: Of the largest answer. Sums of some hundred float32 terms differ by 1e-6 of it, a frame out of place by 1e-2.
 TOLERANCE = 1e-4
 
 
@@ -143,3 +144,14 @@ def _compare(where: str, streamed: torch.Tensor, wanted: torch.Tensor) -> None:
     scale = max(1e-3, float(wanted.abs().max()))
     distance = float((streamed - wanted).abs().nan_to_num(nan=float("inf")).max())
     assert distance <= TOLERANCE * scale, f"{where}: off by {distance:.3g}, the largest answer is {scale:.3g}"
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch on one thread: threads that wait for each other take ten times as long on sequences this short."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -151,7 +151,10 @@ class ConditionedWaveNet(nn.Module):
             s_act = torch.sigmoid(in_act[:, self.residual :, :])
             acts = t_act * s_act
             res_acts = self.res_layers[i](acts)
-            output = self.skip_layers[i](acts) if i == 0 else self.skip_layers[i](acts) + output
+            if i == 0:
+                output = self.skip_layers[i](acts)
+            else:
+                output = self.skip_layers[i](acts) + output
             forward_input = res_acts + forward_input
         output = F.relu(output)
         output = self.conv_out(output)
@@ -298,7 +301,9 @@ ROWS = (
         ConditionedWaveNet,
         {"features": "float32[batch,5,time]", "forward_input": "int64[batch,4*time]"},
         "van den Oord 2016, NVIDIA/nv-wavenet",
-        Refused("its first answer is the last one times zero, which is zero only where that is finite", "whole sequence"),
+        Refused(
+            "its first answer is the last one times zero, which is zero only where that is finite", "whole sequence"
+        ),
     ),
     Published("wavenet-guitar", GuitarWaveNet, {"x": "float32[batch,1,time]"}, "Wright 2020, PedalNetRT", Streams()),
     Published("tcn", TCN, _X, "Bai 2018, locuslab/TCN", Streams(), exported=True),

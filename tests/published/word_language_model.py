@@ -1,4 +1,4 @@
-"""Word-level language models: a recurrent one that is handed its hidden state, and nn.Transformer with a cached mask."""
+"""Word-level language models: a recurrent one given its hidden state, and nn.Transformer with a cached mask."""
 
 import math
 

@@ -1,0 +1,5 @@
+"""``python -m tests.published [FILE]`` writes the page of published models."""
+
+from tests.published.document import main
+
+main()

@@ -1,0 +1,3 @@
+"""Models that could stream exactly and are refused today, each with a part of the refusal."""
+
+OWED: dict[str, str] = {}
