@@ -41,6 +41,7 @@ format: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python -m edgeseq.cli.document docs/cli.md
 	$(BIN)/python -m edgeseq.exporters.rules.document docs/ops.md
+	$(BIN)/python -m tests.published docs/models.md
 	$(BIN)/python -m tests.golden.make
 
 # Files changed at random, to see that nothing but an EdgeseqError comes of them. SEED=7 repeats a run; OUT gets the files

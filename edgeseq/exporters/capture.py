@@ -22,12 +22,14 @@ from edgeseq.contract import Length, axis_parts, resolve_shape
 from edgeseq.errors import CaptureError, EdgeseqError, UsageError
 from edgeseq.exporters.attributes import attributes_put_back
 from edgeseq.exporters.capture_errors import FixedTime, fixed_sizes_noted, not_captured, quiet, raise_if_final
+from edgeseq.exporters.frozen_sizes import check_conditions
 from edgeseq.exporters.grids import Grids
 from edgeseq.exporters.origin import source_line
 from edgeseq.exporters.rated_inputs import join_placeholder, joined_before_forward, split_shape
 from edgeseq.exporters.recurrent_ops import KeepRecurrentCalls
 from edgeseq.exporters.saved_program import SavedProgram, check_program
 from edgeseq.exporters.symbols import Shape, affine_length, mentions, simplest, size_of
+from edgeseq.exporters.whole_numbers import sizes_stay_sizes
 from edgeseq.specs import InputSpec, parse_spec
 
 #: Example lengths, tried in order: a prime shows a length that must divide, a short one fits a small table, a long
@@ -321,6 +323,7 @@ def export_program(
         fixed_sizes_noted(),
         joined_before_forward(model, specs),
         attributes_put_back(model),
+        sizes_stay_sizes(model),
         torch.no_grad(),
     ):
         exported: ExportedProgram = torch.export.export(
@@ -343,6 +346,8 @@ def _read(exported: ExportedProgram, leaves: list[tuple[str, InputSpec]], multip
             if isinstance(axis, str):
                 _bind_axis(item, axis, size_of(size), symbols, rename)
     time = symbols["time"]
+    for symbol in (time, *(own for own, joined in rename.items() if joined == time)):
+        check_conditions(exported, symbol)
     bounds = [_bounds(exported, symbol) for symbol in (time, *(s for s, t in rename.items() if t == time))]
     return Captured(
         graph=exported.graph,

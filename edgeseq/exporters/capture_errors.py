@@ -25,6 +25,11 @@ _FREE = "use nn.RNN, nn.LSTM or nn.GRU in place of a loop over time, amax or mea
 _noted: list[str] = []
 
 
+def is_library(file: str) -> bool:
+    """True for files of torch and of the exporters, which are no model's own."""
+    return _LIBRARY.search(file) is not None
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Silence what torch warns and logs about its own insides while it exports."""

@@ -210,14 +210,13 @@ ROWS = (
         frames=90,
     ),
     Published("lstm-fcn", LSTMFCN, {"x": "float32[batch,time,3]"}, "Karim 2017", Streams(None)),
-    # 3 samples, floor(3 / 2) = 1 more of two; 2 more; pooled over 3 every 2 with one before: floor((3 + 2 - 1) / 2) = 2
-    # of four; one more; floor((3 + 1) / 2) = 2 of eight: 16 samples
+    # what is needed lies 18 samples ahead; every layer with a state waits for whole calls of eight
     Published(
         "ecg-cnn-lstm",
         ECGCNNLSTM,
         {"x": "float32[batch,2,time]"},
         "Hannun 2019, small ports",
-        Streams(16),
+        Streams(24),
         exported=True,
     ),
     Published(
@@ -225,7 +224,10 @@ ROWS = (
         ECGResNet,
         {"x": "float32[batch,2,time]"},
         "Ribeiro 2020",
-        Refused("its dense layer takes a window of 128 samples, no other length", "128"),
+        Refused(
+            "its dense layer takes a window of 128 samples, no other length",
+            "every layer must take any number of frames",
+        ),
     ),
     Published("har-attention-pooling", SelfAttentionHAR, _X, "Zeng 2018, attention over an LSTM", Streams()),
     Published(

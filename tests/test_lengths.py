@@ -1,0 +1,84 @@
+"""What a model says about the length of time in Python: ``int`` keeps it free; what would fix it is refused."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from edgeseq.errors import CaptureError
+from edgeseq.testing import check_rule
+
+WAVE = {"x": "float32[batch,3,time]"}
+
+
+class Chomp(nn.Module):
+    """Pads on both sides and keeps as many frames as came, counted by ``int``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(3, 4, 3, stride=2)
+        self.causal = nn.Conv1d(4, 4, 3, padding=2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(x)
+        size = int(x.size(2))
+        assert isinstance(size, int)
+        return self.causal(x)[:, :, :size]
+
+
+class Halves(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        frames = int(x.size(2) / 2)
+        return x[:, :, : 2 * frames].reshape(x.size(0), 3 * int("1"), frames, 2).sum(-1)
+
+
+class PoolsAll(nn.Module):
+    """The window is as long as what a strided layer leaves, which torch fixes without a word."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, (3, 1), (2, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(x.unsqueeze(-1))
+        return functional.avg_pool2d(x, x.size()[2:]).mean((2, 3))
+
+
+class PadsIfOdd(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.size(2) % 2 != 0:
+            x = functional.pad(x, (0, 2 - x.size(2) % 2))
+        return x.reshape(x.size(0), 3, -1, 2).sum(-1)
+
+
+class LongOnly(nn.Module):
+    """A branch that any longer sequence takes too."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 2 if x.size(2) > 3 else x
+
+
+@pytest.mark.parametrize("make", [Chomp, Halves, LongOnly])
+def test_the_length_stays_free(make: type[nn.Module]) -> None:
+    check_rule(make(), WAVE)
+
+
+def test_int_is_int_again_after_the_capture() -> None:
+    check_rule(Chomp(), WAVE)
+    assert "int" not in vars(sys.modules[__name__])
+
+
+def test_a_size_that_follows_from_time_is_not_fixed() -> None:
+    with pytest.raises(CaptureError, match=r"\(\(time - 3\)//2\)+ \+ 1 became 18, its value in the example\."):
+        check_rule(PoolsAll(), WAVE)
+
+
+def test_a_branch_on_the_remainder_of_time_is_refused_with_its_line() -> None:
+    with pytest.raises(
+        CaptureError, match=r"at test_lengths\.py:\d+: what was captured is right only where Ne\(.*time"
+    ):
+        check_rule(PadsIfOdd(), WAVE)
