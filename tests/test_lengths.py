@@ -27,7 +27,8 @@ class Chomp(nn.Module):
         x = self.conv(x)
         size = int(x.size(2))
         assert isinstance(size, int)
-        return self.causal(x)[:, :, :size]
+        chomped: torch.Tensor = self.causal(x)[:, :, :size]
+        return chomped
 
 
 class Halves(nn.Module):

@@ -25,7 +25,7 @@ class _Whole(type):
     def __call__(cls, value: Any = 0, *base: Any) -> Any:
         if isinstance(value, torch.SymInt):
             return value
-        return torch.sym_int(value) if isinstance(value, torch.SymFloat) else int(value, *base)
+        return torch.sym_int(value) if isinstance(value, torch.SymFloat) else int(value, *base)  # type: ignore[no-untyped-call]
 
 
 class Whole(int, metaclass=_Whole):
