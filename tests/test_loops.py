@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgeseq.errors import CaptureError
-from edgeseq.exporters import export
+import edgeseq
+from edgeseq.errors import CaptureError, UsageError
+from edgeseq.exporters import explain, export
 from edgeseq.testing import check_rule
 from tests.models import loops
 from tests.rules.row import FRAMES, Called, parameter
@@ -100,3 +101,65 @@ def test_an_irregular_loop_is_refused_and_shown_its_step(name: str) -> None:
     assert "test_loops.py:" in text
     assert "def forward(self, x, h):  # one frame, and what is carried" in text
     assert "states={'h': 'output.1'}" in text
+
+
+class Policy(nn.Module):
+    """A recurrent policy that is already a step: logits, and the next state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.rnn, self.head = nn.Linear(6, 5), nn.GRUCell(5, 8), nn.Linear(8, 3)
+
+    def forward(self, obs: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        h = self.rnn(torch.relu(self.body(obs)), h)
+        return self.head(h), h
+
+
+class Denoiser(nn.Module):
+    """Takes any number of frames and a state of two parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(6, 4, batch_first=True)
+
+    def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> dict[str, Any]:
+        y, state = self.lstm(x, state)
+        return {"mask": torch.sigmoid(y), "state": state}
+
+
+def test_a_module_that_is_a_step_takes_frames_and_keeps_its_state(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    policy = Policy().eval()
+    inputs, start = {"obs": "float32[batch,6]", "h": "float32[batch,8]"}, torch.randn(8)
+    path = tmp_path / "m.onnx"
+    exported = export(policy, inputs, path, states={"h": ("output.1", start)}, golden=False)
+    assert [port.name for port in exported.contract.ports] == ["obs", "output"]
+    stream, h = edgeseq.load(path).stream(batch=2), start.expand(2, 8)
+    frames = torch.randn(5, 2, 6)
+    for frame in frames:
+        wanted, h = policy(frame, h)
+        got = stream.step(frame[:, None].numpy())
+        torch.testing.assert_close(torch.from_numpy(got)[:, 0], wanted.detach(), atol=1e-5, rtol=1e-5)
+
+
+def test_a_step_of_several_frames_keeps_its_chunks() -> None:
+    inputs = {"x": "float32[batch,time,6]", "state": ("float32[1,batch,4]", "float32[1,batch,4]")}
+    contract = explain(Denoiser(), inputs, states={"state": "state"})
+    assert [port.name for port in contract.ports] == ["x", "output"]
+    assert contract.chunk.max is None
+    assert [state.kind for state in contract.states] == ["recurrent", "recurrent"]
+    with pytest.raises(UsageError, match="does not go on from its states"):
+        explain(Denoiser(), inputs, states={"state.0": "state.1", "state.1": "state.0"})
+
+
+@pytest.mark.parametrize(
+    ("states", "words"),
+    [
+        ({"hidden": "output.1"}, "wanted one of obs, h"),
+        ({"h": "h_out"}, "wanted one of output.0, output.1"),
+        ({"h": "output.0"}, r"cannot feed state h \(got \[2, 3\], wanted \[2, 8\]\)"),
+    ],
+)
+def test_states_that_do_not_fit_are_named(states: dict[str, str], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        explain(Policy(), {"obs": "float32[batch,6]", "h": "float32[batch,8]"}, states=states)

@@ -30,6 +30,15 @@ from edgeseq.specs import InputSpec, nest_inputs
     help="Approximate, or do not stream: window:64,hop=8 runs the last frames again each hop, lookahead:20,chunk=10 "
     "bounds what bidirectional recurrent layers hear of the future, sequence takes whole sequences. exact by default.",
 )
+@click.option(
+    "--state",
+    "states",
+    callback=options.parsed(options.assignment),
+    metavar="NAME=OUTPUT",
+    multiple=True,
+    help="For a model that is already a step: the input NAME is a state, and OUTPUT its next value, as in h=output.1; "
+    "every other input without time is then one frame. Repeatable.",
+)
 @click.option("--ops", type=click.Choice(["ort", "portable"]), help="Also onnxruntime's own ops, or only ONNX's.")
 @click.option("--opset", type=options.COUNT, metavar="N", help="The version of the ai.onnx operators.")
 @click.option("--max-context", type=options.COUNT, metavar="N", help="The longest stream, in frames.")
@@ -55,6 +64,7 @@ def export(
     arguments: tuple[tuple[str, str], ...],
     example: str | None,
     mode: str | None,
+    states: tuple[tuple[str, str], ...],
     ops: str | None,
     opset: int | None,
     max_context: int | None,
@@ -90,11 +100,14 @@ def export(
     say(echo(specs, {name for name, _ in inputs}), json_path)
     nested = nest_inputs(specs.items())
     if dry_run:
-        wishes = options.given(mode=chosen_mode, ops=ops, max_context=max_context, frame_period=frame_period)
+        wishes = options.given(
+            mode=chosen_mode, states=dict(states) or None, ops=ops, max_context=max_context, frame_period=frame_period
+        )
         _explain(exporters.explain(model, inputs=nested, **wishes), specs, json_path)
         return
     chosen = options.given(
         mode=chosen_mode,
+        states=dict(states) or None,
         ops=ops,
         opset=opset,
         max_context=max_context,

@@ -439,6 +439,13 @@ def _written_at(exported: ExportedProgram, name: str) -> str | None:
     return source_line(node) if node is not None else None
 
 
+def named_leaves(results: Any) -> dict[str, torch.Tensor]:
+    """The tensors that a forward returns, by the names of their ports."""
+    leaves, spec = torch.utils._pytree.tree_flatten(results)
+    tree = torch.utils._pytree.tree_unflatten(range(len(leaves)), spec)
+    return {name: leaves[index] for name, index in _paths(tree) if isinstance(leaves[index], torch.Tensor)}
+
+
 def _paths(tree: Any, prefix: str = "") -> Iterator[tuple[str, int]]:
     if isinstance(tree, int):
         yield prefix or "output", tree

@@ -16,6 +16,7 @@ from edgeseq.errors import EdgeseqError, NotStreamable, UsageError
 from edgeseq.exporters.capture import Captured, capture
 from edgeseq.exporters.capture_errors import mixed_types
 from edgeseq.exporters.diagnosis.onlooking import Onlooker
+from edgeseq.exporters.loops.stepped import States, over_sequences
 from edgeseq.exporters.lowering import drop_unused
 from edgeseq.exporters.modes import EXACT, Exact, Lookahead, Mode, Window
 from edgeseq.exporters.modes import Sequence as Whole
@@ -36,6 +37,7 @@ def explain(
     model: nn.Module,
     inputs: Mapping[str, Any],
     *,
+    states: States | None = None,
     outputs: Sequence[str] | None = None,
     ops: Literal["ort", "portable"] = "ort",
     max_context: int | None = None,
@@ -50,9 +52,11 @@ def explain(
     may lower.
     """
     check_wishes(ops, max_context, frame_period)
-    made = prepare(model, inputs)
-    with evaluating(made.model):
-        graph = planned(made.model, inputs, outputs, ops, rules, mode)
+    model = prepare(model, inputs).model
+    if states is not None:
+        model, inputs = over_sequences(model, inputs, states)
+    with evaluating(model):
+        graph = planned(model, inputs, outputs, ops, rules, mode)
         if isinstance(graph, StepGraph):
             drop_unused(graph)
         contract = contract_for(graph)

@@ -16,6 +16,7 @@ from edgeseq import __version__
 from edgeseq.contract import Contract
 from edgeseq.errors import UsageError, VerificationError
 from edgeseq.exporters.explaining import check_context, check_wishes, planned, prepare
+from edgeseq.exporters.loops.stepped import States, over_sequences
 from edgeseq.exporters.lowering import DEFAULT_OPSET, lower_prologue
 from edgeseq.exporters.modes import EXACT, MODES, Mode, Window
 from edgeseq.exporters.modes.graphs import Graph, contract_for, longest, lowered
@@ -65,6 +66,7 @@ def export(
     path: str | Path,
     mode: Mode = EXACT,
     *,
+    states: States | None = None,
     outputs: Sequence[str] | None = None,
     ops: Literal["ort", "portable"] = "ort",
     opset: int | None = None,
@@ -81,11 +83,13 @@ def export(
     """Write ``model`` to ``path`` as a stateful ONNX file that streams exactly what the model computes.
 
     ``inputs`` maps the arguments of ``forward`` to specs such as ``"float32[batch,time,64]"``; an argument that is a
-    tuple gets a tuple of specs. ``outputs`` names the tensors that forward returns, in its order. ``ops="portable"``
-    keeps to the ``ai.onnx`` domain. ``max_context`` bounds the frames of a stream; ``frame_period`` is in seconds.
-    ``calibration`` is an iterable of ``{name: array}``, real inputs to verify on in place of random ones. ``atol`` and
-    ``rtol`` are allowed on top of what the yardstick allows. ``rules`` adds streaming rules for ops of other packages,
-    by name (``"mylib::scan"``); ``docs/rules.md`` says how to write one.
+    tuple gets a tuple of specs. ``states`` is for a model that is already a step: it maps the inputs that are states to
+    the outputs that are their next values (``{"h": "output.1"}``, zeros at first; ``("output.1", array)`` for other
+    first values), and every other input without time is one frame. ``outputs`` names the tensors that forward returns,
+    in its order. ``ops="portable"`` keeps to the ``ai.onnx`` domain. ``max_context`` bounds the frames of a stream;
+    ``frame_period`` is in seconds. ``calibration`` is an iterable of ``{name: array}``, real inputs to verify on in
+    place of random ones. ``atol`` and ``rtol`` are allowed on top of what the yardstick allows. ``rules`` adds
+    streaming rules for ops of other packages, by name (``"mylib::scan"``); ``docs/rules.md`` says how to write one.
 
     Beside ``m.onnx`` lies ``m.golden.npz``, a small input and what the module makes of it, unless ``golden=False``;
     with ``sidecar`` also ``m.contract.json``; with ``external_data``, and always beyond 2 GiB, the weights are in
@@ -97,6 +101,8 @@ def export(
     _check_arguments(target, mode, ops, opset, max_context, frame_period)
     made = prepare(model, inputs, target)
     model = made.model
+    if states is not None:
+        model, inputs = over_sequences(model, inputs, states)
     samples = None if calibration is None else list(calibration)
     with evaluating(model):
         graph = planned(model, inputs, outputs, ops, rules, mode)

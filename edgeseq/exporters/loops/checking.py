@@ -24,7 +24,7 @@ def check_rolled(model: nn.Module, rolled: nn.Module, leaves: list[tuple[str, In
     generator = torch.Generator().manual_seed(0)
     compared = 0
     for frames in _LENGTHS:
-        given = nest(lambda spec, n=frames: _drawn(spec, n, generator))
+        given = nest(lambda spec, n=frames: drawn(spec, n, generator))
         with torch.no_grad():
             try:
                 wanted = tree_leaves(model(**given))
@@ -55,7 +55,8 @@ def _near(wanted: torch.Tensor, found: torch.Tensor) -> bool:
     return torch.allclose(wanted, found, rtol=_TOLERANCE, atol=_TOLERANCE * scale, equal_nan=True)
 
 
-def _drawn(spec: InputSpec, frames: int, generator: torch.Generator) -> torch.Tensor:
+def drawn(spec: InputSpec, frames: int, generator: torch.Generator) -> torch.Tensor:
+    """Random values for an input; whole numbers are 0 or 1, which every table has."""
     words = {word: 5 + i for i, word in enumerate(sorted(spec.words))}
     shape = spec.sizes({**words, "batch": 2, "time": frames})
     dtype = getattr(torch, spec.dtype)
