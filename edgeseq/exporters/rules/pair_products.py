@@ -165,13 +165,16 @@ def _multiplied(step: Step, facts: Any, args: Any, nodes: Any) -> tuple[Any, Any
 def added(step: Step, facts: Any, bias: Any, a: Any, b: Any, *, beta: float = 1, alpha: float = 1) -> tuple[Any, Any]:
     """addmm and baddbmm: a product plus a mask or a bias."""
     assert step.node is not None
-    if beta != 1 or alpha != 1:
-        raise step.refuse("its terms are scaled", "scale them in lines of their own")
     value, fact = _multiplied(step, facts[1:3], (a, b), step.node.args[1:3])
     if not isinstance(fact, Pairs):
         raise step.refuse("the added term of a matrix product changes with time", "add it in a line of its own")
     nodes = [step.node.args[0], None]
-    return elementwise(step, torch.add, [facts[0], fact], (bias, value), nodes, result_shape(step))
+    add = lambda term, scores: _times_number(term, beta) + _times_number(scores, alpha)  # noqa: E731
+    return elementwise(step, add, [facts[0], fact], (bias, value), nodes, result_shape(step))
+
+
+def _times_number(value: torch.Tensor, number: float) -> torch.Tensor:
+    return value if number == 1 else value * number
 
 
 def einsum(step: Step, facts: Any, equation: str, operands: list[Any], **_kwargs: Any) -> tuple[Any, Any]:
