@@ -14,6 +14,7 @@ from torch.export import Dim
 from edgeseq.contract import Axis, Contract, Port
 from edgeseq.errors import EdgeseqError
 from edgeseq.exporters.capture_errors import quiet
+from edgeseq.exporters.decomposing import only_where_needed
 from edgeseq.exporters.lowering_errors import (
     TRACE_ERRORS,
     TRANSLATE_ERRORS,
@@ -125,7 +126,7 @@ def translate(
 ) -> ir.Model:
     """The ONNX model of a traced graph, its ends not named yet."""
     try:
-        with quiet(), _silent():
+        with quiet(), _silent(), only_where_needed():
             program = torch.onnx.export(
                 exported,
                 dynamo=True,

@@ -182,10 +182,29 @@ def _joined(shape: Any, heads: Any) -> Any:
     return op.Concat(first, op.Constant(value_ints=[heads]), rest, axis=0)
 
 
+def _cast(x: Any, dtype: Any, *_: Any, **__: Any) -> Any:
+    return op.Cast(x, to=dtype)
+
+
+def _squeezed(x: Any, dims: Any) -> Any:
+    return op.Squeeze(x, op.Constant(value_ints=[int(dim) for dim in dims]))
+
+
+def _moved(x: Any, source: Any, destination: Any) -> Any:
+    rank = len(x.shape)
+    order = [axis for axis in range(rank) if axis != int(source) % rank]
+    order.insert(int(destination) % rank, int(source) % rank)
+    return op.Transpose(x, perm=order)
+
+
 TRANSLATIONS: dict[Any, Callable[..., Any]] = {
     torch.ops.edgeseq.recurrent_layer.default: _recurrent_layer,
     torch.ops.edgeseq.backward_layer.default: _backward_layer,
     torch.ops.edgeseq.cached_attention.default: _cached_attention,
     torch.ops.edgeseq.columns.default: _columns,
+    # torch.onnx would decompose these and trace the whole program once more for it
+    torch.ops.aten.to.dtype: _cast,
+    torch.ops.aten.squeeze.dims: _squeezed,
+    torch.ops.aten.movedim.int: _moved,
     torch.ops.edgeseq.remembered.default: _remembered,
 }
