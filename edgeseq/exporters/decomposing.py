@@ -31,7 +31,7 @@ def only_where_needed() -> Iterator[None]:
         called = {node.target for node in program.graph.nodes if node.op == "call_function"}
         return program if called <= known else original(program, registry)
 
-    _fx_passes.decompose_with_registry = decompose
+    _fx_passes.decompose_with_registry = decompose  # type: ignore[assignment]
     try:
         yield
     finally:

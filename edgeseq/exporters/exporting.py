@@ -15,6 +15,7 @@ from torch import nn
 from edgeseq import __version__
 from edgeseq.contract import Contract
 from edgeseq.errors import UsageError, VerificationError
+from edgeseq.exporters.collecting import collecting_rarely
 from edgeseq.exporters.explaining import check_context, check_wishes, planned, prepare
 from edgeseq.exporters.loops.stepped import States, over_sequences
 from edgeseq.exporters.lowering import DEFAULT_OPSET, lower_prologue
@@ -104,7 +105,7 @@ def export(
     if states is not None:
         model, inputs = over_sequences(model, inputs, states)
     samples = None if calibration is None else list(calibration)
-    with evaluating(model):
+    with evaluating(model), collecting_rarely():
         graph = planned(model, inputs, outputs, ops, rules, mode)
         onnx_model = lowered(graph, opset or DEFAULT_OPSET)
         contract = _with_prologue(contract_for(graph), target)

@@ -32,6 +32,7 @@ ROWS = (
     alike("aten.__and__.Scalar", lambda x: (x > 0) & True),
     alike("aten.__or__.Tensor", lambda x: (x > 1) | (x < 0)),
     alike("aten.__or__.Scalar", lambda x: (x > 0) | False),
+    alike("aten.__xor__.Scalar", lambda x: (x > 0) ^ True),
     alike("aten.__xor__.Tensor", lambda x: (x > 1) ^ (x < 0)),
     alike("aten.hardswish.default", functional.hardswish),
     alike("aten.rsub.Scalar", lambda x: 1 - x),
