@@ -125,6 +125,7 @@ def _facts(contract: Contract, doubt: str | None) -> list[tuple[str, str]]:
         ("runs for", runs_for(contract)),
         ("memory", _memory(contract)),
         ("held in memory", _held(contract)),
+        ("prologue", _prologue(contract)),
         ("opset", _pairs(contract.opset) or "not said"),
         ("onnxruntime", contract.onnxruntime),
         ("verified", f"unverified: {doubt}" if doubt else _verification(contract.verification)),
@@ -162,6 +163,14 @@ def _distance(found: Mapping[str, Any]) -> str:
         f"{word} {number[name]:.3g}" for name, word in (("max_abs", "max"), ("rms", "rms")) if name in number
     )
     return f"{text}, {number['snr_db']:.1f} dB" if "snr_db" in number else text
+
+
+def _prologue(contract: Contract) -> str | None:
+    """What is run once per stream, and from what."""
+    named = contract.prologue
+    if named is None:
+        return None
+    return f"{named.file}, run once per stream: {', '.join(named.inputs)} -> {', '.join(named.outputs)}"
 
 
 def _period(period: float | None) -> str | None:
@@ -257,8 +266,8 @@ def _port_note(port: Port) -> str:
         notes.append(f"overlap {port.overlap}")
     if port.role == "conditioning":
         notes.append("required" if port.default is None else f"default {port.default:g}")
-    if port.role == "constant" and port.default is not None:
-        notes.append(f"{port.default:g}")
+    if port.role == "constant":
+        notes.append("computed by the prologue" if port.default is None else f"{port.default:g}")
     if port.role == "control":
         notes.append(f"{port.control}, given by the runtime")
     if port.role == "output" and port.time_axis is None:
@@ -272,7 +281,7 @@ def _initial(state: State) -> str:
     initial = state.initial
     if initial.kind == "fill":
         return f"{initial.value:g}"
-    if initial.kind == "conditioning":
+    if initial.kind in ("conditioning", "prologue"):
         return f"from {initial.port}" + ("" if initial.index is None else f"[{initial.index}]")
     return initial.kind
 

@@ -45,10 +45,11 @@ def contract_of(graph: StepGraph) -> Contract:
 def input_ports(graph: StepGraph | WholeGraph) -> list[Port]:
     """The ports of what a user gives: frames, then conditioning."""
     given = {state.initial.port for state in graph.plan.states.values() if state.initial.kind == "conditioning"}
+    encoded = graph.prologue.inputs if graph.prologue else []
     ports = [_frames(graph, item) for item in graph.frames]
     for item in graph.captured.inputs:
         if item.spec.time_axis is None:
-            only_initial = item.name in given and item.name in graph.dropped
+            only_initial = item.name in given and item.name in graph.dropped and item not in encoded
             default = 0.0 if only_initial else None
             ports.append(
                 Port(

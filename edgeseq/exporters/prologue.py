@@ -16,7 +16,7 @@ import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import sympy
 import torch
@@ -27,7 +27,7 @@ from edgeseq.exporters.origin import module_path
 from edgeseq.exporters.symbols import Size
 
 aten = torch.ops.aten
-Nodes = Mapping[torch.fx.Node, Any]
+Nodes = dict[str, torch.fx.Node]
 
 #: Ops that look at their operand in another way, or in another type: the step may as well do that itself.
 VIEWS = frozenset(
@@ -88,7 +88,7 @@ def split_off(captured: Captured, asked: frozenset[str] = frozenset()) -> Split:
     live = _live(captured, cut)
     idle = {node.name for node in known if node.op == "call_function" and tensors_of(node) and node not in live}
     names = frozenset(node.name for node in possible)
-    return Split(_named(captured, cut), frozenset(idle - {node.name for node in cut}), names, asked)
+    return Split(_named(captured, cut, known), frozenset(idle - {node.name for node in cut}), names, asked)
 
 
 def conditioning_of(captured: Captured) -> list[Input]:
@@ -144,7 +144,7 @@ def symbols_of(captured: Captured, node: torch.fx.Node) -> set[sympy.Symbol]:
     return {symbol for size in sizes if isinstance(size, sympy.Expr) for symbol in size.free_symbols}
 
 
-def _is_read_beyond(node: torch.fx.Node, known: Nodes) -> bool:
+def _is_read_beyond(node: torch.fx.Node, known: Mapping[torch.fx.Node, Known]) -> bool:
     """Whether the step needs the value of a node: reads it in an op of its own, or returns it."""
     if node.op != "call_function" or not isinstance(node.meta.get("val"), torch.Tensor):
         return False
@@ -161,12 +161,12 @@ def _live(captured: Captured, cut: list[torch.fx.Node]) -> set[torch.fx.Node]:
     return found
 
 
-def _named(captured: Captured, cut: list[torch.fx.Node]) -> dict[str, torch.fx.Node]:
+def _named(captured: Captured, cut: list[torch.fx.Node], known: Mapping[torch.fx.Node, Known]) -> Nodes:
     """Names after the modules that the values come from: ``encoder.bridge.value``."""
     taken = {item.name for item in captured.inputs} | {name for name, _ in captured.outputs}
     found: dict[str, torch.fx.Node] = {}
     for node in cut:
-        base = f"{_path(captured, node)}.value"
+        base = f"{_path(captured, node, known)}.value"
         count = 1
         while (name := f"{base}{count}" if count > 1 else base) in taken | found.keys():
             count += 1
@@ -174,9 +174,9 @@ def _named(captured: Captured, cut: list[torch.fx.Node]) -> dict[str, torch.fx.N
     return found
 
 
-def _path(captured: Captured, node: torch.fx.Node) -> str:
+def _path(captured: Captured, node: torch.fx.Node, known: Mapping[torch.fx.Node, Known]) -> str:
     """The module that a value comes from; of what the model itself makes, that of its first operand that has one."""
     inputs = {item.placeholder: item.name for item in captured.inputs}
-    while node.op == "call_function" and not module_path(node) and node.all_input_nodes:
-        node = node.all_input_nodes[0]
-    return inputs.get(node.name) or module_path(node) or node.name
+    while node.op == "call_function" and not module_path(node):
+        node = next(source for source in node.all_input_nodes if known[source].conditioned)
+    return inputs.get(node.name) or module_path(node)

@@ -151,13 +151,18 @@ def _values(dtype: str, shape: Iterable[int]) -> Array:
 
 
 def _write_exported(folder: Path) -> None:
-    """A tagger with look-ahead, strides, conditioning and summaries, and a small GPT: as ``edgeseq export`` writes."""
+    """A tagger with look-ahead, strides, conditioning and summaries, a small GPT and a translator with a prologue.
+
+    They are as ``edgeseq export`` writes them.
+    """
     import torch
 
     from edgeseq.exporters import export
-    from tests.fuzz.modules import Speller, Tagger
+    from tests.fuzz.modules import Speller, Tagger, Translator
 
     torch.manual_seed(0)
     tagger = {"x": "float32[batch,time,4]", "speaker": "float32[batch,4]"}
     export(Tagger(), tagger, _place(folder, "tagger"))
     export(Speller(), {"ids": "int64[batch,time]"}, _place(folder, "speller"))
+    tokens = {"src": "int64[batch,n]", "tgt": "int64[batch,time]"}
+    export(Translator(), tokens, _place(folder, "translator"))

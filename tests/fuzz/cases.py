@@ -20,7 +20,19 @@ from tests.fuzz.mangling import mangle, mangle_fields, mangle_graph
 from tests.fuzz.traces import mangle_trace
 
 #: How often each kind of change is made, in hundredths.
-KINDS = {"contract": 40, "document": 12, "text": 5, "bytes": 12, "fields": 6, "trace": 14, "sidecar": 3, "data": 8}
+KINDS = {
+    "contract": 38,
+    "document": 12,
+    "text": 5,
+    "bytes": 10,
+    "fields": 6,
+    "trace": 14,
+    "sidecar": 3,
+    "data": 7,
+    "prologue": 5,
+}
+#: What a kind changes, where not every base has it.
+NEEDED = {"data": "m.onnx.data", "prologue": "m.prologue.onnx"}
 #: What a location of external data might try.
 LOCATIONS = (
     "m.onnx.data",
@@ -60,7 +72,7 @@ def case(seed: int, number: int, bases: Sequence[Base], kinds: Mapping[str, int]
     """Case ``number`` of ``seed``."""
     generator = random.Random(f"{seed}/{number}")
     kind = generator.choices(list(kinds), list(kinds.values()))[0]
-    able = [base for base in bases if kind != "data" or "m.onnx.data" in base.files]
+    able = [base for base in bases if NEEDED.get(kind, "m.onnx") in base.files]
     base = generator.choice(able)
     files = dict(base.files)
     if kind not in ("trace", "sidecar"):
@@ -72,6 +84,8 @@ def case(seed: int, number: int, bases: Sequence[Base], kinds: Mapping[str, int]
         files["m.contract.json"] = _sidecar(generator, base.contract)
     elif kind == "data":
         files |= _data(generator, files)
+    elif kind == "prologue":
+        files |= _prologue(generator, files)
     elif kind == "bytes":
         files["m.onnx"] = mangle(generator, files["m.onnx"], others)
     elif kind == "renewed":
@@ -142,6 +156,13 @@ def _data(generator: random.Random, files: Mapping[str, bytes]) -> Mapping[str, 
     if generator.random() < 0.2:
         generator.choice(tensors).external_data.add(key="location", value=generator.choice(LOCATIONS))
     return {"m.onnx": model.SerializeToString()}
+
+
+def _prologue(generator: random.Random, files: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """The prologue changed, or another file of the folder in its place."""
+    if generator.random() < 0.2:
+        return {"m.prologue.onnx": generator.choice([files["m.onnx"], files["m.golden.npz"], b""])}
+    return {"m.prologue.onnx": mangle(generator, files["m.prologue.onnx"], [files["m.onnx"]])}
 
 
 def write(made: Case, folder: Path) -> Path:

@@ -307,7 +307,7 @@ def _initial(generator: Random, document: Any) -> None:
     state = _one(generator, document, "states")
     shape = [axis if isinstance(axis, int) else 1 for axis in state.get("shape", [])]
     values = generator.choice([0, 1, 3, 4, 8, 64, 4096])
-    conditioning = [port["name"] for port in document["ports"] if port["role"] == "conditioning"]
+    conditioning = [port["name"] for port in document["ports"] if port["role"] in ("conditioning", "constant")]
     state["initial"] = generator.choice(
         [
             {"kind": "fill", "value": anything(generator)},
@@ -316,8 +316,28 @@ def _initial(generator: Random, document: Any) -> None:
             {"kind": "data", "shape": [2**31 - 1] * generator.randint(1, 6), "base64": "AAAA"},
             {"kind": "conditioning", "port": generator.choice([*conditioning, "x"]), "index": _count(generator)},
             {"kind": "conditioning", "port": generator.choice([*conditioning, "x"]), "index": None},
+            {"kind": "prologue", "port": generator.choice([*conditioning, "x"]), "index": _count(generator)},
+            {"kind": "prologue", "port": generator.choice([*conditioning, "x"]), "index": None},
         ]
     )
+
+
+def _prologue(generator: Random, document: Any) -> None:
+    """The second graph: another file, other ends, or one where there was none."""
+    names = [port["name"] for port in document["ports"]] or ["x"]
+    prologue = document.get("prologue") or {
+        "file": "m.prologue.onnx",
+        "digest": document.get("digest"),
+        "inputs": generator.sample(names, 1),
+        "outputs": generator.sample(names, 1),
+    }
+    document["version"], document["prologue"] = 2, prologue
+    files = ["m.onnx", "../m.onnx", "/dev/zero", "m.golden.npz", "a/b.onnx", "C:m.onnx", "..onnx", "\0.onnx", "x" * 999]
+    change = generator.choice(["file", "inputs", "outputs", "digest"])
+    prologue[change] = {
+        "file": generator.choice([*files, generator.choice(TEXTS)]),
+        "digest": generator.choice([None, "", document.get("digest")]),
+    }.get(change) or generator.sample([*names, *TEXTS[:3]], generator.randint(0, len(names)))
 
 
 def _port(generator: Random, document: Any) -> None:
@@ -359,6 +379,7 @@ _HOSTILE: tuple[Callable[[Random, Any], None], ...] = (
     _state,
     _initial,
     _initial,
+    _prologue,
     _port,
     _port,
     _more,

@@ -6,7 +6,7 @@ import json
 import math
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,10 @@ OTHER_AXES = 3
 LONGEST_MESSAGE = 10_000
 
 
-#: The model and the weights beside it that onnxruntime was given, and whether it could read them.
-Opened = dict[tuple[bytes, bytes], bool]
+#: The files that decide the answers, as onnxruntime was given them, and whether it could read them.
+Opened = dict[tuple[bytes, ...], bool]
+#: The model, the weights beside it, its prologue.
+DECIDING = ("m.onnx", "m.onnx.data", "m.prologue.onnx")
 
 
 class Bug(Exception):
@@ -50,19 +52,26 @@ def exercise(case: Case, path: Path, graph: bytes | None) -> str:
             if case.kind == "trace":
                 reached = _refusal(lambda: _replay(path)) or "replayed"
     if not case.untouched and case.kind != "renewed":
-        for (content, data), parsed in opened.items():
-            seen = graph_of(content, data)
+        for files, parsed in opened.items():
+            seen = graph_of(dict(zip(DECIDING, files, strict=True)))
             # What neither protobuf nor onnxruntime can read holds no graph that could run.
             if seen != graph and (parsed or seen is not None):
                 raise Bug("onnxruntime was asked to open a file that had been changed")
     return reached
 
 
-def graph_of(content: bytes, data: bytes) -> bytes | None:
-    """What decides the answers, as protobuf itself reads it: graph, operator sets, functions, contract, weights beside.
+def graph_of(files: Mapping[str, bytes]) -> bytes | None:
+    """What decides the answers, as protobuf itself reads it: of both files, and the weights beside the model.
 
     None where it cannot be read.
     """
+    model, data, prologue = (files.get(name, b"") for name in DECIDING)
+    parts = [_read(content) for content in ([model, prologue] if prologue else [model])]
+    return None if None in parts else b"".join([part for part in parts if part is not None]) + data
+
+
+def _read(content: bytes) -> bytes | None:
+    """Graph, operator sets, functions and contract of one file."""
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
@@ -76,7 +85,7 @@ def graph_of(content: bytes, data: bytes) -> bytes | None:
     model.ClearField("metadata_props")
     model.ClearField("training_info")
     model.DiscardUnknownFields()
-    return bytes(model.SerializeToString(deterministic=True)) + "".join(contracts).encode() + data
+    return bytes(model.SerializeToString(deterministic=True)) + "".join(contracts).encode()
 
 
 @contextmanager
@@ -86,8 +95,8 @@ def _watched_sessions(path: Path, opened: Opened) -> Iterator[None]:
     original = names["open_session"]
 
     def open_session(*given: Any) -> Any:
-        beside = path.with_name("m.onnx.data")
-        content = path.read_bytes(), beside.read_bytes() if beside.exists() else b""
+        beside = [path.with_name(name) for name in DECIDING]
+        content = tuple(file.read_bytes() if file.exists() else b"" for file in beside)
         opened[content] = False
         session = original(*given)
         opened[content] = True

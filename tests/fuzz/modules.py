@@ -23,6 +23,20 @@ class Tagger(nn.Module):
         return y, h, y.mean(1)
 
 
+class Translator(nn.Module):
+    """A recurrent encoder whose last state starts the decoder, and whose words every frame attends to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.out = nn.Embedding(7, 4), nn.Linear(4, 7)
+        self.encoder, self.decoder = nn.GRU(4, 4, batch_first=True), nn.GRU(4, 4, batch_first=True)
+
+    def forward(self, src: torch.Tensor, tgt: torch.Tensor) -> torch.Tensor:
+        memory, h = self.encoder(self.words(src))
+        y, _ = self.decoder(self.words(tgt), h.tanh())
+        return self.out(torch.softmax(y @ memory.mT, -1) @ memory + y)  # type: ignore[no-any-return]
+
+
 class Speller(nn.Module):
     """A learned table of positions, one head of causal attention, logits."""
 

@@ -79,7 +79,7 @@ class _Guard:
 def main(settings: dict[str, Any]) -> None:
     """Run the cases ``first`` to ``last`` of ``seed`` on the bases in ``bases``."""
     bases = read_bases(Path(settings["bases"]))
-    graphs = {base.name: graph_of(base.files["m.onnx"], base.files.get("m.onnx.data", b"")) for base in bases}
+    graphs = {base.name: graph_of(base.files) for base in bases}
     module, _, name = settings.get("exercise", "tests.fuzz.exercise:exercise").partition(":")
     run: Exercise = getattr(import_module(module), name)
     guard, line = _Guard(), Line()

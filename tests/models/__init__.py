@@ -478,6 +478,13 @@ MODELS = (
         below=40,
     ),
     Model(
+        "torch-transformer",
+        seq2seq.TorchTransformer,
+        {"src": "int64[batch,source]", "tgt": "int64[batch,time]"},
+        "nn.Transformer whole, with a causal mask for the target and a padding mask from the source",
+        below=40,
+    ),
+    Model(
         "film-tcn",
         seq2seq.FilmTCN,
         {"x": "float32[batch,time,5]", "speaker": "float32[batch,4]"},

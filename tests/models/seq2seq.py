@@ -207,6 +207,28 @@ class TransformerSeq2Seq(nn.Module):
         return F.log_softmax(self.generator(self.norm(x)), dim=-1)
 
 
+class TorchTransformer(nn.Module):
+    """``nn.Transformer`` as its tutorial uses it, the padding of the source masked."""
+
+    def __init__(self, words: int = 40, width: int = 16) -> None:
+        super().__init__()
+        self.src_embed, self.tgt_embed = nn.Embedding(words, width), nn.Embedding(words, width)
+        self.transformer = nn.Transformer(width, 2, 1, 1, 32, batch_first=True)
+        self.generator = nn.Linear(width, words)
+
+    def forward(self, src: Tensor, tgt: Tensor) -> Tensor:
+        tgt_mask = nn.Transformer.generate_square_subsequent_mask(tgt.size(1))
+        padding = src == PAD
+        out = self.transformer(
+            self.src_embed(src),
+            self.tgt_embed(tgt),
+            tgt_mask=tgt_mask,
+            src_key_padding_mask=padding,
+            memory_key_padding_mask=padding,
+        )
+        return self.generator(out)  # type: ignore[no-any-return]
+
+
 class FilmBlock(nn.Module):
     """A dilated causal convolution, normed over channels, scaled and shifted by the speaker."""
 
