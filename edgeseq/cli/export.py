@@ -165,14 +165,16 @@ def _tell(exported: Any, specs: dict[str, InputSpec], json_path: str | None) -> 
     from edgeseq.cli.inspect import report
     from edgeseq.cli.summary import describe, runs_for
     from edgeseq.cli.verify import checks
+    from edgeseq.runtime import loading
 
     path = Path(exported.path)
-    say(describe(path, exported.contract), json_path)
+    size = loading.describe(path).size
+    say(describe(path, exported.contract, size=size), json_path)
     say("\n" + checks(exported.verification), json_path)
     if exported.golden is not None:
         say(f"\nbeside it {exported.golden.name}, to be replayed with: edgeseq verify {path}", json_path)
     if exported.contract.max_context is not None:
         click.echo(f"warning: a stream runs for {runs_for(exported.contract)}", err=True)
-    document = {**report(path, exported.contract), "format": "edgeseq.export"}
+    document = {**report(path, exported.contract, size=size), "format": "edgeseq.export"}
     inputs = {name: str(spec) for name, spec in specs.items()}
     write_report({**document, "inputs": inputs, "verification": exported.verification.to_dict()}, json_path)

@@ -170,7 +170,7 @@ def _prologue(contract: Contract) -> str | None:
     named = contract.prologue
     if named is None:
         return None
-    return f"{named.file}, run once per stream: {', '.join(named.inputs)} -> {', '.join(named.outputs)}"
+    return f"{named.file}, run once per stream on {', '.join(named.inputs)}"
 
 
 def _period(period: float | None) -> str | None:
