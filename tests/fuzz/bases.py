@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from edgeseq.contract import Contract, Initial, Length, Port, State, resolve_shape
+from edgeseq.contract import Contract, Initial, Length, Port, Prologue, State, resolve_shape
 from edgeseq.runtime.golden import Trace, trace_of, write_trace
 from edgeseq.runtime.loading import describe
 from edgeseq.sealing import seal
@@ -79,6 +79,44 @@ def memory() -> handmade.Handmade:
     return handmade.Handmade(graph, {"axis": np.array([1])}, contract, whole)
 
 
+def encoded() -> handmade.Handmade:
+    """``x * gain`` and their sum so far: the gain, and what the sum starts at, are made of ``memory`` by a prologue."""
+    graph = """encoded (float[batch,time,2] x, float[batch,1,2] gain, float[batch,2] total)
+        => (float[batch,time,2] y, float[batch,2] sum, float[batch,2] "total.next") {
+        y = Mul(x, gain)
+        added = ReduceSum<keepdims=0>(y, axis)
+        sum = Add(total, added)
+        "total.next" = Identity(sum)
+    }"""
+    frame = Port("x", "frame", "float32", ("batch", "time", 2), time_axis=1)
+    first = Initial("prologue", port="first")
+    contract = Contract(
+        ports=(
+            frame,
+            Port("memory", "conditioning", "float32", ("batch", "n", 2)),
+            Port("gain", "constant", "float32", ("batch", 1, 2)),
+            Port("first", "constant", "float32", ("batch", 2)),
+            replace(frame, name="y", role="output", length=Length()),
+            Port("sum", "output", "float32", ("batch", 2)),
+        ),
+        states=(State("total", "total", "total.next", "summary", "float32", ("batch", 2), first),),
+        prologue=Prologue("m.prologue.onnx", None, ("memory",), ("gain", "first")),
+    )
+
+    def whole(x: Array, memory: Array) -> tuple[Array, ...]:
+        y = x * memory.mean(1, keepdims=True)
+        return y, memory.max(1) + y.sum(1)
+
+    return handmade.Handmade(graph, {"axis": np.array([1])}, contract, whole)
+
+
+_ENCODER = """<ir_version: 10, opset_import: ["": 22]>
+    encoder (float[batch,n,2] memory) => (float[batch,1,2] gain, float[batch,2] first) {
+        axis = Constant<value_ints=[1]>()
+        gain = ReduceMean<keepdims=1>(memory, axis)
+        first = ReduceMax<keepdims=0>(memory, axis)
+    }"""
+
 HANDMADE = {
     "gru": handmade.gru,
     "conv": handmade.causal_conv,
@@ -100,6 +138,7 @@ def write_bases(folder: Path, exported: bool = True) -> None:
         made.save(path)
         _write_trace(path, made)
     _write_external(_place(folder, "external"))
+    _write_encoded(_place(folder, "encoded"))
     if exported:
         _write_exported(folder)
 
@@ -124,6 +163,13 @@ def _write_external(path: Path) -> None:
     made.save(path)
     onnx.save(onnx.load(path), path, save_as_external_data=True, location="m.onnx.data", size_threshold=64)
     seal(path, made.contract, sidecar=True)
+    _write_trace(path, made)
+
+
+def _write_encoded(path: Path) -> None:
+    made = encoded()
+    onnx.save(onnx.parser.parse_model(_ENCODER), path.with_name("m.prologue.onnx"))
+    made.save(path)
     _write_trace(path, made)
 
 
