@@ -45,7 +45,7 @@ def contract_of(graph: StepGraph) -> Contract:
 def input_ports(graph: StepGraph | WholeGraph) -> list[Port]:
     """The ports of what a user gives: frames, then conditioning."""
     given = {state.initial.port for state in graph.plan.states.values() if state.initial.kind == "conditioning"}
-    encoded = graph.prologue.inputs if graph.prologue else []
+    encoded = graph.prologue.inputs if isinstance(graph, StepGraph) and graph.prologue else []
     ports = [_frames(graph, item) for item in graph.frames]
     for item in graph.captured.inputs:
         if item.spec.time_axis is None:
