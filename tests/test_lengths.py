@@ -37,6 +37,14 @@ class Halves(nn.Module):
         return x[:, :, : 2 * frames].reshape(x.size(0), 3 * int("1"), frames, 2).sum(-1)
 
 
+class CountsRows(nn.Module):
+    """Time first, counted by ``len``."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = x.permute(2, 0, 1)
+        return functional.pad(x, (0, 0, 0, 0, 2, 0))[: len(x)] * len([1, 2])
+
+
 class PoolsAll(nn.Module):
     """The window is as long as what a strided layer leaves, which torch fixes without a word."""
 
@@ -63,14 +71,14 @@ class LongOnly(nn.Module):
         return x * 2 if x.size(2) > 3 else x
 
 
-@pytest.mark.parametrize("make", [Chomp, Halves, LongOnly])
+@pytest.mark.parametrize("make", [Chomp, Halves, CountsRows, LongOnly])
 def test_the_length_stays_free(make: type[nn.Module]) -> None:
     check_rule(make(), WAVE)
 
 
-def test_int_is_int_again_after_the_capture() -> None:
+def test_int_and_len_are_themselves_again_after_the_capture() -> None:
     check_rule(Chomp(), WAVE)
-    assert "int" not in vars(sys.modules[__name__])
+    assert not {"int", "len"} & set(vars(sys.modules[__name__]))
 
 
 def test_a_size_that_follows_from_time_is_not_fixed() -> None:

@@ -1,7 +1,7 @@
-"""``int(x.size(1))`` in a model stays a size while the model is captured.
+"""``int(x.size(1))`` and ``len(x)`` in a model stay sizes while the model is captured.
 
-Python makes a plain number of it, which would fix the length of time. So the name ``int`` means another class in the
-files of the model meanwhile: one that leaves a symbolic size as it is, and is ``int`` in every other way.
+Python makes plain numbers of them, which would fix the length of time. So the names ``int`` and ``len`` mean something
+else in the files of the model meanwhile: they leave symbolic sizes as they are, and are themselves in every other way.
 """
 
 from __future__ import annotations
@@ -32,17 +32,25 @@ class Whole(int, metaclass=_Whole):
     """``int``, but symbolic sizes are whole numbers and stay symbolic."""
 
 
+def length(value: Any) -> Any:
+    """``len``, but the first size of a tensor as it is."""
+    return value.size(0) if isinstance(value, torch.Tensor) and value.dim() else len(value)
+
+
+_NAMES = {"int": Whole, "len": length}
+
+
 @contextlib.contextmanager
 def sizes_stay_sizes(model: nn.Module) -> Iterator[None]:
-    """Let ``int`` leave sizes alone in the files that the model's modules and the functions they use are written in."""
-    changed = [names for names in _namespaces(model) if "int" not in names]
-    for names in changed:
-        names["int"] = Whole
+    """Let sizes be sizes in the files that the model's modules and the functions they use are written in."""
+    changed = [(names, name) for names in _namespaces(model) for name in _NAMES if name not in names]
+    for names, name in changed:
+        names[name] = _NAMES[name]
     try:
         yield
     finally:
-        for names in changed:
-            names.pop("int", None)
+        for names, name in changed:
+            names.pop(name, None)
 
 
 def _namespaces(model: nn.Module) -> list[dict[str, Any]]:

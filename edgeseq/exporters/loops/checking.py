@@ -42,8 +42,9 @@ def check_rolled(model: nn.Module, rolled: nn.Module, leaves: list[tuple[str, In
 
 
 def _pairs(wanted: list[Any], found: list[Any]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    tensors = [value for value in wanted if isinstance(value, torch.Tensor)]
-    yield from zip(tensors, found, strict=True)
+    """The tensors of both; a model may return None beside them, as a loss that is not asked for."""
+    tensors = [[value for value in values if isinstance(value, torch.Tensor)] for values in (wanted, found)]
+    yield from zip(*tensors, strict=True)
 
 
 def _near(wanted: torch.Tensor, found: torch.Tensor) -> bool:
