@@ -22,7 +22,7 @@ Case = tuple[Callable[[], nn.Module], Mapping[str, str], set[str]]
 #: Models, their inputs, and what the states are called.
 CASES: list[Case] = [
     (loops.GRUCellLoop, {"x": "float32[batch,time,6]"}, {"loop.h"}),
-    (loops.LSTMCellTagger, {"tokens": "int64[batch,time]"}, {"lstm.state", "lstm.state2"}),
+    (loops.LSTMCellTagger, {"tokens": "int64[batch,time]"}, {"lstm.carried", "lstm.carried2"}),
     (loops.StackedCells, {"x": "float32[time,batch,5]"}, {"loop.h", "loop.c", "loop.h2", "loop.c2"}),
     (loops.LayerByLayer, {"x": FRAMES}, {"loop.h", "loop_1.h"}),
     (loops.SelectiveScan, {"x": "float32[batch,time,6]"}, {"conv1d.history", "loop.carried"}),

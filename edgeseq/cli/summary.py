@@ -193,6 +193,8 @@ def _chunk(contract: Contract) -> str:
     chunk = contract.chunk
     text = "any number of frames" if chunk.multiple == 1 else f"a multiple of {frames(chunk.multiple, contract)}"
     text += " per call"
+    if chunk.max is not None and chunk.max == chunk.multiple:
+        return f"{frames(chunk.max, contract)} per call; edgeseq's runtime takes any number and makes the calls"
     if chunk.max is not None:
         text += f", at most {chunk.max:,}"
     if chunk.max_batched is not None and chunk.max_batched != chunk.max:

@@ -23,7 +23,7 @@ def fired(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     look_up = Registry.rule
 
     def noting(registry: Registry, step: Any, op: Any) -> Any:
-        seen.add(op_name(step.node) if op.namespace == "edgeseq" else str(op))
+        seen.add(op_name(step.node) if str(op) == "edgeseq.recurrent.default" else str(op))
         return look_up(registry, step, op)
 
     monkeypatch.setattr(Registry, "rule", noting)
