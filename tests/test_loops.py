@@ -163,3 +163,10 @@ def test_a_step_of_several_frames_keeps_its_chunks() -> None:
 def test_states_that_do_not_fit_are_named(states: dict[str, str], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         explain(Policy(), {"obs": "float32[batch,6]", "h": "float32[batch,8]"}, states=states)
+
+
+def test_a_pooling_window_over_all_of_time_is_not_called_a_loop() -> None:
+    pooled = Called(lambda _, x: torch.nn.functional.avg_pool1d(x.mT, int(x.shape[1])), {})
+    with pytest.raises(CaptureError, match="a pooling window as long as the sequence does") as refused:
+        check_rule(pooled, {"x": FRAMES})
+    assert "turns differ" not in str(refused.value)

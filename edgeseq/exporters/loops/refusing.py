@@ -9,12 +9,14 @@ from torch import nn
 
 from edgeseq.errors import CaptureError
 from edgeseq.exporters.capture_errors import FixedTime
-from edgeseq.exporters.loops.matching import Irregular
+from edgeseq.exporters.loops.matching import Irregular, TooFewTurns
 from edgeseq.exporters.origin import source_line
 
 
 def not_a_loop(model: nn.Module, error: FixedTime, found: Irregular | None) -> CaptureError:
     """The error of a model that fixes the number of frames and is not made of regular turns."""
+    if isinstance(found, TooFewTurns):
+        return error
     if found is None:
         return CaptureError(error.what, where=error.where, why=error.why, do=f"{error.do}; {_step(model)}")
     return CaptureError(
