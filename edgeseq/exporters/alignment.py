@@ -190,13 +190,13 @@ def past_end(step: Step, value: torch.Tensor, fact: Timed, fill: float) -> Dated
     return refold(step, masked, flat_fact, fact)[0], fact
 
 
-def length_of(length: Length, base_frames: torch.Tensor) -> torch.Tensor:
-    """``length`` applied to a tensor of base frame counts, negative ones included; int64 of the same shape."""
-    if length.period == 1:
-        frames = base_frames * length.frames if length.frames != 1 else base_frames
-        return frames + length.at[0] if length.at[0] else frames
+def length_of(length: Length, base_frames: torch.Tensor, more: int = 0) -> torch.Tensor:
+    """``length`` applied to a tensor of base frame counts, negative ones included, and ``more``; int64 of its shape."""
     # torch.div(rounding_mode="floor") would be lowered through float32, which cannot hold these counts
-    whole = torch.floor_divide(base_frames, length.period)
+    whole = base_frames if length.period == 1 else torch.floor_divide(base_frames, length.period)
+    frames = whole * length.frames if length.frames != 1 else whole
+    offsets = [(offset or 0) + more for offset in length.at]
+    if len(set(offsets)) == 1:
+        return frames + offsets[0] if offsets[0] else frames
     rest = base_frames - whole * length.period
-    offsets = torch.tensor([0 if offset is None else offset for offset in length.at], device=base_frames.device)
-    return whole * length.frames + offsets[rest]
+    return frames + torch.tensor(offsets, device=base_frames.device)[rest]

@@ -99,7 +99,8 @@ def remember(step: Step, value: torch.Tensor, fact: Timed, keys: Keys, name: str
     shape = _resized(fact, keys.history)
     state = step.state(name, kind="kv", shape=shape, dtype=value.dtype, start=start(keys))
     joined = torch.cat([state.value, value], axis)
-    state.next = joined.narrow(axis, value.shape[axis], keys.history)
+    # Counted from the end, so that no size of the call is computed in the graph.
+    state.next = torch.ops.aten.slice.Tensor(joined, axis, -keys.history)
     return joined
 
 

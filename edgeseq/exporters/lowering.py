@@ -24,7 +24,7 @@ from edgeseq.exporters.lowering_errors import (
 )
 from edgeseq.exporters.modes.whole_graph import WholeGraph
 from edgeseq.exporters.onnx_forms import TRANSLATIONS
-from edgeseq.exporters.passes import drop_notes, drop_returning_reshapes, share_weights
+from edgeseq.exporters.passes import drop_notes, fewer_nodes, share_weights
 from edgeseq.exporters.prologuegraph import PrologueGraph
 from edgeseq.exporters.rules.foreign import doubled
 from edgeseq.exporters.stepgraph import StepGraph, example_inputs, example_tensors
@@ -142,7 +142,7 @@ def translate(
     got = program.model.graph.opset_imports.get("")
     if got != opset:
         raise EdgeseqError("torch.onnx.export returned another opset than was asked for", got=got, wanted=opset)
-    drop_returning_reshapes(program.model)
+    fewer_nodes(program.model)
     share_weights(program.model)
     check_domains(program.model, graph.ops)
     drop_notes(program.model)

@@ -197,10 +197,18 @@ def _moved(x: Any, source: Any, destination: Any) -> Any:
     return op.Transpose(x, perm=order)
 
 
+def _floor_divide(dividend: Any, divisor: Any) -> Any:
+    """Rounded down. ONNX's Mod of integers has the divisor's sign, so that what is left divides evenly."""
+    if dividend.dtype.is_floating_point():
+        return op.Floor(op.Div(dividend, divisor))
+    return op.Div(op.Sub(dividend, op.Mod(dividend, divisor)), divisor)
+
+
 TRANSLATIONS: dict[Any, Callable[..., Any]] = {
     torch.ops.edgeseq.recurrent_layer.default: _recurrent_layer,
     torch.ops.edgeseq.backward_layer.default: _backward_layer,
     torch.ops.edgeseq.cached_attention.default: _cached_attention,
+    torch.ops.aten.floor_divide.default: _floor_divide,
     torch.ops.edgeseq.columns.default: _columns,
     # torch.onnx would decompose these and trace the whole program once more for it
     torch.ops.aten.to.dtype: _cast,

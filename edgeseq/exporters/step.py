@@ -226,7 +226,7 @@ class Step(Call):
 
     def position(self, start: int = 0) -> torch.Tensor:
         """Base frames taken since ``start``, before this call: int64[batch], a row per stream."""
-        name = "position" if start == 0 else f"position@{start}"
+        name = _position_name(start)
         if name not in self.carried:
             if self.planning:
                 shape: tuple[Axis, ...] = ("batch",) if self.captured.batch is not None else (1,)
@@ -241,12 +241,21 @@ class Step(Call):
         """Places of this call's frames in their stream since ``start``: int64[batch, frames]."""
         key = ("places", ratio, start)
         if key not in self._memo:
-            first = self.position(start)
-            if ratio != 1:
-                first = torch.floor_divide(first * ratio.numerator, ratio.denominator)
+            first = self._first_place(self.position(start), ratio)
             self._memo[key] = first[:, None] + torch.arange(frames, device=self.device)
         places: torch.Tensor = self._memo[key]
         return places
+
+    def _first_place(self, position: torch.Tensor, ratio: Fraction) -> torch.Tensor:
+        return position if ratio == 1 else torch.floor_divide(position * ratio.numerator, ratio.denominator)
+
+    def newest(self, ratio: Fraction, frames: Any, start: int = 0) -> torch.Tensor:
+        """The place of the last of this call's frames: int64[batch]."""
+        first = self.position(start)
+        after = self.carried[_position_name(start)].next
+        assert after is not None
+        newest: torch.Tensor = after - 1 if ratio == 1 else self._first_place(first, ratio) + (frames - 1)
+        return newest
 
     def own_places(self, fact: Timed) -> torch.Tensor:
         """Places of this call's frames: ``[batch, frames]``, or ``[frames]`` without a batch."""
@@ -262,8 +271,7 @@ class Step(Call):
         """How many of this call's places come before the end of the value: int64[batch], may be out of range."""
         key = ("real", fact.length, fact.delay)
         if key not in self._memo:
-            real = length_of(fact.length, self.remaining())
-            self._memo[key] = real + fact.delay if fact.delay else real
+            self._memo[key] = length_of(fact.length, self.remaining(), fact.delay)
         real_frames: torch.Tensor = self._memo[key]
         return real_frames
 
@@ -299,6 +307,10 @@ class Step(Call):
         while most > 0 and not 0 <= (length(most) or 0) <= entries:
             most -= 1
         self.plan.max_context = min(most, self.plan.max_context or most)
+
+
+def _position_name(start: int) -> str:
+    return "position" if start == 0 else f"position@{start}"
 
 
 def input_behind(source: Any) -> str | None:

@@ -179,10 +179,9 @@ def _four_axes(value: torch.Tensor, width: int) -> torch.Tensor:
 
 def _places(step: Step, fact: Timed, start: int, rows: Any, q: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The place of each row's newest frame, and the most frames any row holds, both int32; shared between layers."""
-    places = step.places(fact.ratio, q.shape[2], start)
     own = rows == step.captured.batch
     key = ("newest", fact.ratio, start, own)
-    last = step.once(key, lambda: places[:, -1].to(torch.int32))
+    last = step.once(key, lambda: step.newest(fact.ratio, q.shape[2], start).to(torch.int32))
     total = step.once((*key, "total"), lambda: last.amax(0) + 1)
     return (last if own else last[:1].expand(q.shape[0])), total
 
