@@ -15,13 +15,13 @@ from torch.utils import _pytree as pytree
 
 from edgeseq.contract import Contract
 from edgeseq.exporters.capture import capture
+from edgeseq.exporters.contracting import contract_of
 from edgeseq.exporters.replay import Found, Watch
 from edgeseq.exporters.rules import FAMILIES
 from edgeseq.exporters.rules.foreign import name_of
 from edgeseq.exporters.rules.registry import Registry
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.stepgraph import StepGraph
-from edgeseq.exporters.torch_stream import TorchStream
 from edgeseq.specs import parse_spec
 from edgeseq.testing import random_chunks, stream_in_torch
 from tests.published.row import Published
@@ -65,7 +65,7 @@ def stream_and_compare(row: Published) -> Streamed:
     watch = _StateOps()
     graph = StepGraph(capture(module, row.inputs), Registry(FAMILIES), watch=watch)
     ops = tuple(watch.names)
-    contract = TorchStream(graph, _batch(row)).contract
+    contract = contract_of(graph)
     generator = random.Random(zlib.crc32(row.id.encode()))
     for frames in lengths(row, contract):
         given = draw(row, graph, frames)
