@@ -65,12 +65,18 @@ def fixed_sizes_noted() -> Iterator[None]:
         torch.SymInt.__index__ = original  # type: ignore[method-assign]
 
 
+class FixedSize(CaptureError):
+    """A size that grows with time was taken for the number that it is in the example; a longer one may tell."""
+
+
 class FixedTime(CaptureError):
     """The model fixes the number of frames while it is captured."""
 
 
 def raise_if_final(error: Exception) -> None:
     """Raise where another example length cannot help: a size made fixed, a branch on data, a refusal of our own."""
+    if isinstance(error, FixedSize):
+        return
     if isinstance(error, EdgeseqError):
         raise error if error.where else _placed(error)
     text = str(error)
@@ -108,6 +114,8 @@ def _fixed_at(text: str) -> str:
 
 def not_captured(error: Exception) -> CaptureError:
     """The error of a capture that failed at every example length."""
+    if isinstance(error, FixedSize):
+        return error
     if re.search("same dtype|scalar type", str(error)):
         return mixed_types(error)
     return CaptureError(

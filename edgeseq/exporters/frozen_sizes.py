@@ -14,7 +14,7 @@ import sympy
 from torch.export import ExportedProgram
 
 from edgeseq.errors import CaptureError
-from edgeseq.exporters.capture_errors import is_library
+from edgeseq.exporters.capture_errors import FixedSize, is_library
 
 #: Where conditions are tried: lengths far from the example, of every remainder that a model is likely to ask for.
 _FAR = 50_400
@@ -34,7 +34,7 @@ def _check_fixed(guard: Any, time: sympy.Symbol) -> None:
     size, value = _equated(guard.expr)
     if value is None or any(_holds(guard.expr, time, rest) for rest in range(_REMAINDERS)):
         return
-    raise CaptureError(
+    raise FixedSize(
         "cannot capture the model: it fixes a size that must stay free, as a pooling window as long as the sequence"
         " does, or a table of as many rows",
         where=_line(guard),

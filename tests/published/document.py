@@ -7,12 +7,14 @@ import warnings
 from pathlib import Path
 
 from edgeseq.errors import EdgeseqError
-from tests.published.corpus import FAMILIES
-from tests.published.owed import OWED
+from tests.published.corpus import BY_ID, FAMILIES
+from tests.published.owed import OWED, UNTRIED
 from tests.published.row import Published, Refused
 from tests.published.trial import Streamed, one_thread, state_bytes, stream_and_compare
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
+
+_DEBTS = (*OWED, *UNTRIED)
 
 HEAD = """\
 # Published models, tried as they are
@@ -47,19 +49,16 @@ def page() -> str:
     parts = [HEAD]
     for family, files in FAMILIES.items():
         parts += [f"## {family}", "", "| model | after | ops with state | delay | state |", "|---|---|---|---|---|"]
-        parts += [_tried(row) for rows in files for row in rows if row.id not in OWED] + [""]
-    owed = [row for files in FAMILIES.values() for rows in files for row in rows if row.id in OWED]
-    if owed:
-        parts += [
-            "## Owed",
-            "",
-            "These could stream and are refused today.",
-            "",
-            "| model | after | refused |",
-            "|---|---|---|",
-        ]
-        parts += [f"| {row.id} | {row.origin} | {OWED[row.id]} |" for row in owed] + [""]
+        parts += [_tried(row) for rows in files for row in rows if row.id not in _DEBTS] + [""]
+    if _DEBTS:
+        parts += ["## Owed", "", "These could stream, or should be refused for another reason.", ""]
+        parts += ["| model | after | today |", "|---|---|---|"]
+        parts += [f"| {name} | {BY_ID[name].origin} | {_debt(name)} |" for name in _DEBTS] + [""]
     return "\n".join(parts)
+
+
+def _debt(name: str) -> str:
+    return f"refused: {OWED[name]}" if name in OWED else UNTRIED[name]
 
 
 def _tried(row: Published) -> str:
