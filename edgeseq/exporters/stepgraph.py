@@ -29,6 +29,7 @@ from edgeseq.exporters.plan import Plan
 from edgeseq.exporters.prologue import split_off
 from edgeseq.exporters.prologuegraph import PrologueGraph, placeholder_shapes, show_sizes
 from edgeseq.exporters.replay import Watch, replay
+from edgeseq.exporters.rolls import with_shifts
 from edgeseq.exporters.rules.registry import Registry
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.symbols import mentions
@@ -56,7 +57,7 @@ class StepGraph(nn.Module):
     ) -> None:
         super().__init__()
         self.mode = mode
-        self.captured = with_fused_attention(without_zero_taps(in_real_numbers(captured, FORMS)))
+        self.captured = _rewritten(captured)
         self.registry = registry
         self.ops = ops
         self.watch = watch or Watch()
@@ -131,6 +132,14 @@ class StepGraph(nn.Module):
     def _watched(self, step: Step, name: str, value: torch.Tensor, fact: Fact) -> tuple[str, torch.Tensor, Fact]:
         step.node = next(node for output, node in step.captured.outputs if output == name)
         return self.watch.output(step, step.node, lambda: _finished(step, name, value, fact))
+
+
+def _rewritten(captured: Captured) -> Captured:
+    """The captured graph in the forms that rules know: whatever a pass does, whole sequences compute the same."""
+    captured = in_real_numbers(captured, FORMS)
+    for rewrite in (without_zero_taps, with_shifts, with_fused_attention):
+        captured = rewrite(captured)
+    return captured
 
 
 def _own(value: torch.Tensor | None) -> torch.Tensor:

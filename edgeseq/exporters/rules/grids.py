@@ -53,6 +53,10 @@ def at_pairs(step: Step, node: torch.fx.Node, like: Pairs) -> torch.Tensor:
     """The value of a node at these pairs, so shaped that it broadcasts against a value over them."""
     shape = step.captured.shape(node.meta["val"])
     more = len(like.shape) - len(shape)
+    if any(mentions(size, step.captured.batch) and size != step.captured.batch for size in shape):
+        raise step.refuse(
+            "a mask or bias over frames has its heads in one axis with the batch", "keep batch in an axis of its own"
+        )
     timed = [axis for axis, size in enumerate(shape) if mentions(size, step.captured.time)]
     own_rows = step.batch_axis(like.shape) is not None
     axes = {axis: _numbers(step, like, axis + more, own_rows) for axis in timed}
@@ -324,6 +328,39 @@ def _looked_up_in_several(at: At, node: torch.fx.Node, entries: list[Any], axes:
     return _constant(at, table)[0][tuple(found)]
 
 
+def _put(at: At, node: torch.fx.Node, axes: Axes) -> torch.Tensor:
+    """``mask[condition] = number``."""
+    _, indices, value, *accumulate = node.args
+    entries: Any = indices
+    if len(entries) != 1 or any(accumulate) or not isinstance(value, torch.fx.Node) or value.meta["val"].dim():
+        raise _unknown(at, node)
+    (condition,) = entries
+    if condition.meta["val"].dtype is not torch.bool or condition.meta["val"].shape != node.meta["val"].shape:
+        raise _unknown(at, node)
+    chosen, kept = _at(at, condition, axes), _at(at, _first(node), axes)
+    return torch.where(chosen, _constant(at, value), kept)
+
+
+def _counted(at: At, node: torch.fx.Node, axes: Axes) -> torch.Tensor:
+    """``cumsum`` of ones: the places of the frames, counted from one."""
+    named = _named(node)
+    dim = named["dim"] % node.meta["val"].dim()
+    whole = at.step.captured.grids.whole(_first(node))
+    if dim not in axes or not bool((whole == 1).all()) or not _is_filled(_first(node)):
+        raise _unknown(at, node)
+    shape: list[Any] = [1] * (node.meta["val"].dim() + 1)
+    numbers = axes[dim].values
+    shape[0], shape[dim + 1] = numbers.shape
+    return (numbers.reshape(shape) + 1).to(node.meta["val"].dtype)
+
+
+def _is_filled(node: torch.fx.Node) -> bool:
+    """True for one number everywhere, whatever views were taken of it."""
+    while node.target in _KEEPING_FILLS:
+        node = _first(node)
+    return node.target in _FILLED
+
+
 def _over_keys(at: At, node: torch.fx.Node, axes: Axes) -> torch.Tensor:
     """A softmax or a sum over keys: over all columns, those that have not come counting nothing."""
     source, named = _first(node), _named(node)
@@ -361,6 +398,7 @@ def _concatenated(at: At, node: torch.fx.Node, axes: Axes) -> torch.Tensor:
 
 
 _FILLED = {**SHAPED, aten.zeros.default: "0", aten.ones.default: "1", aten.full.default: 1}
+_KEEPING_FILLS = frozenset([aten._to_copy.default, aten.clone.default, aten.expand.default, aten.view.default])
 _RULES: Mapping[Any, Any] = {
     **dict.fromkeys([aten.arange.default, aten.arange.start, aten.arange.start_step], _arange),
     **dict.fromkeys(_FILLED, _filled),
@@ -375,4 +413,6 @@ _RULES: Mapping[Any, Any] = {
     **dict.fromkeys([aten.embedding.default, aten.index.Tensor], _looked_up),
     **dict.fromkeys([aten.cat.default, aten.stack.default], _concatenated),
     **dict.fromkeys([aten.softmax.int, aten.sum.dim_IntList], _over_keys),
+    aten.index_put.default: _put,
+    aten.cumsum.default: _counted,
 }

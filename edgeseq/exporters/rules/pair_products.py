@@ -93,9 +93,16 @@ def _scores(
         by_label = {
             made.index(_times(step, item, terms)[0]): item for item, terms in zip(operands, labels, strict=False)
         }
-        fact = paired(step, by_label[axis], by_label[past], shape, axis, past)
+        query, key = by_label[axis], by_label[past]
+        fact = paired(step, *_both_timed(query, key), shape, axis, past)
     values = [_laid_out(step, item, terms, made, fact) for item, terms in zip(operands, labels, strict=False)]
     return op(*values), fact
+
+
+def _both_timed(query: Operand, key: Operand) -> tuple[Operand, Operand]:
+    """Where one side is made of positions alone, the other says how late both come."""
+    timed = query if isinstance(query.fact, Timed) else key
+    return (query if isinstance(query.fact, Timed) else timed), (key if isinstance(key.fact, Timed) else timed)
 
 
 def _laid_out(step: Step, item: Operand, terms: str, made: str, fact: Pairs) -> Any:
@@ -166,6 +173,8 @@ def added(step: Step, facts: Any, bias: Any, a: Any, b: Any, *, beta: float = 1,
     """addmm and baddbmm: a product plus a mask or a bias."""
     assert step.node is not None
     value, fact = _multiplied(step, facts[1:3], (a, b), step.node.args[1:3])
+    if beta == 0 and isinstance(fact, Pairs):  # torch does not read the term then
+        return _times_number(value, alpha), fact
     if not isinstance(fact, Pairs):
         raise step.refuse("the added term of a matrix product changes with time", "add it in a line of its own")
     nodes = [step.node.args[0], None]
