@@ -15,12 +15,11 @@ from edgeseq import runtime
 from edgeseq.errors import NotStreamable
 from edgeseq.exporters import export
 from edgeseq.exporters.facts import Reach
-from edgeseq.exporters.known import after, known_of, region_of
+from edgeseq.exporters.known import after, known_of, masked
 from edgeseq.exporters.reach import reach_of
 from edgeseq.testing import check_rule
 from tests.attention_models import BATCH_FIRST, MODELS, WIDTH, ByHand, Chunked, LooksAhead, Sliding
 
-_LOW = float("-inf")
 _EXPORTED = ("ByHand", "Sliding", "LooksAhead", "Chunked", "KeyPadding", "GroupedFused", "BatchedProducts")
 
 
@@ -53,6 +52,34 @@ def test_a_window_never_fills(tmp_path: Path) -> None:
 def test_frames_of_a_chunk_come_in_whole_chunks() -> None:
     contract = check_rule(Chunked(), BATCH_FIRST)
     assert (contract.chunk.multiple, contract.delay) == (4, 0)
+
+
+class WideBand(ByHand):
+    """A window that a look at the first thousand frames does not show."""
+
+    def masked(self, scores: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        place = torch.arange(x.size(1))
+        distance = place[:, None] - place[None, :]
+        return scores.masked_fill((distance < 0) | (distance >= 1200), float("-inf"))
+
+
+def test_a_window_beyond_the_first_thousand_frames_is_kept() -> None:
+    contract = check_rule(WideBand(), BATCH_FIRST, frames=1300, batch=1)
+    assert [state.shape[2] for state in contract.states if state.kind == "kv"] == ["capacity", "capacity"]
+
+
+class LooksAheadLate(ByHand):
+    """Causal for 2,000 frames, and then not."""
+
+    def masked(self, scores: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        place = torch.arange(x.size(1))
+        hidden = place[None, :] > place[:, None] + (place[:, None] > 2000) * 3
+        return scores.masked_fill(hidden, float("-inf"))
+
+
+def test_looking_ahead_late_is_seen() -> None:
+    with pytest.raises(NotStreamable, match=r"query 2\d\d\d reads key 2\d\d\d, a frame that has not come yet"):
+        check_rule(LooksAheadLate(), BATCH_FIRST)
 
 
 def test_looking_ahead_is_a_delay() -> None:
@@ -90,6 +117,13 @@ class MaskTooWeak(ByHand):
         return scores - 10.0 * torch.ones(x.size(1), x.size(1)).triu(1)
 
 
+class NoKeyLeft(ByHand):
+    """The first query may read nothing: a finite mask makes it read everything."""
+
+    def masked(self, scores: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return scores.masked_fill(torch.ones(x.size(1), x.size(1)).triu(0) == 1, -1e9)
+
+
 class OverQueries(ByHand):
     def forward(self, x: torch.Tensor) -> Any:
         q, k, v = self.heads(x)
@@ -113,6 +147,7 @@ REFUSED: dict[str, tuple[type[nn.Module], str]] = {
     "not causal": (NotCausal, "query 0 reads key 1, a frame that has not come yet: it is not causal"),
     "peeks farther": (PeeksFarther, "query 5 reads key 6, a frame that has not come yet"),
     "mask too weak": (MaskTooWeak, "query 0 reads key 1, a frame that has not come yet"),
+    "no key left": (NoKeyLeft, "a query that has no key left reads all keys alike"),
     "over queries": (OverQueries, "it sums over all queries, those that have not come yet among them"),
     "returns weights": (ReturnsWeights, "the model returns a value over pairs of frames, as attention weights are"),
     "mean over keys": (MeanOverKeys, "a statistic over keys that depends on those that have not come"),
@@ -156,9 +191,16 @@ def test_what_is_masked_is_known_through_arithmetic() -> None:
     flipped = after([(keep, torch.float32)], lambda values: 1.0 - values[0])
     scaled = after([(flipped, torch.float32)], lambda values: values[0] * -1e4)
     added = after([(None, torch.float32), (scaled, torch.float32)], lambda values: values[0] + values[1])
-    masked = region_of(added, _LOW)
-    assert masked is not None
-    assert torch.equal(masked, torch.ones(4, 4).triu(1).bool())
+    hidden = masked(added)
+    assert hidden is not None
+    assert torch.equal(hidden, torch.ones(4, 4).triu(1).bool())
+
+
+def test_a_mask_that_is_scaled_down_is_none() -> None:
+    low = known_of(torch.ones(4, 4).triu(1) * -1e4)
+    added = after([(None, torch.float32), (low, torch.float32)], lambda values: values[0] + values[1])
+    assert masked(added) is not None
+    assert masked(after([(added, torch.float32)], lambda values: values[0] * 0.001)) is None
 
 
 def test_what_depends_on_the_input_is_not_known() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import sympy
 from torch.export import ExportedProgram
+from torch.utils._sympy.functions import Mod, PythonMod
 
 from edgeseq.errors import CaptureError
 from edgeseq.exporters.capture_errors import FixedSize, is_library
@@ -43,12 +44,19 @@ def _check_fixed(guard: Any, time: sympy.Symbol) -> None:
     )
 
 
+def _remainders(condition: Any) -> set[int]:
+    """Lengths beyond ``_FAR`` to try: the first few, and those at which a remainder in the condition is none."""
+    periods = {int(part.args[1]) for part in condition.atoms(Mod, PythonMod, sympy.Mod) if part.args[1].is_Integer}
+    turning = {-_FAR % period + near for period in periods for near in (0, 1)}
+    return set(range(_BRANCHES)) | turning
+
+
 def _check_branch(guard: Any, time: sympy.Symbol) -> None:
     """A branch in the model's own code; torch's own choose between ways to compute the same."""
     line = _line(guard)
     if line is None:
         return
-    held = {_holds(guard.expr, time, rest) for rest in range(_BRANCHES)}
+    held = {_holds(guard.expr, time, rest) for rest in _remainders(guard.expr)}
     if held == {True, False}:
         raise CaptureError(
             "cannot capture the model: a branch depends on the length of time, again and again",

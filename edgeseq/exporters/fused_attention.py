@@ -27,6 +27,7 @@ class Scores:
 
     factor: float = 1.0
     kept: list[torch.Tensor] = field(default_factory=list)
+    masks: list[tuple[str, torch.fx.Node]] = field(default_factory=list)
 
 
 def with_fused_attention(captured: Captured) -> Captured:
@@ -39,17 +40,34 @@ def with_fused_attention(captured: Captured) -> Captured:
         found = _attention(captured.grids, node) if node.target in _PRODUCTS else None
         if found is not None:
             product, scores = found
-            replaced[node] = _fused(Emitter(captured, node, {}), product, node.args[1], scores.factor)
+            replaced[node] = _fused(Emitter(captured, node, {}), product, node.args[1], scores)
             node.replace_all_uses_with(replaced[node])
     return rewritten(captured, replaced) if replaced else captured
 
 
-def _fused(emit: Emitter, product: torch.fx.Node, values: Any, factor: float) -> torch.fx.Node:
+def _fused(emit: Emitter, product: torch.fx.Node, values: Any, scores: Scores) -> torch.fx.Node:
+    """The fused op with the masks themselves: its rule looks at them at frames near and far."""
     query, key = product.args[-2:]
     turned = _turned_back(key)
     keys = turned if turned is not None else emit(aten.transpose.int, key, -2, -1)
+    mask = _mask(emit, scores.masks, product.meta["val"].dtype)
     attend = aten.scaled_dot_product_attention.default
-    return emit(attend, query, keys, values, None, 0.0, True, scale=factor)
+    return emit(attend, query, keys, values, mask, 0.0, False, scale=scores.factor)
+
+
+def _mask(emit: Emitter, masks: list[tuple[str, torch.fx.Node]], dtype: torch.dtype) -> torch.fx.Node:
+    """One mask to be added: zero where every mask keeps, minus infinity elsewhere."""
+    total: torch.fx.Node | None = None
+    for kind, mask in masks:
+        added = mask
+        if kind != "added":
+            chosen = mask if mask.meta["val"].dtype is torch.bool else emit(aten.ne.Scalar, mask, 0)
+            dropped = chosen if kind == "dropped" else emit(aten.logical_not.default, chosen)
+            zeros = emit(aten.zeros_like.default, dropped, dtype=dtype)
+            added = emit(aten.masked_fill.Scalar, zeros, dropped, float("-inf"))
+        total = added if total is None else emit(aten.add.Tensor, total, added)
+    assert total is not None
+    return total
 
 
 def _turned_back(key: Any) -> torch.fx.Node | None:
@@ -114,8 +132,9 @@ def _masks(grids: Grids, mask: Any, scores: Scores) -> bool:
     if not isinstance(mask, torch.fx.Node) or not grids.is_pair(mask):
         return False
     whole = grids.whole(mask)
-    kept = whole > MASKED
+    kept = whole * scores.factor > MASKED  # what is scaled after it was masked must stay masked
     scores.kept.append(kept)
+    scores.masks.append(("added", mask))
     return not whole.dtype.is_complex and bool((whole[kept] == 0).all())
 
 
@@ -141,18 +160,20 @@ def _scaled(grids: Grids, node: torch.fx.Node, scores: Scores) -> Any:
 def _filled(grids: Grids, node: torch.fx.Node, scores: Scores) -> Any:
     source, mask, fill = node.args
     low = fill if isinstance(fill, (int, float)) else _number(grids, fill)
-    if low is None or low > MASKED or not isinstance(mask, torch.fx.Node) or not grids.is_pair(mask):
+    if low is None or low * scores.factor > MASKED or not isinstance(mask, torch.fx.Node) or not grids.is_pair(mask):
         return None
     scores.kept.append(~grids.whole(mask).bool())
+    scores.masks.append(("dropped", mask))
     return source
 
 
 def _chosen(grids: Grids, node: torch.fx.Node, scores: Scores) -> Any:
     mask, source, fill = node.args
     low = fill if isinstance(fill, (int, float)) else _number(grids, fill)
-    if low is None or low > MASKED or not isinstance(mask, torch.fx.Node) or not grids.is_pair(mask):
+    if low is None or low * scores.factor > MASKED or not isinstance(mask, torch.fx.Node) or not grids.is_pair(mask):
         return None
     scores.kept.append(grids.whole(mask).bool())
+    scores.masks.append(("kept", mask))
     return source
 
 

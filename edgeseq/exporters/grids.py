@@ -2,7 +2,8 @@
 
 A causal mask is ``T x T`` in the model. A step needs the rows of its own frames and the columns of the frames seen so
 far, so such a value is not replayed: it is computed at the pairs of frames where it meets a value of the stream
-(:func:`edgeseq.exporters.rules.grids.at_pairs`), and as a whole, at one length, to learn what it keeps apart.
+(:func:`edgeseq.exporters.rules.grids.at_pairs`), and at frames near and far to learn what it keeps apart. ``known``
+remembers that by node.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import Any
 import sympy
 import torch
 
-from edgeseq.exporters.known import Known, known_of
+from edgeseq.exporters.known import Known
 from edgeseq.exporters.symbols import evaluate, mentions, size_of
 
-#: Frames of the sequence on which a mask is looked at: wide enough to tell a window of a few hundred frames.
-SAMPLE = 1024
+#: Frames of the sequence on which whole values are computed.
+SAMPLE = 64
 
 _aten = torch.ops.aten
 #: Ops that take a tensor for its shape and type alone: the argument they fill with, or the number as text.
@@ -47,7 +48,9 @@ class Grids:
         self._tensors, self._time, self._rename = tensors, time, dict(rename)
         frames = min(most or SAMPLE, SAMPLE)
         self.frames = max(frames - frames % multiple, multiple)
-        self._known: dict[torch.fx.Node, Known] = {}
+        self.known: dict[torch.fx.Node, Known] = {}
+        self.causal: dict[torch.fx.Node, bool] = {}
+        self.most = most
         self.free = _free(graph, inputs)
         self._only_paired: set[torch.fx.Node] = set()
         for node in reversed(graph.nodes):
@@ -74,12 +77,6 @@ class Grids:
     def is_time(self, size: Any) -> bool:
         """True for a size that grows with time."""
         return mentions(self._size(size), self._time)
-
-    def known(self, node: torch.fx.Node) -> Known:
-        """Where the node's whole value is masked, zero or one, on a sequence of ``frames`` frames, a batch of one."""
-        if node not in self._known:
-            self._known[node] = known_of(self.whole(node))
-        return self._known[node]
 
     def whole(self, node: torch.fx.Node) -> torch.Tensor:
         """The node's value on a sequence of ``frames`` frames and a batch of one."""

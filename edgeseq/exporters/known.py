@@ -15,11 +15,11 @@ import torch
 #: ``(region, value)``: the value at the pairs of frames where ``region``, bool and of the value's rank, is True.
 Known = tuple[tuple[torch.Tensor, float], ...]
 
-#: A score this low is masked: its weight is zero in every float type. GPT-2 writes -1e4.
+#: A score this low is masked: next to scores within thousands its weight is zero in float32. GPT-2 writes -1e4.
 MASKED = -9999.0
 _LOW = float("-inf")
 #: Values that stand for an unknown operand: what comes out equal for all of them does not depend on it.
-_PROBES = (-1e30, -37.5, -1.0, -1e-30, 1e-30, 0.63, 1.0, 41.0, 1e30)
+_PROBES = (-1e30, -37.5, -1.0, -1e-30, 0.0, 1e-30, 0.63, 1.0, 41.0, 1e30)
 _MOST_REGIONS = 6
 
 
@@ -29,7 +29,10 @@ def known_of(whole: torch.Tensor) -> Known:
         return ((~whole, 0.0), (whole, 1.0))
     least, most = float(whole.amin()), float(whole.amax())
     values = {value for value in (0.0, 1.0, least, most) if value > MASKED}
-    regions = [(whole <= MASKED, _LOW), *((whole == value, value) for value in sorted(values))]
+    low = whole <= MASKED
+    regions = [(whole == value, value) for value in sorted(values)]
+    if bool(low.any()):
+        regions.insert(0, (low, float(whole[low].amax())))
     return tuple((region, value) for region, value in regions if bool(region.any()))
 
 
@@ -41,12 +44,15 @@ def region_of(known: Known, value: float) -> torch.Tensor | None:
 
 def masked(known: Known) -> torch.Tensor | None:
     """Where a softmax gives the weight zero."""
-    return region_of(known, _LOW)
+    found = [region for region, value in known if value <= MASKED]
+    return _either(found) if found else None
 
 
-def with_zero(region: torch.Tensor | None) -> Known:
-    """Zero there, unknown elsewhere."""
-    return () if region is None else ((region, 0.0),)
+def _either(regions: Sequence[torch.Tensor]) -> torch.Tensor:
+    first, *rest = regions
+    for region in rest:
+        first = first | region
+    return first
 
 
 def moved(known: Known, move: Callable[[torch.Tensor], torch.Tensor]) -> Known:
@@ -94,12 +100,20 @@ def _both(regions: Sequence[torch.Tensor]) -> torch.Tensor:
 def _certain(
     values: Sequence[float | None], dtypes: Sequence[torch.dtype | None], call: Callable[[Sequence[Any]], torch.Tensor]
 ) -> float | None:
-    """The result for these operands where it is the same for every probe in the unknown ones."""
+    """The result for these operands where it is the same for every probe in the unknown ones.
+
+    Next to an unknown score a mask of -1e4 counts as infinite, and what comes of it as -1e4: scaled afterwards by 0.001
+    it is a mask no more.
+    """
+    unknown = None in values
+    lows = [value for value in values if value is not None and _LOW < value <= MASKED]
+    exact = [_LOW if unknown and value is not None and value <= MASKED else value for value in values]
     results = {
-        _rounded(call([_scalar(probe if value is None else value, t) for value, t in zip(values, dtypes, strict=True)]))
-        for probe in (_PROBES if None in values else _PROBES[:1])
+        _number(call([_scalar(probe if value is None else value, t) for value, t in zip(exact, dtypes, strict=True)]))
+        for probe in (_PROBES if unknown else _PROBES[:1])
     }
-    return results.pop() if len(results) == 1 and None not in results else None
+    found = results.pop() if len(results) == 1 else None
+    return max(lows) if found == _LOW and unknown and lows else found
 
 
 def _scalar(value: float, dtype: torch.dtype | None) -> torch.Tensor:
@@ -111,8 +125,6 @@ def _scalar(value: float, dtype: torch.dtype | None) -> torch.Tensor:
     return torch.tensor(value, dtype=dtype)
 
 
-def _rounded(result: torch.Tensor) -> float | None:
+def _number(result: torch.Tensor) -> float | None:
     value = float(result)
-    if value != value:
-        return None
-    return _LOW if value <= MASKED else value
+    return None if value != value else value

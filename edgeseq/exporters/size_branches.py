@@ -1,25 +1,27 @@
-"""Branches on tensors that are made of sizes and constants alone, answered while a model is captured.
+"""Comparisons of tensors that are made of sizes and constants alone, answered while a model is captured.
 
 ``nn.TransformerEncoder`` asks whether its mask is the causal one: ``bool((mask == causal).all())``. torch takes that
-for a branch on data. The graph that led there is walked back and computed, at two sizes: where both agree, that is the
-answer for all.
+for a branch on data. The graph that led there is walked back and computed, at a few sizes from 2 to 2,000: where all
+agree, that is the answer; a branch that turns only beyond is the long run's to find.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch.fx.experimental.proxy_tensor import get_proxy_mode, get_proxy_slot
 from torch.utils._python_dispatch import _disable_current_modes
 
-_SIZES = (7, 12)
+_aten = torch.ops.aten
+_SIZES = (2, 7, 12, 300, 2000)
 
 
 def truth_of_sizes(tensor: torch.Tensor) -> bool | None:
     """The truth of a tensor that depends on sizes only; None where it depends on data, or on how large they are."""
     node = _node_of(tensor)
-    if node is None:
+    if node is None or not _compares(node):
         return None
     with torch._C.DisableTorchFunction(), _disable_current_modes():
         found = {_computed(node, size) for size in _SIZES}
@@ -32,6 +34,30 @@ def _node_of(tensor: torch.Tensor) -> torch.fx.Node | None:
         return None
     slot: Any = get_proxy_slot(tensor, mode.tracer, None)
     return None if slot is None else slot.proxy.node
+
+
+def _compares(node: torch.fx.Node) -> bool:
+    """True for ``(a == b).all()``, where nothing that it is made of is written to."""
+    if node.target is not _aten.all.default or node.args[0].target is not _aten.eq.Tensor:  # type: ignore[union-attr]
+        return False
+    made = set(_before(node))
+    return not any(made & set(_before(written)) for written in node.graph.nodes if _writes(written))
+
+
+def _before(node: torch.fx.Node) -> Iterator[torch.fx.Node]:
+    """The node and all tensors that it is made of."""
+    waiting, seen = [node], set()
+    while waiting:
+        current = waiting.pop()
+        if current not in seen and not isinstance(current.meta.get("val"), torch.SymInt):
+            seen.add(current)
+            yield current
+            waiting.extend(current.all_input_nodes)
+
+
+def _writes(node: torch.fx.Node) -> bool:
+    schema = getattr(node.target, "_schema", None)
+    return schema is not None and schema.is_mutable
 
 
 def _computed(node: torch.fx.Node, size: int) -> bool | None:

@@ -158,7 +158,8 @@ class TorchStream:
         return value.narrow(port.time_axis or 0, int(first * port.ratio), int((last - first) * port.ratio))
 
     def _initial(self, state: State) -> torch.Tensor:
-        shape = resolve_shape(state.shape, self.sizes)
+        entries = math.ceil(self.capacity * state.ratio)
+        shape = resolve_shape(state.shape, {**self.sizes, "capacity": entries})
         dtype = getattr(torch, state.dtype)
         if state.initial.kind in ("conditioning", "prologue"):
             given = {**self.conditioning, **self.constants}.get(state.initial.port or "")

@@ -11,6 +11,7 @@ from edgeseq.exporters.alignment import align, ready
 from edgeseq.exporters.facts import Static, Timed
 from edgeseq.exporters.framewise import framewise
 from edgeseq.exporters.known import MASKED
+from edgeseq.exporters.rules.grids import at_probes, probes_of
 from edgeseq.exporters.rules.pair_products import product
 from edgeseq.exporters.rules.pairs import Operand, elementwise, softmax_of
 from edgeseq.exporters.rules.schema import bound, result_shape, target
@@ -67,10 +68,17 @@ def _pools(q: Any, k: Any, v: Any, mask: Any) -> bool:
 
 def is_causal_mask(step: Step, node: Any) -> bool:
     """True where a mask lets every query read its own and all earlier keys alike, and nothing else."""
-    if not isinstance(node, torch.fx.Node) or not step.captured.grids.is_pair(node):
+    grids = step.captured.grids
+    if not isinstance(node, torch.fx.Node) or not grids.is_pair(node):
         return False
-    mask = step.captured.grids.whole(node)
-    allowed = torch.ones(mask.shape[-2:], dtype=torch.bool).tril()
+    if node not in grids.causal:  # found out while planning, read while the step is traced
+        grids.causal[node] = _keeps_all_before(step, node)
+    return grids.causal[node]
+
+
+def _keeps_all_before(step: Step, node: torch.fx.Node) -> bool:
+    mask, numbers = at_probes(step, node), probes_of(step, step.captured.shape(node.meta["val"])[-1])
+    allowed = numbers[:, None] >= numbers[None, :]
     if mask.dtype is torch.bool:
         return bool((mask == allowed).all())
     return bool((mask[..., allowed] == 0).all() and (mask[..., ~allowed] <= MASKED).all())
@@ -164,8 +172,12 @@ def _causal(step: Step, operands: list[tuple[torch.Tensor, Timed]], scale: float
 
 
 def _form(step: Step, fact: Timed) -> str:
-    """The form of the cache; the fused one takes single frames when several rows are batched."""
-    if step.ops == "ort" and step.multiple * fact.ratio == 1:
+    """The form of the cache; the fused one takes single frames when several rows are batched.
+
+    Heads that share an axis with the batch are such rows even in a batch of one.
+    """
+    rows = fact.shape[0] if len(fact.shape) > 2 else 1
+    if step.ops == "ort" and step.multiple * fact.ratio == 1 and rows in (1, step.captured.batch):
         step.plan.max_batched = step.multiple
         return "gqa"
     return "plain"

@@ -15,12 +15,12 @@ import torch
 from edgeseq.exporters.facts import Pairs, Reach
 from edgeseq.exporters.grids import SHAPED
 from edgeseq.exporters.keys import key_places, query_places
-from edgeseq.exporters.known import region_of
-from edgeseq.exporters.reach import reach_of
+from edgeseq.exporters.known import Known, known_of, masked, region_of
+from edgeseq.exporters.reach import probes, reach_of
 from edgeseq.exporters.rules.pointwise import RULES as ELEMENTWISE
 from edgeseq.exporters.rules.schema import axes_of
 from edgeseq.exporters.step import Step
-from edgeseq.exporters.symbols import mentions
+from edgeseq.exporters.symbols import Size, mentions
 
 aten = torch.ops.aten
 
@@ -42,11 +42,11 @@ Axes = dict[int, Numbers]
 
 @dataclass(frozen=True)
 class At:
-    """The pairs at which values are computed, and the frame numbers of their keys."""
+    """The frame numbers of the keys at which values are computed, and how many earlier ones are kept (None: all)."""
 
     step: Step
-    like: Pairs
     keys: Numbers
+    history: int | None = None
 
 
 def at_pairs(step: Step, node: torch.fx.Node, like: Pairs) -> torch.Tensor:
@@ -61,9 +61,34 @@ def at_pairs(step: Step, node: torch.fx.Node, like: Pairs) -> torch.Tensor:
     own_rows = step.batch_axis(like.shape) is not None
     axes = {axis: _numbers(step, like, axis + more, own_rows) for axis in timed}
     own_keys = step.batch_axis(like.shape) is not None
-    at = At(step, like, Numbers(("keys", like.keys, own_keys), key_places(step, like.keys)))
+    at = At(step, Numbers(("keys", like.keys, own_keys), key_places(step, like.keys)), like.keys.history)
     found = _at(at, node, axes)
     return _lined_up(step, found, like)
+
+
+def probes_of(step: Step, size: Size) -> torch.Tensor:
+    """The frame numbers at which a value with so many frames is looked at."""
+    most, length = step.captured.grids.most, step.length(size)
+    if length is None:
+        raise step.refuse(f"its length {size} does not grow evenly with time", "keep time in an axis of its own")
+    return probes(None if most is None else max(2, int(most * length.ratio)))
+
+
+def at_probes(step: Step, node: torch.fx.Node) -> torch.Tensor:
+    """The value of a node at frames near and far, of a batch of one."""
+    shape = step.captured.shape(node.meta["val"])
+    timed = [axis for axis, size in enumerate(shape) if mentions(size, step.captured.time)]
+    axes = {axis: Numbers(("probes", shape[axis]), probes_of(step, shape[axis])[None]) for axis in timed}
+    found = _at(At(step, axes[timed[-1]]), node, axes)
+    return found[0].expand([axes[axis].values.shape[1] if axis in axes else -1 for axis in range(len(shape))])
+
+
+def known_at_probes(step: Step, node: torch.fx.Node) -> Known:
+    """Where a node's value is masked, zero or one at those frames; only read while planning."""
+    known = step.captured.grids.known
+    if node not in known:
+        known[node] = known_of(at_probes(step, node))
+    return known[node]
 
 
 def _numbers(step: Step, like: Pairs, axis: int, own_rows: bool) -> Numbers:
@@ -288,6 +313,16 @@ def _expanded(at: At, node: torch.fx.Node, axes: Axes) -> torch.Tensor:
     return found.expand([-1, *sizes])
 
 
+def _repeated(at: At, node: torch.fx.Node, axes: Axes) -> torch.Tensor:
+    """``repeat``: of axes of size one an expansion."""
+    before = list(at.step.captured.shape(_first(node).meta["val"]))
+    counts: list[Any] = list(_named(node)["repeats"])
+    before = [1] * (len(counts) - len(before)) + before
+    if any(count != 1 and size != 1 for count, size in zip(counts, before, strict=True)):
+        raise _unknown(at, node)
+    return _expanded(at, node, axes)
+
+
 def _viewed(at: At, node: torch.fx.Node, axes: Axes) -> torch.Tensor:
     source = _first(node)
     shape = at.step.captured.shape(source.meta["val"])
@@ -345,8 +380,9 @@ def _counted(at: At, node: torch.fx.Node, axes: Axes) -> torch.Tensor:
     """``cumsum`` of ones: the places of the frames, counted from one."""
     named = _named(node)
     dim = named["dim"] % node.meta["val"].dim()
-    whole = at.step.captured.grids.whole(_first(node))
-    if dim not in axes or not bool((whole == 1).all()) or not _is_filled(_first(node)):
+    if dim not in axes or not _is_filled(_first(node)):
+        raise _unknown(at, node)
+    if at.step.planning and not bool((at.step.captured.grids.whole(_first(node)) == 1).all()):
         raise _unknown(at, node)
     shape: list[Any] = [1] * (node.meta["val"].dim() + 1)
     numbers = axes[dim].values
@@ -367,15 +403,16 @@ def _over_keys(at: At, node: torch.fx.Node, axes: Axes) -> torch.Tensor:
     shape = at.step.captured.shape(source.meta["val"])
     dims = axes_of(named["dim"], len(shape))
     softmax, dim = node.target is aten.softmax.int, dims[0]
-    counts_nothing = region_of(at.step.captured.grids.known(source), float("-inf") if softmax else 0.0)
+    known = known_at_probes(at.step, source)
+    counts_nothing = masked(known) if softmax else region_of(known, 0.0)
     if len(dims) != 1 or not mentions(shape[dim], at.step.captured.time) or counts_nothing is None:
         raise _unknown(at, node)
     read = (~counts_nothing).flatten(0, -3).any(0) if counts_nothing.dim() > 2 else ~counts_nothing
-    reach = reach_of(read) if dim == len(shape) - 1 else None
+    reach = reach_of(read, probes_of(at.step, shape[dim])) if dim == len(shape) - 1 else None
     kept = softmax or named.get("keepdim", False)
     inner = {axis + (axis >= dim and not kept): own for axis, own in axes.items() if not kept or axis != dim}
     found = _at(at, source, {**inner, dim: at.keys})
-    if not isinstance(reach, Reach) or reach.ahead or reach.block > 1 or at.like.keys.history is not None:
+    if not isinstance(reach, Reach) or reach.ahead or reach.block > 1 or at.history is not None:
         raise _unknown(at, node)
     if softmax:
         return found.softmax(dim + 1)
@@ -409,6 +446,7 @@ _RULES: Mapping[Any, Any] = {
     **dict.fromkeys([aten.squeeze.default, aten.squeeze.dim, aten.squeeze.dims], _squeezed),
     **dict.fromkeys([aten.permute.default, aten.transpose.int, aten.t.default], _permuted),
     aten.expand.default: _expanded,
+    aten.repeat.default: _repeated,
     **dict.fromkeys([aten.view.default, aten._unsafe_view.default], _viewed),
     **dict.fromkeys([aten.embedding.default, aten.index.Tensor], _looked_up),
     **dict.fromkeys([aten.cat.default, aten.stack.default], _concatenated),

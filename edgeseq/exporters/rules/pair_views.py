@@ -10,7 +10,7 @@ import torch
 from edgeseq.exporters.facts import Pairs, Static, Timed
 from edgeseq.exporters.keys import pair_sizes
 from edgeseq.exporters.known import moved
-from edgeseq.exporters.rules.pairs import Operand, brought, met, operands_of, queried, summed
+from edgeseq.exporters.rules.pairs import Operand, brought, met, operands_of, queried, sample_sizes, summed
 from edgeseq.exporters.rules.schema import axes_of, bound, each_result, picked, result_shape, target
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.symbols import Shape, mentions, product
@@ -30,8 +30,10 @@ def viewed(
 ) -> Viewed:
     """``op(value, sizes)`` moves axes about: the queries' and the keys' become ``axes``."""
     made = fact.with_(shape=shape, axis=axes[0], past=axes[1], known=())
-    whole, after = ([step.captured.grids.sample(size) for size in f.shape] for f in (fact, made))
-    known = moved(fact.known, lambda region: op(region.expand(whole), list(after)))
+    known = fact.known
+    if step.planning and known:
+        whole, after = sample_sizes(step, fact), sample_sizes(step, made)
+        known = moved(known, lambda region: op(region.expand(whole), list(after)))
     return op(x, pair_sizes(step, made)), made.with_(known=known)
 
 

@@ -17,9 +17,9 @@ from edgeseq.exporters.alignment import delay, ready
 from edgeseq.exporters.facts import Fact, Grid, Pairs, Static, Timed
 from edgeseq.exporters.framewise import flatten, rebuild
 from edgeseq.exporters.keys import keys_of, real_columns, remember
-from edgeseq.exporters.known import Known, after, region_of
+from edgeseq.exporters.known import MASKED, Known, after, masked, region_of
 from edgeseq.exporters.reach import reach_of, widest
-from edgeseq.exporters.rules.grids import at_pairs
+from edgeseq.exporters.rules.grids import at_pairs, known_at_probes, probes_of
 from edgeseq.exporters.rules.schema import result_shape, target
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.symbols import Shape, mentions
@@ -110,7 +110,7 @@ def _summed_later(node: torch.fx.Node, rank: int) -> int | None:
         found = [dim for user in users if user.target in _SOFTMAX and isinstance(dim := user.args[1], int)]
         if found:
             return found[0] % rank
-        if len(users) != 1 or len(users[0].meta["val"].shape) != rank:
+        if len(users) != 1 or users[0].op == "output" or users[0].meta["val"].dim() != rank:
             return None
         node = users[0]
     return None
@@ -192,7 +192,7 @@ def known_of_operand(step: Step, item: Operand) -> Known | float | None:
     if isinstance(item.fact, Static) and item.fact.constant and item.value.numel() == 1 and step.planning:
         return float(item.value)
     if is_free(step, item) and isinstance(item.fact, (Grid, Timed)) and item.node is not None:
-        return step.captured.grids.known(item.node)
+        return known_at_probes(step, item.node)
     return None
 
 
@@ -227,9 +227,20 @@ def softmax_of(step: Step, x: torch.Tensor, fact: Pairs, axis: int, op: Any) -> 
     if axis != fact.past:
         return op(x), fact.with_(known=())
     x = without_unreal(step, x, fact, float("-inf"))
-    masked = region_of(fact.known, float("-inf"))
-    settle_reach(step, fact, masked)
-    return op(x), fact.with_(known=() if masked is None else ((masked, 0.0),))
+    hidden = masked(fact.known)
+    _refuse_idle(step, fact, hidden)
+    settle_reach(step, fact, hidden)
+    return op(x), fact.with_(known=() if hidden is None else ((hidden, 0.0),))
+
+
+def _refuse_idle(step: Step, fact: Pairs, hidden: torch.Tensor | None) -> None:
+    """A query whose keys are all masked by a finite number reads all of them alike, those to come among them."""
+    finite = any(float("-inf") < value <= MASKED for _, value in fact.known)
+    if finite and hidden is not None and bool(hidden.all(fact.past).any()):
+        raise step.refuse(
+            "a query that has no key left reads all keys alike, those that have not come yet among them",
+            "leave each query its own frame, or mask with -inf",
+        )
 
 
 def without_unreal(step: Step, x: torch.Tensor, fact: Pairs, fill: float) -> torch.Tensor:
@@ -262,15 +273,23 @@ def settle_reach(step: Step, fact: Pairs, zero: torch.Tensor | None) -> None:
     """
     if not step.planning:
         return
-    frames = step.captured.grids.sample(fact.shape[fact.axis])
+    numbers = probes_of(step, fact.shape[fact.axis])
+    frames = len(numbers)
     read = torch.ones(frames, frames, dtype=torch.bool) if zero is None else _any_read(~zero, fact)
-    found = reach_of(read)
+    found = reach_of(read, numbers)
     if isinstance(found, tuple):
         raise step.refuse(
             f"query {found[0]} reads key {found[1]}, a frame that has not come yet: it is not causal",
             "mask the keys after each query, as is_causal=True does",
         )
     step.plan.wanted.reach(fact.origins, found)
+
+
+def sample_sizes(step: Step, fact: Pairs) -> list[int]:
+    """The sizes of what is known of a value: frames are those that are looked at, the batch is one."""
+    frames = len(probes_of(step, fact.shape[fact.axis]))
+    around = (fact.axis, fact.past)
+    return [frames if axis in around else step.size(size, 1) for axis, size in enumerate(fact.shape)]
 
 
 def _any_read(read: torch.Tensor, fact: Pairs) -> torch.Tensor:

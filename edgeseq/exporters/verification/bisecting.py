@@ -111,6 +111,8 @@ def first_difference(graph: StepGraph, inputs: Arrays, chunks: Sequence[int]) ->
 def first_state(session: Any, graph: StepGraph, inputs: Arrays, chunks: Sequence[int]) -> Difference | None:
     """The first state or output in which the file differs from the step graph, given the same states call by call."""
     found: list[Difference] = []
+    if graph.plan.max_batched is not None:  # the file takes no longer calls for several rows
+        chunks = [graph.plan.max_batched] * (sum(chunks) // graph.plan.max_batched)
     feeds = [item.name for item in graph.frames] + [*graph.given, *(item.name for item in graph.conditioning)]
     feeds += [state.input for state in graph.plan.states.values()]
     names = [name for name, _, _ in graph.outputs] + [s.output for s in graph.plan.states.values()]
