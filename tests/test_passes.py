@@ -127,3 +127,11 @@ def test_axes_that_trade_places_are_not_taken_for_each_other() -> None:
     turned = identity((4, 4)).transposed((1, 0))
     assert turned.moves() == [("Transpose", (1, 0))]
     assert turned.transposed((1, 0)).kept
+
+
+def test_a_deep_network_is_walked_without_recursion() -> None:
+    lines = ["u0 = Transpose<perm=[1,0,2]>(x)", *(f"u{n + 1} = Tanh(u{n})" for n in range(1500))]
+    text = f"g (float[b,t,4] x) => (float[b,t,4] y) {{ {' '.join(lines)} y = Transpose<perm=[1,0,2]>(u1500) }}"
+    model = model_of(text)
+    fewer_nodes(model)
+    assert {node.op_type for node in model.graph} == {"Tanh"}

@@ -33,6 +33,9 @@ class Layouts:
         self._made: dict[tuple[ir.Value, Move], ir.Value] = {}
         self._split: dict[tuple[ir.Value, int], tuple[ir.Value, ...]] = {}
         self._gains: dict[ir.Value, bool] = {}
+        for node in reversed(list(graph)):  # users first: a deep network is no deep recursion
+            for value in node.outputs:
+                self._gains[value] = self._only_rearranged(value)
 
     def run(self) -> None:
         """Walk over the nodes, then make what the graph returns."""
@@ -158,11 +161,11 @@ class Layouts:
 
     def gains(self, value: ir.Value) -> bool:
         """True where every use of a value rearranges it again, or hands it on to such."""
-        if value not in self._gains:
-            self._gains[value] = False
-            users = [use.node for use in value.uses()]
-            self._gains[value] = bool(users) and not value.is_graph_output() and all(map(self._wants, users))
-        return self._gains[value]
+        return self._gains.get(value, False)
+
+    def _only_rearranged(self, value: ir.Value) -> bool:
+        users = [use.node for use in value.uses()]
+        return bool(users) and not value.is_graph_output() and all(map(self._wants, users))
 
     def _wants(self, user: ir.Node) -> bool:
         if user.graph is not self.graph:
