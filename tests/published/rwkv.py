@@ -118,5 +118,6 @@ class RWKV(nn.Module):
 
 
 ROWS = (
-    Published("rwkv-4", RWKV, {"idx": "int64[batch,time]"}, "Peng 2023, BlinkDL/RWKV-LM", Streams(), exported=True),
+    # its export ends in the assert on ctx_len: a loop's capture does not tell the longest context yet
+    Published("rwkv-4", RWKV, {"idx": "int64[batch,time]"}, "Peng 2023, BlinkDL/RWKV-LM", Streams()),
 )
