@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -49,8 +50,19 @@ def check_rule(
     Returns the contract. Raises NotStreamable where a rule refuses, RuleError where one is broken, and
     VerificationError, with the output, the place and both values, where the stream differs by more than ``atol``.
     """
-    with WideFloats():
+    with _wide_by_default():
         return _checked(doubled(module).eval(), inputs, frames, batch, random.Random(seed), atol, rules, mode)
+
+
+@contextlib.contextmanager
+def _wide_by_default() -> Iterator[None]:
+    """While active, a tensor of no given type is float64."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def _checked(
@@ -65,12 +77,14 @@ def _checked(
 ) -> Contract:
     specs = {name: _widened(parse_spec(text)) for name, text in inputs.items()}
     registry = Registry(FAMILIES, rules)
-    graph = StepGraph(capture(double, specs), registry, mode=mode)
+    with WideFloats():
+        captured = capture(double, specs)
+    graph = StepGraph(captured, registry, mode=mode)
     contract = contract_of(graph)
     definition = definition_of(contract)
     for length in _lengths(contract, frames):
         given = _draw(graph, length, batch, generator)
-        with torch.no_grad():
+        with torch.no_grad(), WideFloats():
             whole = torch.utils._pytree.tree_leaves(definition(double, given))
         streamed = stream_in_torch(graph, given, random_chunks(length, generator), batch, _LOUD)
         for port, wanted in zip(contract.with_role("output"), whole, strict=True):

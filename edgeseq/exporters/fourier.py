@@ -26,10 +26,15 @@ def _inverse_scale(norm: str | None, n: int) -> float:
     return {None: 1.0, "backward": 1.0, "ortho": math.sqrt(n), "forward": float(n)}[norm]
 
 
+def _transformed(node: torch.fx.Node) -> list[Any]:
+    """The sizes that a call asks for, as ``n=2 * time`` does, where they are not plain numbers."""
+    return [source.meta["val"] for source in node.all_input_nodes if isinstance(source.meta.get("val"), torch.SymInt)]
+
+
 def _size(emit: Emitter, x: Any, dim: int) -> int:
     """The size of the axis; refused where it is time, or of no fixed size."""
     size = x.meta["val"].shape[dim]
-    if emit.along_time(size):
+    if emit.along_time(size) or any(emit.along_time(whole) for whole in _transformed(emit.node)):
         raise emit.refuse(
             "a Fourier transform along time needs the whole sequence before its first frame",
             "use torch.stft, or the layer's convolution or recurrence in place of its fft (S4 has a recurrent mode)",

@@ -57,10 +57,4 @@ ROWS = (
         lambda _, x: torch.add(x, x, alpha=x.shape[1]),
         refused="its keyword argument alpha depends on the input or on its length",
     ),
-    Row(
-        "aten.mul.Tensor",
-        "time meets time",
-        lambda _, x: x[:, :, None] * x[:, None],
-        refused="the model returns a value over pairs of frames",
-    ),
 )

@@ -15,7 +15,7 @@ from edgeseq.exporters.capture_errors import FixedTime
 from edgeseq.exporters.loops.canonical import canonicalise
 from edgeseq.exporters.loops.checking import check_rolled
 from edgeseq.exporters.loops.finding import backward
-from edgeseq.exporters.loops.matching import Irregular, TooFewTurns
+from edgeseq.exporters.loops.irregular import Irregular, TooFewTurns
 from edgeseq.exporters.loops.refusing import not_a_loop
 from edgeseq.exporters.loops.rolled_model import PREFIX, RolledModel, rolled_model
 from edgeseq.exporters.loops.rolling import roll_up

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
-from edgeseq.exporters.loops.matching import Irregular
+from edgeseq.exporters.loops.irregular import Irregular
 from edgeseq.specs import InputSpec
 
 _LENGTHS = (1, 2, 3, 5, 12, 37, 70)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch.fx import Graph, Node
 
+from edgeseq.exporters.loops.irregular import Irregular
+
 aten = torch.ops.aten
 #: Fewer turns do not show what repeats.
 LEAST_TURNS = 5
@@ -89,6 +91,8 @@ def cuts(graph: Graph, sequences: list[Sequence]) -> Iterator[Turns]:
     """
     nodes = [node for node in graph.nodes if node.op == "call_function"]
     place = {node: index for index, node in enumerate(nodes)}
+    if len({len(group.takes) for group in sequences}) > 1:
+        raise Irregular(sequences[0].takes[0], "some sequences are read at fewer frames than others")
     firsts = [min(place[group.takes[t]] for group in sequences) for t in range(len(sequences[0].takes))]
     room = min(later - one for one, later in itertools.pairwise(firsts))
     alike = 0

@@ -15,20 +15,9 @@ import torch
 from torch.fx import Node
 
 from edgeseq.exporters.loops.finding import Turns
+from edgeseq.exporters.loops.irregular import Irregular
 
 _Tree = Any
-
-
-class Irregular(Exception):
-    """The turns differ; ``node`` is where it shows."""
-
-    def __init__(self, node: Node | None, why: str) -> None:
-        super().__init__(why)
-        self.node, self.why = node, why
-
-
-class TooFewTurns(Irregular):
-    """Nothing is seen to repeat."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch import nn
 
 from edgeseq.errors import CaptureError
 from edgeseq.exporters.capture_errors import FixedTime
-from edgeseq.exporters.loops.matching import Irregular, TooFewTurns
+from edgeseq.exporters.loops.irregular import Irregular, TooFewTurns
 from edgeseq.exporters.origin import source_line
 
 

@@ -11,8 +11,9 @@ from torch.fx import Graph, GraphModule, Node
 
 from edgeseq.exporters.loops.canonical import aten, insert
 from edgeseq.exporters.loops.finding import Turns, cuts, first_loop
+from edgeseq.exporters.loops.irregular import Irregular
 from edgeseq.exporters.loops.loop_op import Body, keep_body
-from edgeseq.exporters.loops.matching import Irregular, Matched, Outer, Slot, Take, invariants, leaves, matched
+from edgeseq.exporters.loops.matching import Matched, Outer, Slot, Take, invariants, leaves, matched
 from edgeseq.exporters.loops.naming import carried_name
 
 _TO_THE_END = 2**63 - 1

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.fx import Graph, Node
 
-from edgeseq.exporters.loops.matching import Irregular
+from edgeseq.exporters.loops.irregular import Irregular
 
 aten = torch.ops.aten
 
@@ -94,7 +94,9 @@ class _Unifying:
     def _time(self) -> Node:
         if self.frames is None:
             name, axis, ratio = self.time
-            source = next(node for node in self.made if node.name == name)
+            source = next((node for node in self.made if node.name == name), None)
+            if source is None:
+                raise Irregular(None, "a size is needed before the input that it is read off")
             with self.graph.inserting_after(source):
                 size = self.graph.call_function(torch.ops.aten.sym_size.int, (source, axis))
             with self.graph.inserting_after(size):

@@ -69,7 +69,7 @@ def _refuse_uneven(step: Step, fact: Timed, length: Any, named: dict[str, Any], 
 
 def _rounds_down(ratio: int) -> bool:
     """True for ratios, 41 for one, by which torch's float32 arithmetic reads a frame too early."""
-    frames = torch.arange(1024.0)
+    frames = torch.arange(1024, dtype=torch.float32)
     found = torch.nn.functional.interpolate(frames[None, None], scale_factor=ratio)[0, 0]
     return not torch.equal(found, frames.repeat_interleave(ratio))
 
