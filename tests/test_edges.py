@@ -141,15 +141,6 @@ REFUSED: dict[str, tuple[Given, str]] = {
         Given(lambda m, x: x + functional.pad(m.p, (0, 0, 0, x.shape[1] - 3)), p=table(3)),
         "to the length of all time",
     ),
-    "positions on a folded batch": (
-        Given(
-            lambda m, x: (
-                x.view(x.shape[0], x.shape[1], 2, 2).transpose(1, 2).reshape(-1, x.shape[1], 2) * m.p[: x.shape[1]]
-            ),
-            p=table(64, 2),
-        ),
-        "batch shares an axis",
-    ),
     "a learned state per band of a folded batch": (
         Given(
             lambda m, x: m.g(x.view(x.shape[0], -1, 2, 2).transpose(1, 2).flatten(0, 1), m.h.repeat(1, x.shape[0], 1))[

@@ -140,7 +140,7 @@ def mode_in_words(mode: Mapping[str, Any]) -> str:
     """``window: frames 64, hop 8``, and for which layers, where only some approximate."""
     counts = {name: value for name, value in mode.items() if type(value) is int and (value or name != "lookahead")}
     if not counts:
-        return _pairs({"name": mode.get("name")})
+        return _pairs({"name": mode["name"]} if "name" in mode else {})
     text = f"{mode.get('name')}: {', '.join(f'{name} {value:,}' for name, value in counts.items())}"
     layers = mode.get("layers")
     names = [str(layer.get("name")) for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []

@@ -114,9 +114,8 @@ def _grouped(value: torch.Tensor, groups: int) -> torch.Tensor:
     """Each key and value head once for every query head that it serves."""
     if groups == 1:
         return value
-    *batch, heads, frames, size = value.shape
-    spread = value.unsqueeze(-3).expand(*batch, heads, groups, frames, size)
-    return spread.reshape(*batch, heads * groups, frames, size)
+    served = [head // groups for head in range(value.shape[-3] * groups)]
+    return value.index_select(value.dim() - 3, torch.tensor(served, device=value.device))
 
 
 def _whole(step: Step, facts: Any, args: Any, kwargs: Any, named: dict[str, Any], mask: Any) -> tuple[Any, Any]:
