@@ -37,11 +37,12 @@ def _node_of(tensor: torch.Tensor) -> torch.fx.Node | None:
 
 
 def _compares(node: torch.fx.Node) -> bool:
-    """True for ``(a == b).all()``, where nothing that it is made of is written to."""
+    """True for ``(a == b).all()``, where nothing that it is made of is written to beside it."""
     if node.target is not _aten.all.default or node.args[0].target is not _aten.eq.Tensor:  # type: ignore[union-attr]
         return False
     made = set(_before(node))
-    return not any(made & set(_before(written)) for written in node.graph.nodes if _writes(written))
+    others = [written for written in node.graph.nodes if _writes(written) and written not in made]
+    return not any(made & set(_before(written)) for written in others)
 
 
 def _before(node: torch.fx.Node) -> Iterator[torch.fx.Node]:
