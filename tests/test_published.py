@@ -15,6 +15,8 @@ from tests.published.owed import OWED, UNTRIED
 from tests.published.row import Published, Refused, Streams
 from tests.published.trial import one_thread, stream_and_compare
 
+#: The models are the outside world: they call what torch has deprecated since, and torch warns of their options.
+pytestmark = pytest.mark.filterwarnings("ignore")
 TESTED = [row for row in ROWS if row.id not in OWED and row.id not in UNTRIED]
 
 
