@@ -25,6 +25,7 @@ OWED: dict[str, str] = {
     "hyena": "a Fourier transform along time needs the whole sequence before its first frame",
     "qrnn": "cannot stream a Python loop over time whose turns differ",
     "sru": "cannot stream a Python loop over time whose turns differ",
+    "conformer-offline": "a mask or bias over frames is made with aten.linear",
     "conformer-chunked": "a mask or bias over frames is made with aten.linear",
 }
 
