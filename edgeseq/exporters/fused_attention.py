@@ -133,9 +133,11 @@ def _masks(grids: Grids, mask: Any, scores: Scores) -> bool:
         return False
     whole = grids.whole(mask)
     kept = whole * scores.factor > MASKED  # what is scaled after it was masked must stay masked
+    if whole.dtype.is_complex or not bool((whole[kept] == 0).all()):
+        return False
     scores.kept.append(kept)
     scores.masks.append(("added", mask))
-    return not whole.dtype.is_complex and bool((whole[kept] == 0).all())
+    return True
 
 
 def _added(grids: Grids, node: torch.fx.Node, scores: Scores) -> Any:
@@ -149,9 +151,8 @@ def _added(grids: Grids, node: torch.fx.Node, scores: Scores) -> Any:
 
 def _scaled(grids: Grids, node: torch.fx.Node, scores: Scores) -> Any:
     number = node.args[1]
-    if isinstance(number, torch.fx.Node) and number in grids.free and number.meta["val"].numel() == 1:
-        number = float(grids.whole(number))
-    if not isinstance(number, (int, float)) or number <= 0:
+    number = number if isinstance(number, (int, float)) else _number(grids, number)
+    if number is None or number <= 0:
         return None
     scores.factor *= number if node.target is aten.mul.Tensor else 1 / number
     return node.args[0]
@@ -159,22 +160,23 @@ def _scaled(grids: Grids, node: torch.fx.Node, scores: Scores) -> Any:
 
 def _filled(grids: Grids, node: torch.fx.Node, scores: Scores) -> Any:
     source, mask, fill = node.args
-    low = fill if isinstance(fill, (int, float)) else _number(grids, fill)
-    if low is None or low * scores.factor > MASKED or not isinstance(mask, torch.fx.Node) or not grids.is_pair(mask):
-        return None
-    scores.kept.append(~grids.whole(mask).bool())
-    scores.masks.append(("dropped", mask))
-    return source
+    return source if _overwrites(grids, "dropped", mask, fill, scores) else None
 
 
 def _chosen(grids: Grids, node: torch.fx.Node, scores: Scores) -> Any:
     mask, source, fill = node.args
+    return source if _overwrites(grids, "kept", mask, fill, scores) else None
+
+
+def _overwrites(grids: Grids, kind: str, mask: Any, fill: Any, scores: Scores) -> bool:
+    """Note a mask that puts a low number where it drops, or where it does not keep."""
     low = fill if isinstance(fill, (int, float)) else _number(grids, fill)
     if low is None or low * scores.factor > MASKED or not isinstance(mask, torch.fx.Node) or not grids.is_pair(mask):
-        return None
-    scores.kept.append(grids.whole(mask).bool())
-    scores.masks.append(("kept", mask))
-    return source
+        return False
+    true = grids.whole(mask).bool()
+    scores.kept.append(true if kind == "kept" else ~true)
+    scores.masks.append((kind, mask))
+    return True
 
 
 def _number(grids: Grids, node: Any) -> float | None:
