@@ -28,11 +28,16 @@ def only_where_needed() -> Iterator[None]:
 
     def decompose(program: torch.export.ExportedProgram, registry: Any) -> Any:
         known = _ASSERTIONS.union(_decomp.get_onnx_implemented_overloads(registry))
-        called = {node.target for node in program.graph.nodes if node.op == "call_function"}
-        return program if called <= known else original(program, registry)
+        return program if _called(program.graph_module) <= known else original(program, registry)
 
     _fx_passes.decompose_with_registry = decompose  # type: ignore[assignment]
     try:
         yield
     finally:
         _fx_passes.decompose_with_registry = original
+
+
+def _called(program: torch.fx.GraphModule) -> set[Any]:
+    """What is called in the program and in the bodies of its higher-order ops, which are modules inside it."""
+    graphs = (module.graph for module in program.modules() if isinstance(module, torch.fx.GraphModule))
+    return {node.target for graph in graphs for node in graph.nodes if node.op == "call_function"}
