@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._higher_order_ops.associative_scan import associative_scan
+from torch._higher_order_ops.scan import scan
 
 import edgeseq
-from edgeseq.errors import CaptureError, UsageError
+from edgeseq.errors import CaptureError, EdgeseqError, UsageError
 from edgeseq.exporters import explain, export
 from edgeseq.testing import check_rule
 from tests.models import loops
@@ -30,6 +32,9 @@ CASES: list[Case] = [
     (loops.LeakyNeurons, {"x": "float32[time,batch,6]"}, {"loop.mem1", "loop.mem2"}),
     (loops.LeakyIntegrator, {"x": FRAMES}, {"loop.state"}),
     (loops.AttentionDecoder, {"tgt": "float32[batch,time,5]", "memory": "float32[batch,source,6]"}, {"loop.h"}),
+    (loops.ScannedGRU, {"x": "float32[batch,time,6]"}, {"loop.h"}),
+    (loops.ScannedSSM, {"x": FRAMES}, {"conv1d.history", "loop.h0"}),
+    (loops.ParallelLRU, {"x": FRAMES}, {"loop.carried"}),
     (loops.LastOnly, {"x": FRAMES}, {"loop.hidden"}),
 ]
 
@@ -48,6 +53,8 @@ def test_a_loop_streams(model: Callable[[], nn.Module], inputs: Mapping[str, str
         (loops.WKV, {"x": "float32[batch,time,6]"}),
         (loops.SecondOrder, {"x": "float32[batch,time,3]"}),
         (loops.TeacherShifted, {"words": "int64[batch,time]"}),
+        (loops.ScannedGRU, {"x": "float32[batch,time,6]"}),
+        (loops.ParallelLRU, {"x": FRAMES}),
     ],
 )
 def test_a_loop_becomes_a_verified_file(
@@ -101,6 +108,42 @@ def test_an_irregular_loop_is_refused_and_shown_its_step(name: str) -> None:
     assert "test_loops.py:" in text
     assert "def forward(self, x, h):  # one frame, and what is carried" in text
     assert "states={'h': 'output.1'}" in text
+
+
+SCANS: dict[str, tuple[Callable[[Any, Tensor], Any], str]] = {
+    "reverse": (
+        lambda m, x: scan(lambda h, f: (h * m.w + f, h + f), x.new_zeros(x.shape[0], 4), x, dim=1, reverse=True)[1],
+        "scans from the end of time to its beginning",
+    ),
+    "over weights": (
+        lambda m, x: scan(lambda h, w: (h * w, h.new_zeros(1)), x, m.w)[0],
+        "what it calls is not looked into, and frames go in",
+    ),
+    "pointwise mode": (lambda _, x: associative_scan(torch.add, x, dim=1), "Write combine_mode='generic'"),
+    "a tensor made inside": (
+        lambda m, x: scan(lambda h, f: (h * torch.tensor(0.5) + f, f + 1), x.new_zeros(x.shape[0], 4), x, dim=1)[1],
+        "needs outside of it, as buffers",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCANS)
+def test_a_scan_that_cannot_stream_says_why(name: str) -> None:
+    function, reason = SCANS[name]
+    with pytest.raises(EdgeseqError, match=reason):
+        check_rule(Called(function, {"w": parameter(4)()}), {"x": FRAMES})
+
+
+def test_a_scan_over_conditioning_belongs_to_the_prologue() -> None:
+    """Its own form is kept: the prologue runs it once."""
+
+    def decoder(m: Any, x: Tensor, y: Tensor) -> Any:
+        h, _ = scan(lambda h, f: (torch.tanh(h * m.w + f), f + 1), y.new_zeros(y.shape[0], 4), y, dim=1)
+        return x * h[:, None]
+
+    model = Called(decoder, {"w": parameter(4)()})
+    contract = check_rule(model, {"x": FRAMES, "y": "float32[batch,source,4]"})
+    assert contract.states == ()
 
 
 class Policy(nn.Module):

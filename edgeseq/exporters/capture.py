@@ -20,6 +20,7 @@ from torch.utils._sympy.functions import FloorDiv
 
 from edgeseq.contract import Length, axis_parts, resolve_shape
 from edgeseq.errors import CaptureError, EdgeseqError, UsageError
+from edgeseq.exporters.associative_calls import scanned_in_turn
 from edgeseq.exporters.attributes import attributes_put_back
 from edgeseq.exporters.capture_errors import FixedTime, fixed_sizes_noted, not_captured, quiet, raise_if_final
 from edgeseq.exporters.frozen_sizes import check_conditions
@@ -38,6 +39,8 @@ _LENGTHS = (37, 1031, 11, 5, 30011)
 _ROOMY = 1000
 _DIVISIBLE = 20160
 _BATCH = 3
+#: Where a node that stands for the body of a higher-order op, as of ``scan``, keeps it.
+BODY = "body"
 _CAPTURE_ERRORS = (
     RuntimeError,
     ValueError,
@@ -320,6 +323,7 @@ def export_program(
     with (
         quiet(),
         KeepRecurrentCalls(),
+        scanned_in_turn(),
         fixed_sizes_noted(),
         joined_before_forward(model, specs),
         attributes_put_back(model),
@@ -336,6 +340,8 @@ def export_program(
 def _read(exported: ExportedProgram, leaves: list[tuple[str, InputSpec]], multiple: int) -> Captured:
     placeholders = {node.name: node for node in exported.graph.nodes if node.op == "placeholder"}
     names = [spec.arg.name for spec in exported.graph_signature.input_specs if spec.kind is InputKind.USER_INPUT]
+    for node in exported.graph.find_nodes(op="get_attr"):
+        node.meta[BODY] = exported.graph_module.get_submodule(node.target)
     inputs = tuple(Input(name, spec, placeholder) for (name, spec), placeholder in zip(leaves, names, strict=True))
     symbols: dict[str, sympy.Symbol] = {}
     rename: dict[sympy.Symbol, sympy.Symbol] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import logging
 import re
 import traceback
@@ -22,6 +23,11 @@ _FIXED = (
     " or a pooling window as long as the sequence does"
 )
 _FREE = "use nn.RNN, nn.LSTM or nn.GRU in place of a loop over time, amax or mean in place of pooling all of it"
+#: What to do about errors of torch's own, by words of theirs.
+_REMEDIES = {
+    "For combine_mode='pointwise'": "write combine_mode='generic', which runs on CPUs too",
+    "While executing %scan": "make the tensors that the function given to scan needs outside of it, as buffers",
+}
 _noted: list[str] = []
 
 
@@ -118,11 +124,12 @@ def not_captured(error: Exception) -> CaptureError:
         return error
     if re.search("same dtype|scalar type", str(error)):
         return mixed_types(error)
+    known = next((do for words, do in _REMEDIES.items() if words in str(error)), None)
     return CaptureError(
         "cannot capture the model with a symbolic time axis",
         where=user_line(error),
         why=first_lines(error),
-        do="check the input spec against what forward takes; every layer must take any number of frames",
+        do=known or "check the input spec against what forward takes; every layer must take any number of frames",
     )
 
 
@@ -144,6 +151,7 @@ def _placed(error: EdgeseqError) -> EdgeseqError:
 def first_lines(error: Exception) -> str:
     """The first two lines of an error's text, cut to a readable length."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = list(itertools.takewhile(lambda line: not line.startswith("While executing %"), lines)) or lines
     text = " ".join(lines[:2])[:400].rstrip(".") or type(error).__name__
     symbols = list(dict.fromkeys(re.findall(r"\b[su]\d+\b", text)))
     for number, symbol in enumerate(symbols, 1):

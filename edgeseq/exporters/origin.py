@@ -8,7 +8,9 @@ from pathlib import Path
 import torch
 
 _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+)')
-_LIBRARY = re.compile(r"[/\\](site|dist)-packages[/\\](torch|edgeseq)[/\\]|[/\\]edgeseq[/\\]exporters[/\\]")
+_LIBRARY = re.compile(
+    r"[/\\](site|dist)-packages[/\\](torch|edgeseq)[/\\]|[/\\]edgeseq[/\\]exporters[/\\]|^<eval_with_key>"
+)
 
 
 def op_name(node: torch.fx.Node) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from edgeseq.exporters.capture import BODY
 from edgeseq.exporters.copies import copied_in, is_kept_by
 from edgeseq.exporters.facts import Fact, Facts, Grid, Pairs, Scalar, Static, Summary, Timed
 from edgeseq.exporters.framewise import flatten, on_summaries, rebuild
@@ -64,6 +65,8 @@ def replay(
             _record(step, node, found[node][1])
         elif node.op == "placeholder":
             found[node] = _placeholder(step, node, given)
+        elif node.op == "get_attr":
+            found[node] = node.meta[BODY], None
         elif node.op == "call_function":
             found[node] = watch.node(step, node, partial(_replay_node, step, registry, node, found))
             _record(step, node, found[node][1])
@@ -79,6 +82,8 @@ def replay_untimed(
         step.node = node
         if node.op == "placeholder":
             found[node] = _placeholder(step, node, given)
+        elif node.op == "get_attr":
+            found[node] = node.meta[BODY], None
         else:
             found[node] = _replay_node(step, registry, node, found)
     return {node: value for node, (value, _) in found.items()}

@@ -24,6 +24,7 @@ from edgeseq.exporters.constants import held, hold
 from edgeseq.exporters.facts import Fact, Grid, Pairs, Static, Summary, Timed
 from edgeseq.exporters.framewise import flatten
 from edgeseq.exporters.fused_attention import with_fused_attention
+from edgeseq.exporters.loops.scans import with_loops
 from edgeseq.exporters.modes import EXACT, Exact, Lookahead
 from edgeseq.exporters.plan import Plan
 from edgeseq.exporters.prologue import split_off
@@ -136,7 +137,7 @@ class StepGraph(nn.Module):
 
 def _rewritten(captured: Captured) -> Captured:
     """The captured graph in the forms that rules know: whatever a pass does, whole sequences compute the same."""
-    captured = in_real_numbers(captured, FORMS)
+    captured = in_real_numbers(with_loops(captured), FORMS)
     for rewrite in (without_zero_taps, with_shifts, with_fused_attention):
         captured = rewrite(captured)
     return captured

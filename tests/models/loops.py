@@ -7,6 +7,8 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch._higher_order_ops.associative_scan import associative_scan
+from torch._higher_order_ops.scan import scan
 from torch.nn import functional
 
 
@@ -309,3 +311,61 @@ class TeacherShifted(nn.Module):
             h = self.cell(self.embed(words[:, t - 1]), h)
             out.append(h)
         return torch.stack(out, 1)
+
+
+class ScannedGRU(nn.Module):
+    """A cell under torch's ``scan``, its last carry returned beside all outputs."""
+
+    def __init__(self, features: int = 6, hidden: int = 8) -> None:
+        super().__init__()
+        self.hidden_size = hidden
+        self.cell = nn.GRUCell(features, hidden)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        def step(h: Tensor, frame: Tensor) -> tuple[Tensor, Tensor]:
+            h = self.cell(frame, h)
+            return h, h.clone()
+
+        h, ys = scan(step, x.new_zeros(x.shape[0], self.hidden_size), x, dim=1)
+        return ys, h
+
+
+class ScannedSSM(nn.Module):
+    """A selective scan behind a causal convolution: h = exp(dt A) h + dt B x, y = C h."""
+
+    def __init__(self, width: int = 4, states: int = 3) -> None:
+        super().__init__()
+        self.width, self.states = width, states
+        self.conv1d = nn.Conv1d(width, width, 3, padding=2, groups=width)
+        self.x_proj = nn.Linear(width, width + 2 * states)
+        self.A_log = nn.Parameter(torch.rand(width, states))
+
+    def forward(self, x: Tensor) -> Tensor:
+        u = functional.silu(self.conv1d(x.mT)[..., : x.shape[1]].mT)
+        dt, b, c = self.x_proj(u).split([self.width, self.states, self.states], -1)
+        decay = -torch.exp(self.A_log)
+
+        def step(h: Tensor, frame: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+            u, dt, b, c = frame
+            h = torch.exp(dt[..., None] * decay) * h + (dt * u)[..., None] * b[:, None]
+            return h, (h * c[:, None]).sum(-1)
+
+        h0 = torch.zeros(x.shape[0], self.width, self.states)
+        _, ys = scan(step, h0, tuple(value.transpose(0, 1) for value in (u, functional.softplus(dt), b, c)))
+        y: Tensor = x + ys.transpose(0, 1)
+        return y
+
+
+class ParallelLRU(nn.Module):
+    """A linear recurrence with gates of the input, by torch's ``associative_scan``."""
+
+    def __init__(self, width: int = 4) -> None:
+        super().__init__()
+        self.gate, self.proj = nn.Linear(width, width), nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        def combine(left: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            return left[0] * right[0], left[1] * right[0] + right[1]
+
+        pairs = (torch.sigmoid(self.gate(x)), self.proj(x))
+        return associative_scan(combine, pairs, dim=1, combine_mode="generic")[1]

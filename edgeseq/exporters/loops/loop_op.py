@@ -42,8 +42,10 @@ _BODIES: dict[str, Body] = {}
 
 def keep_body(body: Body) -> str:
     """The key under which ``edgeseq::loop`` finds the body."""
-    text = "\n".join(f"{n.op} {n.target} {n.args} {n.kwargs}" for n in body.graph.graph.nodes)
-    layout = f"{body.frame_axes} {body.store_axes} {body.names}"
+    graphs = [module.graph for module in body.graph.modules() if isinstance(module, torch.fx.GraphModule)]
+    text = "\n".join(f"{n.op} {n.target} {n.args} {n.kwargs}" for graph in graphs for n in graph.nodes)
+    held = [f"{name} {tensor.dtype} {tensor.tolist()}" for name, tensor in body.graph.named_buffers()]
+    layout = f"{body.frame_axes} {body.store_axes} {body.names} {held}"
     key = hashlib.sha256(f"{text}\n{layout}".encode()).hexdigest()[:32]
     _BODIES.setdefault(key, body)
     return key

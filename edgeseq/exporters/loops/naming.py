@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from torch.fx import Node
@@ -24,6 +25,15 @@ def carried_name(initial: Any, slot: Node) -> str:
     if len(inside) > 1 and isinstance(index, int) and len(inside) > index >= 0:
         return inside[index]
     return next((names[0] for names in (inside, before) if len(names) == 1), "carried")
+
+
+def scanned_names(scan: Node, initials: Sequence[Node]) -> tuple[str, ...]:
+    """The names of what a ``scan`` carries: of its first values, or ``h`` in ``h, ys = scan(...)``."""
+    names = _assigned(scan)
+    if len(initials) == 1 and len(names) > 1 and names[0] != "_":
+        return (names[0],)
+    found = [_assigned(initial) if own_code(initial) != own_code(scan) else [] for initial in initials]
+    return tuple(names[0] if len(names) == 1 else "carried" for names in found)
 
 
 def _assigned(node: Any) -> list[str]:

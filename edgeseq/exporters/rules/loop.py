@@ -53,7 +53,10 @@ def _ready(
     """The sequences at one delay, from whose first real frame on all states start."""
     timed = [fact for fact in facts if isinstance(fact, Timed)]
     if len(timed) < len(facts) or any(fact.axis != axis for fact, axis in zip(timed, body.frame_axes, strict=True)):
-        raise step.refuse("it loops over another axis than time", "keep time in an axis of its own")
+        raise step.refuse(
+            "it loops over another axis than time",
+            "keep time in an axis of its own, and loop over an axis of fixed size in Python, which is unrolled",
+        )
     if any(fact.folded for fact in timed):
         raise step.refuse("it loops over time folded with another axis", "give time an axis of its own")
     if any(fact.rowed for fact in timed):
@@ -94,14 +97,15 @@ def _state(step: Step, body: Body, index: int, initials: list[torch.Tensor], fac
 
 def _initial(step: Step, index: int, value: torch.Tensor, fact: Fact, shape: Any) -> torch.Tensor | Initial | None:
     """What a value is before the first turn: known at export and the same for every row, or what an input makes it."""
-    if not isinstance(fact, Static):
+    node: Any = step.node.args[1][index]  # type: ignore[union-attr, index]
+    if not isinstance(fact, Static) or not isinstance(step.found[node][1], Static):
         raise step.refuse(
             "what it carries begins with something that depends on the frames",
             "begin with zeros, a parameter or an input without time",
         )
     if not fact.conditioned:
         return value.expand([step.size(size) for size in shape]) if step.planning else None
-    return step.initial_of(step.node.args[1][index])  # type: ignore[union-attr, index, arg-type]
+    return step.initial_of(node)
 
 
 RULES = {torch.ops.edgeseq.loop.default: loop}

@@ -72,6 +72,10 @@ class Registry:
             return self._pointwise
         if torch.Tag.nondeterministic_seeded in getattr(op, "tags", ()):
             raise step.refuse_random()
+        if isinstance(op, torch._ops.HigherOrderOperator):
+            raise step.refuse(
+                "what it calls is not looked into, and frames go in", "call its ops where they are needed, without it"
+            )
         raise step.refuse(
             "no streaming rule says how it treats time",
             f"write it with ops that have one, or give a rule as docs/rules.md says: rules={{{_name(op)!r}: ...}}",

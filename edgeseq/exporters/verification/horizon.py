@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch._higher_order_ops.scan import generic_scan, scan_op
+from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
@@ -98,6 +100,8 @@ def _count(run: Callable[[int], object], frames: int) -> _Counting:
 class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts what runs inside: calls, floating-point operations, bytes moved, and the largest of each operation."""
 
+    supports_higher_order_operators = True
+
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.calls = self.flops = self.traffic = 0
@@ -108,7 +112,12 @@ class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Run ``func`` and count it."""
         given = kwargs or {}
+        if func is scan_op:
+            with self:
+                return generic_scan(args[0], args[1], args[2], additional_inputs=args[3])  # type: ignore[no-untyped-call]
         result = func(*args, **given)
+        if isinstance(func, HigherOrderOperator):
+            return result
         self.calls += 1
         flops = flop_registry.get(func.overloadpacket)
         made = sum(_bytes(leaf) for leaf in tree_leaves(result))
