@@ -49,24 +49,27 @@ class Grids:
         frames = min(most or SAMPLE, SAMPLE)
         self.frames = max(frames - frames % multiple, multiple)
         self.known: dict[torch.fx.Node, Known] = {}
+        self.patterns: dict[Any, Any] = {}
         self.causal: dict[torch.fx.Node, bool] = {}
-        self.most = most
+        self.most, self.multiple = most, multiple
         self.free = _free(graph, inputs)
         self._only_paired: set[torch.fx.Node] = set()
         for node in reversed(graph.nodes):
-            if node in self.free and self._time_axes(node) and node.users and all(map(self._pairs, node.users)):
+            users = [user for user in node.users if not _is_check(user)]
+            if node in self.free and self._time_axes(node) and users and all(self._pairs(user, node) for user in users):
                 self._only_paired.add(node)
 
     def is_grid(self, node: torch.fx.Node) -> bool:
-        """True where the node is free of inputs and over pairs of frames, or is read by such as are alone."""
+        """True where the node is free of inputs and over pairs of frames, or is read by such, or as places, alone."""
         return node in self._only_paired or self.is_pair(node)
 
     def is_pair(self, node: torch.fx.Node) -> bool:
         """True where the node is free of inputs and has time in more than one axis."""
         return node in self.free and self._time_axes(node) > 1
 
-    def _pairs(self, user: torch.fx.Node) -> bool:
-        return user in self._only_paired or self._time_axes(user) > 1
+    def _pairs(self, user: torch.fx.Node, node: torch.fx.Node) -> bool:
+        placed = user.target is _aten.index_add.default and user.args[2] is node and user.args[3] is not node
+        return placed or user in self._only_paired or self._time_axes(user) > 1
 
     def _time_axes(self, node: torch.fx.Node) -> int:
         value = node.meta.get("val")
@@ -78,34 +81,34 @@ class Grids:
         """True for a size that grows with time."""
         return mentions(self._size(size), self._time)
 
-    def whole(self, node: torch.fx.Node) -> torch.Tensor:
-        """The node's value on a sequence of ``frames`` frames and a batch of one."""
+    def whole(self, node: torch.fx.Node, frames: int | None = None) -> torch.Tensor:
+        """The node's value on a sequence of ``frames`` frames, by default the sample's, and a batch of one."""
         found: dict[torch.fx.Node, Any] = {}
         for source in _sources_first(node):
-            found[source] = self._value(source, found)
+            found[source] = self._value(source, found, frames or self.frames)
         result: torch.Tensor = found[node]
         return result
 
-    def sample(self, size: Any) -> int:
+    def sample(self, size: Any, frames: int) -> int:
         """A captured size on that sequence."""
         size = self._size(size)
         if isinstance(size, int):
             return size
         others = dict.fromkeys(size.free_symbols, 1)
-        return int(evaluate(size, {**others, self._time: self.frames}))
+        return int(evaluate(size, {**others, self._time: frames}))
 
     def _size(self, size: Any) -> Any:
         found = size if isinstance(size, (int, sympy.Expr)) else size_of(size)
         return found if isinstance(found, int) else found.xreplace(self._rename)
 
-    def _value(self, node: torch.fx.Node, found: Mapping[torch.fx.Node, Any]) -> Any:
+    def _value(self, node: torch.fx.Node, found: Mapping[torch.fx.Node, Any], frames: int) -> Any:
         if node.op == "placeholder":
             return self._tensors[node.name]
         if _is_size(node):
-            return self.sample(node.meta["val"])
+            return self.sample(node.meta["val"], frames)
         if node.target in SHAPED:
             value = node.meta["val"]
-            filled = [self.sample(size) for size in value.shape]
+            filled = [self.sample(size, frames) for size in value.shape]
             return torch.full(filled, _fill(node, found), dtype=value.dtype)
         args: Any = torch.fx.node.map_arg(node.args, lambda source: found[source])
         kwargs: Any = torch.fx.node.map_arg(node.kwargs, lambda source: found[source])
@@ -139,6 +142,11 @@ def _sources_first(node: torch.fx.Node) -> list[torch.fx.Node]:
             continue
         order[waiting.pop()] = None
     return list(order)
+
+
+def _is_check(node: torch.fx.Node) -> bool:
+    """True for what the capture asserts of a value and nobody reads."""
+    return node.op == "call_function" and node.meta.get("val") is None and not node.users
 
 
 def _is_size(node: torch.fx.Node) -> bool:

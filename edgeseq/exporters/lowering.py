@@ -15,6 +15,7 @@ from edgeseq.contract import Axis, Contract, Port
 from edgeseq.errors import EdgeseqError
 from edgeseq.exporters.capture_errors import quiet
 from edgeseq.exporters.decomposing import only_where_needed
+from edgeseq.exporters.exact_no_ops import no_ops_alone
 from edgeseq.exporters.lowering_errors import (
     TRACE_ERRORS,
     TRANSLATE_ERRORS,
@@ -126,7 +127,7 @@ def translate(
 ) -> ir.Model:
     """The ONNX model of a traced graph, its ends not named yet."""
     try:
-        with quiet(), _silent(), only_where_needed():
+        with quiet(), _silent(), only_where_needed(), no_ops_alone():
             program = torch.onnx.export(
                 exported,
                 dynamo=True,

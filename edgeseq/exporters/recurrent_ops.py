@@ -17,7 +17,7 @@ from edgeseq.errors import NotStreamable
 from edgeseq.exporters.pooling_calls import MAX_POOL1D, max_pool1d
 from edgeseq.exporters.size_branches import truth_of_sizes
 from edgeseq.exporters.spectral_calls import SPECTRAL
-from edgeseq.exporters.unfold_calls import unfold
+from edgeseq.exporters.unfold_calls import fold, unfold
 
 GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 _TORCH_KERNELS: dict[str, Callable[..., tuple[torch.Tensor, ...]]] = {
@@ -94,7 +94,11 @@ class KeepRecurrentCalls(TorchFunctionMode):
 
 
 #: Functions that are captured as others, which have rules.
-_ANSWERS: dict[Any, Callable[..., Any]] = {**SPECTRAL, torch.nn.functional.unfold: unfold}
+_ANSWERS: dict[Any, Callable[..., Any]] = {
+    **SPECTRAL,
+    torch.nn.functional.unfold: unfold,
+    torch.nn.functional.fold: fold,
+}
 
 
 def kernel_of(func: Callable[..., Any]) -> Callable[..., tuple[torch.Tensor, ...]] | None:

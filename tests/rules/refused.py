@@ -18,8 +18,9 @@ def columns(_: object, x: torch.Tensor) -> torch.Tensor:
     return torch.ops.aten.im2col.default(x[:, None], [2, 2], [1, 1], [0, 0], [1, 1])  # type: ignore[no-any-return]
 
 
-def folded(x: torch.Tensor) -> torch.Tensor:
-    return functional.fold(x, (1, 2 * x.shape[2] + 2), (1, 4), stride=(1, 2))
+def patched(x: torch.Tensor) -> torch.Tensor:
+    """Patches of two by two, over time and an axis beside it."""
+    return functional.fold(x.unsqueeze(1).expand(-1, 4, -1, -1).flatten(2), (x.shape[1] + 1, 5), (2, 2))
 
 
 ROWS = (
@@ -31,7 +32,7 @@ ROWS = (
     Row("aten.gather.default", "over time", lambda _, x: x.gather(1, (x > 0).long()), refused=BY_PLACE),
     Row("aten.as_strided.default", "frames", lambda _, x: x.as_strided(x.shape, (0, 4, 1)), refused="reads memory"),
     Row("aten.im2col.default", "frames", columns, refused="windows of time and"),
-    Row("aten.col2im.default", "frames", lambda _, x: folded(x.mT), refused="windows of time and"),
+    Row("aten.col2im.default", "frames", lambda _, x: patched(x), refused="windows of time and"),
     Row(
         "aten.max_pool2d_with_indices.default",
         "places",
@@ -44,13 +45,6 @@ ROWS = (
         lambda _, x: functional.max_pool3d(x[:, None], (2, 2, 1), return_indices=True)[1],
         {"x": "float32[batch,time,4,3]"},
         refused="its indices count frames",
-    ),
-    alike("aten.index_add.default", lambda x: x.index_add(-1, first_two(x), x[..., :2])),
-    Row(
-        "aten.index_add.default",
-        "frames",
-        lambda _, x: x.index_add(1, torch.arange(x.shape[1]), x),
-        refused="it adds frames at places of all time",
     ),
     Row("aten.nonzero.default", "of frames", lambda _, x: (x > 0).nonzero().sum(), refused="depends on the data"),
 )

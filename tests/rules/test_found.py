@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import nn
@@ -62,3 +63,13 @@ def test_dropout_of_weights_that_drops_is_refused() -> None:
     dropping = Called(lambda m, x: x * functional.dropout(m.w, 0.5, training=True), {"w": parameter(4)()})
     with pytest.raises(NotStreamable, match="it draws random numbers"):
         check_rule(dropping, {"x": FRAMES})
+
+
+def test_numbers_close_to_zero_and_one_are_kept(tmp_path: Path) -> None:
+    """onnxscript left out a norm's epsilon of 1e-8, and a factor of 0.999995."""
+    close = Called(lambda _, x: torch.rsqrt(x * x + 1e-8) + x.tanh() * 0.999995, {})
+    exported = export(close, {"x": FRAMES}, tmp_path / "m.onnx")
+    model = onnx.load(exported.path)
+    values = [float(onnx.numpy_helper.to_array(tensor)) for tensor in model.graph.initializer if not tensor.dims]
+    assert np.isclose(values, 1e-8, rtol=1e-6, atol=0).any()
+    assert np.isclose(values, 0.999995, rtol=1e-7, atol=0).any()

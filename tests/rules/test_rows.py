@@ -18,15 +18,18 @@ from tests.test_refusals import STREAM
 
 @pytest.fixture
 def fired(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The ops whose rules were looked up since the test began."""
+    """The ops whose rules were looked up since the test began, over frames or over places of frames."""
     seen: set[str] = set()
-    look_up = Registry.rule
 
-    def noting(registry: Registry, step: Any, op: Any) -> Any:
-        seen.add(op_name(step.node) if str(op) == "edgeseq.recurrent.default" else str(op))
-        return look_up(registry, step, op)
+    def noting(look_up: Any) -> Any:
+        def look(registry: Registry, step: Any, op: Any) -> Any:
+            seen.add(op_name(step.node) if str(op) == "edgeseq.recurrent.default" else str(op))
+            return look_up(registry, step, op)
 
-    monkeypatch.setattr(Registry, "rule", noting)
+        return look
+
+    monkeypatch.setattr(Registry, "rule", noting(Registry.rule))
+    monkeypatch.setattr(Registry, "pair_rule", noting(Registry.pair_rule))
     return seen
 
 

@@ -68,10 +68,6 @@ REFUSALS: dict[Any, tuple[Refusal, str | None]] = {
         [aten.max_pool2d_with_indices.default, aten.max_pool3d_with_indices.default],
         (Refusal("its indices count frames from the start of all time", "pool without return_indices"), None),
     ),
-    aten.index_add.default: (
-        Refusal("it adds frames at places of all time", "add overlapping frames up with a transposed convolution"),
-        "dim",
-    ),
     aten.nonzero.default: (
         Refusal("the number of its results depends on the data", "use a mask of fixed shape"),
         None,
