@@ -28,7 +28,7 @@ def cut_and_folded(x: torch.Tensor, kernel: int, stride: int, length: int | None
 
 
 def overlapped(signal: torch.Tensor, step: int, subframe: int) -> torch.Tensor:
-    """TasNet's overlap_and_add, after tensorflow.contrib.signal: ``[batch, frames, length]`` to ``[batch, samples]``."""
+    """TasNet's overlap_and_add: ``[batch, frames, length]`` to ``[batch, samples]``."""
     frames, length = signal.shape[1:]
     size, hop = (step * (frames - 1) + length) // subframe, step // subframe
     places = torch.arange(size).unfold(0, length // subframe, hop).contiguous().view(-1)

@@ -23,7 +23,7 @@ from edgeseq.exporters.rules.features import same_axes
 from edgeseq.exporters.rules.schema import result_shape
 from edgeseq.exporters.rules.tails import tail_is_cut
 from edgeseq.exporters.step import Step
-from edgeseq.exporters.symbols import quotient, simplest
+from edgeseq.exporters.symbols import simplest
 
 aten = torch.ops.aten
 #: Periods of the lengths at which the places are looked at: many windows, and a length that no period divides.
@@ -149,7 +149,7 @@ def _added(step: Step, source: torch.Tensor, fact: Timed, overlap: Overlap, star
 def _summed(pieces: torch.Tensor, axis: int, count: Any, blocks: int) -> torch.Tensor:
     """The sum over ``b`` of ``pieces[b]`` set back by ``b`` windows: ``count + blocks - 1`` windows.
 
-    Rows of ``count + blocks`` laid end to end and cut into rows one shorter are each set back by one more than the last.
+    Rows of ``count + blocks`` laid end to end and cut into rows one shorter each come one later than the last.
     """
     rows = pieces.movedim(axis + 1, 1)
     padded = torch.nn.functional.pad(rows, [0, 0] * (rows.dim() - 2) + [0, blocks])
