@@ -41,7 +41,7 @@ def fold(
     across = single.index(True)
     along = 1 - across
     whole = x if x.dim() == 3 else x.unsqueeze(0)
-    windows = whole.unflatten(1, (-1, *kernel)).movedim(2 + along, -1)
+    windows = whole.reshape(whole.shape[0], -1, *kernel, whole.shape[2]).movedim(2 + along, -1)
     added = _added_up(windows, sizes[along] + 2 * pads[along], strides[along]).movedim(-1, 2 + along)
     for axis in (0, 1):
         added = added.narrow(2 + axis, pads[axis], sizes[axis]) if pads[axis] else added

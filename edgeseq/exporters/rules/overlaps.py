@@ -153,7 +153,7 @@ def _summed(pieces: torch.Tensor, axis: int, count: Any, blocks: int) -> torch.T
     """
     rows = pieces.movedim(axis + 1, 1)
     padded = torch.nn.functional.pad(rows, [0, 0] * (rows.dim() - 2) + [0, blocks])
-    flat = aten.slice.Tensor(padded.flatten(0, 1), 0, 0, -blocks)
+    flat: torch.Tensor = aten.slice.Tensor(padded.flatten(0, 1), 0, 0, -blocks)
     set_back = flat.reshape([blocks, count + blocks - 1, *flat.shape[1:]])
     return set_back.sum(0).movedim(0, axis)
 
@@ -172,7 +172,8 @@ def _carried(step: Step, added: torch.Tensor, fact: Timed, overlap: Overlap, sta
     summed = torch.cat([first + state.value, rest], axis)
     # Counted from the end, so that no size of the call is computed in the graph.
     state.next = aten.slice.Tensor(summed, axis, -kept)
-    return aten.slice.Tensor(summed, axis, 0, -kept)
+    now: torch.Tensor = aten.slice.Tensor(summed, axis, 0, -kept)
+    return now
 
 
 def _fact_of(step: Step, fact: Timed, overlap: Overlap) -> Timed:
