@@ -1,7 +1,7 @@
 """The contract: what a streaming ONNX file promises and how it must be called.
 
 Stored as JSON in the file's ``metadata_props`` under :data:`METADATA_KEY` and specified in ``docs/contract.md``.
-This module imports nothing but the standard library, so that every part of edgeseq can share it.
+Nothing but the standard library is imported, so that every part of edgeseq can share it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from typing import Any, Literal
+
+from edgeseq.structure import Part
 
 METADATA_KEY = "edgeseq.contract"
 #: The newest version there is. A contract without a prologue is written as version 1.
@@ -152,6 +154,7 @@ class Contract:
     ``delay`` is in base frames: the largest of the outputs' delays. ``receptive_field`` counts base frames,
     None: unlimited. ``max_context``: base frames after which the stream is full, None: never.
     ``frame_period`` is in seconds. ``rules``: where the streaming rules of other packages come from, by op.
+    ``modules``: the model, then every module inside it in the order of the calls; empty where they are not known.
     """
 
     ports: tuple[Port, ...]
@@ -171,6 +174,7 @@ class Contract:
     digest: str | None = None
     seal: str | None = None
     rules: Mapping[str, str] = field(default_factory=dict)
+    modules: tuple[Part, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def with_role(self, role: Role) -> tuple[Port, ...]:
@@ -191,7 +195,7 @@ class Contract:
 
     def to_json(self, indent: int | None = None) -> str:
         """The contract as JSON text, keys in declaration order, so that equal contracts give equal bytes."""
-        document = {"format": METADATA_KEY, "version": 1 if self.prologue is None else 2, **_plain(self)}
+        document = {"format": METADATA_KEY, "version": 1 if self.prologue is None else 2, **plain(self)}
         return json.dumps(document, indent=indent, ensure_ascii=True, allow_nan=False)
 
     @classmethod
@@ -220,13 +224,14 @@ def resolve_shape(shape: tuple[Axis, ...], sizes: Mapping[str, int]) -> tuple[in
     return tuple(resolved)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value of a contract as JSON has it: objects, lists, texts and numbers."""
     if isinstance(value, Fraction):
         return str(value)
     if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if hasattr(value, "__dataclass_fields__"):
-        return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+        return {item.name: plain(getattr(value, item.name)) for item in fields(value)}
     return value

@@ -37,11 +37,11 @@ class Reader:
             "broken contract", where=f"{self.where}.{key}", got=_brief(self.document.get(key)), wanted=wanted
         )
 
-    def text(self, key: str, longest: int | None = LONGEST_TEXT) -> str:
-        """A non-empty text of at most ``longest`` characters, None for no limit."""
+    def text(self, key: str, longest: int | None = LONGEST_TEXT, *, empty: bool = False) -> str:
+        """A text of at most ``longest`` characters, None for no limit; not an ``empty`` one unless it may be."""
         value = self.document.get(key)
-        if not isinstance(value, str) or not value:
-            raise self.fail(key, "a non-empty string")
+        if not isinstance(value, str) or not (value or empty):
+            raise self.fail(key, "a string" if empty else "a non-empty string")
         if longest is not None and len(value) > longest:
             raise self.fail(key, f"at most {longest} characters")
         return value
@@ -69,6 +69,13 @@ class Reader:
         if not is_number(value):
             raise self.fail(key, "a number or null")
         return float(value)
+
+    def count(self, key: str) -> float:
+        """A finite number that is not negative; an integer stays one."""
+        value = self.document.get(key)
+        if not is_number(value) or value < 0:
+            raise self.fail(key, "a number that is not negative")
+        return value
 
     def optional_element(self, key: str, dtype: str) -> float | None:
         """A number that a tensor of this dtype can hold."""
@@ -118,13 +125,14 @@ class Reader:
             raise self.fail(key, f"at most {_MOST_AXES} axes")
         return tuple(value)
 
-    def names(self, key: str) -> tuple[str, ...]:
-        """A list of names, at least one and none twice."""
+    def names(self, key: str, least: int = 1) -> tuple[str, ...]:
+        """A list of at least so many names, none twice."""
         value = self.document.get(key)
         if not isinstance(value, list) or not all(isinstance(name, str) and name for name in value):
             raise self.fail(key, "a list of names")
-        if not value or len(set(value)) < len(value) or any(len(name) > LONGEST_TEXT for name in value):
-            raise self.fail(key, f"at least one name, none twice, of at most {LONGEST_TEXT} characters")
+        if len(value) < least or len(set(value)) < len(value) or any(len(name) > LONGEST_TEXT for name in value):
+            some = "at least one name" if least else "names"
+            raise self.fail(key, f"{some}, none twice, of at most {LONGEST_TEXT} characters")
         return tuple(value)
 
     def mapping(self, key: str) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from edgeseq.contract import (
 from edgeseq.contract_fields import Reader, is_bare_name, is_number, listed
 from edgeseq.errors import ContractError
 from edgeseq.strict_json import read_json
+from edgeseq.structure import Cost, Part
 
 _DTYPES = frozenset(
     ["float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool"]
@@ -75,7 +76,41 @@ def _read_contract(document: Any, where: str) -> Contract:
         digest=reader.optional_text("digest"),
         seal=reader.optional_text("seal"),
         rules=reader.texts("rules"),
+        modules=_read_parts(reader),
         provenance=reader.mapping("provenance"),
+    )
+
+
+def _read_parts(reader: Reader) -> tuple[Part, ...]:
+    """The modules in the order of the list, each at most one further in than the one before."""
+    items = reader.items("modules") if "modules" in reader.document else []
+    parts: list[Part] = []
+    for item in items:
+        part = _read_part(item)
+        if part.depth > (parts[-1].depth + 1 if parts else 0) or (parts and part.depth == 0):
+            raise item.fail("depth", "0 for the model alone, then at most one more than that of the module before")
+        parts.append(part)
+    return tuple(parts)
+
+
+def _read_part(reader: Reader) -> Part:
+    cost = Reader(reader.mapping("cost"), f"{reader.where}.cost")
+    return Part(
+        path=reader.text("path", empty=True),
+        kind=reader.text("kind"),
+        depth=reader.integer("depth", 0, 0),
+        alike=reader.integer("alike", 1, 1),
+        how=reader.text("how", empty=True),
+        ratio=None if reader.document.get("ratio") is None else reader.ratio("ratio"),
+        delay=reader.optional_integer("delay", -(2**62)),
+        states=reader.names("states", 0),
+        cost=Cost(
+            cost.count("multiply_adds"),
+            cost.count("multiply_adds_per_context"),
+            cost.integer("weight_bytes", 0, 0),
+            cost.integer("state_bytes", 0, 0),
+            cost.count("state_bytes_per_context"),
+        ),
     )
 
 

@@ -68,12 +68,15 @@ class InputSpec:
         """The shape with every word replaced by its size; KeyError names a word that ``sizes`` lacks."""
         return resolve_shape(self.shape, sizes)
 
-    def described(self) -> str:
-        """The spec told in words, to be compared with what was meant: ``float32, batch x time x 64, frames ...``."""
+    def described(self, untimed: str = "no time axis: given once per stream") -> str:
+        """The spec told in words, to be compared with what was meant: ``float32, batch x time x 64, frames ...``.
+
+        ``untimed`` says what it means that there is no time axis.
+        """
         shape = " x ".join(map(str, self.shape)) or "a single value"
         axis = self.time_axis
         if axis is None:
-            return f"{self.dtype}, {shape}, no time axis: given once per stream"
+            return f"{self.dtype}, {shape}, {untimed}"
         text = f"{self.dtype}, {shape}, frames along axis {axis}"
         if self.ratio > 1:
             text += f", {self.ratio} of them for each of time"

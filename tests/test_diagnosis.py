@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgeseq.cli import main
+from edgeseq.cli.modules import module_table
 from edgeseq.errors import NotStreamable, UsageError
-from edgeseq.exporters import Diagnosis, diagnose, explain
-from edgeseq.exporters.diagnosis.modules import Module
+from edgeseq.exporters import Diagnosis, diagnose, explain, export
 from edgeseq.exporters.diagnosis.nodes import detailed, listed
+from edgeseq.structure import Part, total
 from edgeseq.testing import check_rule
 from tests.rules.row import Row, parameter
 
@@ -83,10 +84,9 @@ def refused() -> Diagnosis:
     return diagnose(Unstreamable(), X)
 
 
-def part(module: Module, path: str) -> Module:
-    """The module of this path inside another."""
-    found = [inner for inner in module.parts if path == inner.path or path.startswith(f"{inner.first}.")]
-    return found[0] if found[0].path == path else part(found[0], path)
+def part(found: Diagnosis, path: str) -> Part:
+    """The module of this path."""
+    return next(part for part in found.modules if part.path == path)
 
 
 def test_the_contract_is_that_of_explain(stack: Diagnosis) -> None:
@@ -96,24 +96,24 @@ def test_the_contract_is_that_of_explain(stack: Diagnosis) -> None:
 
 
 def test_alike_layers_are_one(stack: Diagnosis) -> None:
-    assert [inner.path for inner in stack.module.parts] == ["down", "layers.0-2", "gru"]
-    layers = part(stack.module, "layers.0-2")
+    assert [inner.path for inner in stack.modules if inner.depth == 1] == ["down", "layers.0-2", "gru"]
+    layers = part(stack, "layers.0-2")
     assert (layers.alike, layers.first, layers.kind) == (3, "layers.0", "Block")
     assert layers.delay == 3
 
 
 def test_delay_and_ratio_so_far(stack: Diagnosis) -> None:
-    down, conv = part(stack.module, "down"), part(stack.module, "layers.0.conv")
+    down, conv = part(stack, "down"), part(stack, "layers.0.conv")
     half = Fraction(1, 2)
     assert (down.ratio, down.delay, down.how) == (half, 0, "conv1d")
     assert (conv.ratio, conv.delay) == (half, 1)
-    assert (stack.module.ratio, stack.module.delay) == (half, 3)
+    assert (stack.modules[0].ratio, stack.modules[0].delay) == (half, 3)
 
 
 def test_states_belong_to_the_module_that_asks_for_them(stack: Diagnosis) -> None:
-    assert [state.name for state in part(stack.module, "gru").states] == ["gru.h"]
-    assert [state.name for state in stack.module.states] == ["position", "position@2", "position@4"]
-    assert {state.name for state in part(stack.module, "layers.0-2").states} == {
+    assert part(stack, "gru").states == ("gru.h",)
+    assert stack.modules[0].states == ("position", "position@2", "position@4")
+    assert set(part(stack, "layers.0-2").states) == {
         "layers.0.keys",
         "layers.0.values",
         "layers.0.delay",
@@ -121,24 +121,28 @@ def test_states_belong_to_the_module_that_asks_for_them(stack: Diagnosis) -> Non
 
 
 def test_costs_are_those_worked_out_by_hand(stack: Diagnosis) -> None:
-    gru, conv, qkv = (part(stack.module, path).cost for path in ("gru", "layers.0.conv", "layers.0.qkv"))
+    gru, conv, qkv = (part(stack, path).cost for path in ("gru", "layers.0.conv", "layers.0.qkv"))
     assert gru.multiply_adds == 3 * 5 * (8 + 5)  # a step is two frames, one behind the stride
-    assert gru.weights == 4 * (3 * 5 * (8 + 5) + 2 * 3 * 5)
-    assert gru.state == 4 * 5
+    assert gru.weight_bytes == 4 * (3 * 5 * (8 + 5) + 2 * 3 * 5)
+    assert gru.state_bytes == 4 * 5
     assert conv.multiply_adds == 8 * 8 * 3
-    assert (qkv.multiply_adds, qkv.weights, qkv.state) == (8 * 24, 4 * (8 * 24 + 24), 0)
-    layers = part(stack.module, "layers.0-2").cost
+    assert (qkv.multiply_adds, qkv.weight_bytes, qkv.state_bytes) == (8 * 24, 4 * (8 * 24 + 24), 0)
+    layers = part(stack, "layers.0-2").cost
     assert layers.multiply_adds == 0
     assert layers.multiply_adds_per_context == (8 + 8) / 2
-    assert layers.state_per_context == 4 * (8 + 8) / 2
+    assert layers.state_bytes_per_context == 4 * (8 + 8) / 2
 
 
-def test_the_cost_of_the_model_is_that_of_its_parts(stack: Diagnosis) -> None:
-    assert stack.cost == stack.module.total
+def test_the_cost_of_the_model_counts_alike_layers_each(stack: Diagnosis) -> None:
+    layers, rest = (
+        [part.cost.multiply_adds for part in stack.modules if part.path.startswith("layers") is inside]
+        for inside in (True, False)
+    )
+    assert total(stack.modules).multiply_adds == 3 * sum(layers) + sum(rest)
 
 
 def test_untouched_modules_say_so(stack: Diagnosis) -> None:
-    assert part(stack.module, "layers.0.qkv").how == "untouched"
+    assert part(stack, "layers.0.qkv").how == "untouched"
 
 
 def test_every_reason_and_not_what_only_follows(refused: Diagnosis) -> None:
@@ -159,10 +163,10 @@ def _line(text: str) -> str:
 
 
 def test_branches_that_stream_are_still_told(refused: Diagnosis) -> None:
-    fine = part(refused.module, "fine")
-    assert (fine.how, fine.refused, fine.delay) == ("gru", 0, 0)
-    assert part(refused.module, "norms.0-1").how == "group_norm: REFUSED"
-    assert (refused.contract, refused.cost) == (None, None)
+    fine = part(refused, "fine")
+    assert (fine.how, fine.delay) == ("gru", 0)
+    assert part(refused, "norms.0-1").how == "group_norm: REFUSED"
+    assert refused.contract is None
 
 
 def test_export_says_how_many_reasons_there_are(refused: Diagnosis) -> None:
@@ -260,5 +264,59 @@ def test_the_command_writes_json() -> None:
     assert len(document["refusals"]) == 7
     code, text, _ = told("Stack", "--json", "-")
     document = json.loads(text)
-    assert [inner["alike"] for inner in document["module"]["parts"]] == [1, 3, 1]
+    assert [inner["alike"] for inner in document["modules"] if inner["depth"] == 1] == [1, 3, 1]
     assert document["cost"]["state_bytes_per_context"] == 96
+
+
+class Both(nn.Module):
+    """A bidirectional layer, which needs a mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.GRU(8, 4, bidirectional=True, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.rnn(x)[0]  # type: ignore[no-any-return]
+
+
+class Cell(nn.Module):
+    """A step of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.GRUCell(8, 4)
+
+    def forward(self, x: Tensor, h: Tensor) -> Tensor:
+        return self.cell(x, h)  # type: ignore[no-any-return]
+
+
+def test_the_command_takes_a_mode() -> None:
+    code, text, _ = told("Both", "--mode", "lookahead:20,chunk=10")
+    assert (code, "one step of 10 frames: " in text, "  rnn GRU" in text) == (0, True, True)
+    code, text, _ = told("Both", "--mode", "window:20,hop=10")
+    assert (code, "mode             window: frames 20, hop 10" in text, "multiply-adds" in text) == (0, True, False)
+
+
+def test_a_window_has_no_step_to_look_into(tmp_path: Path) -> None:
+    for look in (["--graph"], ["--svg", str(tmp_path / "net.svg")]):
+        code, _, error = told("Both", "--mode", "window:20,hop=10", *look)
+        assert (code, error.startswith("error: there is no step to look into")) == (2, True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_takes_a_step() -> None:
+    source = [f"{__file__}:Cell", "--input", "x=float32[batch,8]", "--input", "h=float32[batch,4]"]
+    result = CliRunner().invoke(main, ["explain", *source, "--state", "h=output"])
+    assert result.exit_code == 0, result.output
+    assert "  x: float32, batch x 8, one frame of each step\n  h: float32, batch x 4, a state\n" in result.stdout
+    assert "loop.h  recurrent  float32" in result.stdout
+
+
+def test_an_exported_file_says_what_explain_says(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    exported = export(Stack(), X, tmp_path / "m.onnx", max_context=64, golden=False)
+    torch.manual_seed(0)
+    assert exported.contract.modules == diagnose(Stack(), X).modules
+    result = CliRunner().invoke(main, ["inspect", str(exported.path)])
+    table = module_table(exported.contract.modules, exported.contract)
+    assert result.stdout.splitlines()[2 : 2 + len(table)] == table

@@ -25,6 +25,8 @@ ALL = "*"
 @options.trust
 @options.model_arguments
 @options.example
+@options.mode
+@options.states
 @click.option("--ops", type=click.Choice(["ort", "portable"]), help="Also onnxruntime's own ops, or only ONNX's.")
 @click.option("--max-context", type=options.COUNT, metavar="N", help="The longest stream, in frames.")
 @click.option(
@@ -45,6 +47,8 @@ def explain(
     trust: bool,
     arguments: tuple[tuple[str, str], ...],
     example: str | None,
+    mode: str | None,
+    states: tuple[tuple[str, str], ...],
     ops: str | None,
     max_context: int | None,
     graph: str | None,
@@ -59,22 +63,22 @@ def explain(
     if not inputs and example is None:
         raise UsageError("no input was given", do="say what goes in with --input or --example, as docs/inputs.md does")
     exporters = libraries.exporters()
+    chosen_mode = None if mode is None else exporters.parse_mode(mode)
     from edgeseq.cli.explaining import document, nodes, reasons, report
     from edgeseq.cli.model_source import load_model
     from edgeseq.exporters.diagnosis.picture.svg import drawn
 
     model = load_model(model_source, arguments, weights, trust)
     specs, _ = with_examples(inputs, example, model)
-    say(echo(specs, {name for name, _ in inputs}), json_path)
+    say(echo(specs, {name for name, _ in inputs}, dict(states)), json_path)
     with working(f"reading {model_source}"):
-        found = exporters.diagnose(
-            model, inputs=nest_inputs(specs.items()), **options.given(ops=ops, max_context=max_context)
-        )
+        wishes = options.given(mode=chosen_mode, states=dict(states) or None, ops=ops, max_context=max_context)
+        found = exporters.diagnose(model, inputs=nest_inputs(specs.items()), **wishes)
     say(report(found) if graph is None else nodes(found, None if graph == ALL else graph), json_path)
     if svg is not None:
         picture = drawn(found).encode()
         write_whole(svg, lambda file: file.write(picture))
     write_report(document(found, specs), json_path)
     if found.refusals:
-        click.echo(f"error: {found.module.kind} does not stream: {reasons(len(found.refusals))}.", err=True)
+        click.echo(f"error: {found.name} does not stream: {reasons(len(found.refusals))}.", err=True)
         context.exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +25,8 @@ from edgeseq.specs import InputSpec, nest_inputs
 @options.trust
 @options.model_arguments
 @options.example
-@click.option(
-    "--mode",
-    metavar="MODE",
-    help="Approximate, or do not stream: window:64,hop=8 runs the last frames again each hop, lookahead:20,chunk=10 "
-    "bounds what bidirectional recurrent layers hear of the future, sequence takes whole sequences. exact by default.",
-)
-@click.option(
-    "--state",
-    "states",
-    callback=options.parsed(options.assignment),
-    metavar="NAME=OUTPUT",
-    multiple=True,
-    help="For a model that is already a step: the input NAME is a state, and OUTPUT its next value, as in h=output.1; "
-    "every other input without time is then one frame. Repeatable.",
-)
+@options.mode
+@options.states
 @click.option("--ops", type=click.Choice(["ort", "portable"]), help="Also onnxruntime's own ops, or only ONNX's.")
 @click.option("--opset", type=options.COUNT, metavar="N", help="The version of the ai.onnx operators.")
 @click.option("--max-context", type=options.COUNT, metavar="N", help="The longest stream, in frames.")
@@ -97,7 +85,7 @@ def export(
 
     model = load_model(model_source, arguments, weights, trust)
     specs, samples = with_examples(inputs, example, model)
-    say(echo(specs, {name for name, _ in inputs}), json_path)
+    say(echo(specs, {name for name, _ in inputs}, dict(states)), json_path)
     nested = nest_inputs(specs.items())
     if dry_run:
         wishes = options.given(
@@ -140,11 +128,12 @@ def with_examples(
     return specs, samples
 
 
-def echo(specs: dict[str, InputSpec], given: set[str]) -> str:
-    """The inputs as they were read; ``given`` are the names of those that ``--input`` gave."""
+def echo(specs: dict[str, InputSpec], given: set[str], states: Collection[str] = ()) -> str:
+    """The inputs as they were read; ``given`` are the names that ``--input`` gave, ``states`` those of ``--state``."""
     lines = ["inputs, as they were read:"]
     for name, spec in specs.items():
-        lines.append(f"  {name}: {spec.described()}")
+        meant = {"untimed": "a state" if name in states else "one frame of each step"} if states else {}
+        lines.append(f"  {name}: {spec.described(**meant)}")
         if name not in given:
             lines.append(f"    read off the example; if it is something else, say so: --input '{name}={spec}'")
     return "\n".join([*lines, ""])

@@ -80,6 +80,21 @@ model_arguments = click.option(
     multiple=True,
     help="An argument of the factory: a Python literal or a bare word. Repeatable.",
 )
+mode = click.option(
+    "--mode",
+    metavar="MODE",
+    help="Approximate, or do not stream: window:64,hop=8 runs the last frames again each hop, lookahead:20,chunk=10 "
+    "bounds what bidirectional recurrent layers hear of the future, sequence takes whole sequences. exact by default.",
+)
+states = click.option(
+    "--state",
+    "states",
+    callback=parsed(assignment),
+    metavar="NAME=OUTPUT",
+    multiple=True,
+    help="For a model that is already a step: the input NAME is a state, and OUTPUT its next value, as in h=output.1; "
+    "every other input without time is then one frame. Repeatable.",
+)
 json_report = click.option(
     "--json",
     "json_path",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgeseq.cli.durations import format_duration, format_rate, rate_of
+from edgeseq.cli.modules import cost_in_words, module_table
 from edgeseq.cli.tables import format_bytes, table
 from edgeseq.contract import Axis, Contract, Port, State, axis_parts
 from edgeseq.modelfile import read_model_file
@@ -38,7 +39,8 @@ def explained(contract: Contract) -> str:
 
 
 def _told(contract: Contract, facts: list[tuple[str, str]]) -> list[str]:
-    lines = _inputs([port for port in contract.ports if port.role != "output"])
+    lines = _modules(contract)
+    lines += _inputs([port for port in contract.ports if port.role != "output"])
     lines += _outputs(contract.with_role("output"))
     lines += _states(contract.states)
     for label, text in facts:
@@ -83,6 +85,12 @@ def memory(contract: Contract) -> dict[str, int | None]:
         full = fixed + math.ceil(per_frame * contract.max_context)
     held = held_bytes(contract, contract.max_context)
     return {"fixed": fixed, "per_frame_of_capacity": growing, "at_max_context": full, "held": held}
+
+
+def _modules(contract: Contract) -> list[str]:
+    if not contract.modules:
+        return []
+    return [*module_table(contract.modules, contract), "", *cost_in_words(contract), ""]
 
 
 def _inputs(ports: list[Port]) -> list[str]:

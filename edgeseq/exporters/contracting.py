@@ -39,6 +39,7 @@ def contract_of(graph: StepGraph) -> Contract:
         max_context=min(limits, default=None),
         mode=described(graph.mode, **({"layers": plan.approximated} if plan.approximated else {})),
         rules=dict(sorted(plan.rules.items())),
+        modules=graph.parts,
     )
 
 

@@ -15,6 +15,8 @@ from edgeseq.contract import PERIODS, Contract
 from edgeseq.errors import EdgeseqError, NotStreamable, UsageError
 from edgeseq.exporters.capture import Captured, capture
 from edgeseq.exporters.capture_errors import mixed_types
+from edgeseq.exporters.diagnosis.counting import costs
+from edgeseq.exporters.diagnosis.modules import modules_of
 from edgeseq.exporters.diagnosis.onlooking import Onlooker
 from edgeseq.exporters.loops.stepped import States, over_sequences
 from edgeseq.exporters.lowering import drop_unused
@@ -81,29 +83,36 @@ def planned(
     mode: Mode = EXACT,
 ) -> Graph:
     """The graph of a module in eval mode, its outputs named. A refusal tells how many reasons there are more."""
-    registry = Registry(FAMILIES, rules)  # first: a slip in rules= should not wait for the capture
-    captured = _named(capture(model, inputs), outputs)
-    if isinstance(mode, (Window, Whole)):
-        bounds = shortest_input(model, captured), _longest(captured, registry, ops)
-        return WholeGraph(captured, registry, ops, mode, *bounds)
-    try:
-        return _planned(captured, registry, ops, Watch(), mode)
-    except NotStreamable as error:
-        raise _with_count(error, captured, registry, ops, mode) from None
+    graph, onlooker = seen_through(model, inputs, outputs, ops, rules, mode)
+    if onlooker.refusals:
+        raise _counted(onlooker.refusals)
+    return graph
 
 
 def seen_through(
-    model: nn.Module, inputs: Mapping[str, Any], outputs: Sequence[str] | None, ops: str, rules: Rules | None
-) -> tuple[StepGraph, Onlooker]:
-    """As :func:`planned`, but past every refusal, and who saw it."""
-    registry = Registry(FAMILIES, rules)
+    model: nn.Module,
+    inputs: Mapping[str, Any],
+    outputs: Sequence[str] | None,
+    ops: str,
+    rules: Rules | None,
+    mode: Mode = EXACT,
+) -> tuple[Graph, Onlooker]:
+    """As :func:`planned`, but past every refusal, and who saw it: of a graph that is run whole, nothing."""
+    registry = Registry(FAMILIES, rules)  # first: a slip in rules= should not wait for the capture
+    captured = _named(capture(model, inputs), outputs)
     onlooker = Onlooker(registry)
-    return _planned(_named(capture(model, inputs), outputs), registry, ops, onlooker), onlooker
+    if isinstance(mode, (Window, Whole)):
+        bounds = shortest_input(model, captured), _longest(captured, registry, ops)
+        return WholeGraph(captured, registry, ops, mode, *bounds), onlooker
+    graph = _planned(captured, registry, ops, onlooker, mode)
+    graph.watch = Watch()
+    if not onlooker.refusals:
+        seen = onlooker.seen.values()
+        graph.parts = modules_of(seen, graph.plan.states, costs(graph, seen), type(model).__name__).listed()
+    return graph, onlooker
 
 
-def _planned(
-    captured: Captured, registry: Registry, ops: str, watch: Watch, mode: Exact | Lookahead = EXACT
-) -> StepGraph:
+def _planned(captured: Captured, registry: Registry, ops: str, watch: Watch, mode: Exact | Lookahead) -> StepGraph:
     try:
         return StepGraph(captured, registry, ops, watch, mode)
     except RuntimeError as error:
@@ -117,20 +126,13 @@ def _longest(captured: Captured, registry: Registry, ops: str) -> int | None:
     """Frames of the longest input that the model takes, past every refusal: a table of positions bounds it."""
     known = [captured.most]
     with suppress(EdgeseqError):
-        known.append(_planned(captured, registry, ops, Onlooker(registry)).plan.max_context)
+        known.append(_planned(captured, registry, ops, Onlooker(registry), EXACT).plan.max_context)
     return min((most for most in known if most is not None), default=None)
 
 
-def _with_count(
-    first: NotStreamable, captured: Captured, registry: Registry, ops: str, mode: Exact | Lookahead
-) -> NotStreamable:
+def _counted(refusals: Sequence[NotStreamable]) -> NotStreamable:
     """The first refusal, and how many there are after it."""
-    onlooker = Onlooker(registry)
-    try:
-        _planned(captured, registry, ops, onlooker, mode)
-    except EdgeseqError:
-        return first
-    more = len(onlooker.refusals) - 1
+    first, more = refusals[0], len(refusals) - 1
     if more < 1:
         return first
     noun = "reason" if more == 1 else "reasons"

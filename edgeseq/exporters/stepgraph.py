@@ -35,6 +35,7 @@ from edgeseq.exporters.rules.registry import Registry
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.symbols import mentions
 from edgeseq.exporters.zero_taps import without_zero_taps
+from edgeseq.structure import Part
 
 _MOST_PLANS = 8
 Output = tuple[str, Fact, torch.dtype]
@@ -44,6 +45,7 @@ class StepGraph(nn.Module):
     """One call of the stream. ``forward`` takes and returns tensors in the order of ``inputs`` and ``outputs``.
 
     ``watch`` sees every value of every run. ``prologue`` computes the constants of the step, where there are any.
+    ``parts`` are the modules of the model as they stream, where someone looked on.
     """
 
     prologue: PrologueGraph | None
@@ -63,6 +65,7 @@ class StepGraph(nn.Module):
         self.ops = ops
         self.watch = watch or Watch()
         self.dropped: tuple[str, ...] = ()
+        self.parts: tuple[Part, ...] = ()
         self.plan, self.outputs = _plan(self)
         for name, tensor in self.plan.constants.items():
             hold(self, name, tensor)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from edgeseq.contract import State, axis_parts
+from edgeseq.exporters.diagnosis.onlooking import Seen
 from edgeseq.exporters.framewise import flatten
 from edgeseq.exporters.replay import Finished, Found, Watch
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.stepgraph import StepGraph, example_inputs
+from edgeseq.structure import Cost
 
 aten, own = torch.ops.aten, torch.ops.edgeseq
 #: Two lengths of context, in frames: what the cost grows by between them is what each frame of context costs.
@@ -25,27 +26,9 @@ _CONTEXTS = (64, 128)
 _LOOKUPS = (aten.embedding.default, aten.index.Tensor, aten.index_select.default, aten.gather.default)
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What one step of one stream costs, the shortest there is: a call of ``chunk.multiple`` base frames.
-
-    ``multiply_adds`` are those of matrix products, convolutions, attention and recurrent layers; element by element
-    work is not counted. ``weights`` and ``state`` are the bytes read. What has ``per_context`` in its name comes on top
-    for every base frame that the caches hold.
-    """
-
-    multiply_adds: float = 0
-    multiply_adds_per_context: float = 0
-    weights: int = 0
-    state: int = 0
-    state_per_context: float = 0
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
-
-
-def costs(graph: StepGraph, states: Mapping[torch.fx.Node, tuple[str, ...]]) -> dict[torch.fx.Node, Cost]:
-    """The cost of every captured node; ``states`` names those that each one asked for. Positions are no node's own."""
+def costs(graph: StepGraph, seen: Iterable[Seen]) -> dict[torch.fx.Node, Cost]:
+    """The cost of every captured node. Positions are no node's own."""
+    states = {item.node: item.states for item in seen}
     runs = [_counted(graph, context) for context in _CONTEXTS]
     found = {}
     for node, (few, read) in runs[0].items():

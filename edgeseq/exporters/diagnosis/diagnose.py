@@ -9,16 +9,18 @@ from typing import Any, Literal
 from torch import nn
 
 from edgeseq.contract import Contract
-from edgeseq.errors import NotStreamable
-from edgeseq.exporters.contracting import contract_of
-from edgeseq.exporters.diagnosis.counting import Cost, costs
-from edgeseq.exporters.diagnosis.modules import Module, modules_of
+from edgeseq.errors import NotStreamable, UsageError
+from edgeseq.exporters.diagnosis.modules import modules_of
 from edgeseq.exporters.diagnosis.onlooking import Seen
 from edgeseq.exporters.explaining import check_context, check_wishes, prepare, seen_through
+from edgeseq.exporters.loops.stepped import States, over_sequences
 from edgeseq.exporters.lowering import drop_unused
+from edgeseq.exporters.modes import EXACT, Mode
+from edgeseq.exporters.modes.graphs import Graph, contract_for
 from edgeseq.exporters.rules.foreign import Rules
 from edgeseq.exporters.stepgraph import StepGraph
 from edgeseq.exporters.verification.reference import evaluating
+from edgeseq.structure import Part
 
 
 @dataclass(frozen=True)
@@ -26,23 +28,36 @@ class Diagnosis:
     """How a model streams.
 
     ``contract`` is the one that ``export`` would write, as :func:`explain` gives it; None where there are ``refusals``.
-    Of those, later ones assume that earlier ones are solved. ``module`` is the model, with the modules inside it.
-    ``cost`` is that of one step of one stream, None where the model does not stream. ``seen`` are the captured
-    nodes in graph order.
+    Of those, later ones assume that earlier ones are solved. ``modules`` is the model, with the modules inside it;
+    empty in a mode that runs it whole. ``seen`` are the captured nodes in graph order.
     """
 
     contract: Contract | None
     refusals: tuple[NotStreamable, ...]
-    module: Module
-    cost: Cost | None
+    name: str
+    modules: tuple[Part, ...]
     seen: tuple[Seen, ...]
-    graph: StepGraph
+    graph: Graph
+
+    @property
+    def step(self) -> StepGraph:
+        """The step graph; UsageError in a mode that has none."""
+        if isinstance(self.graph, StepGraph):
+            return self.graph
+        raise UsageError(
+            "there is no step to look into",
+            got=f"mode {self.graph.mode}",
+            wanted="a mode that streams frame by frame",
+            do="leave --mode out",
+        )
 
 
 def diagnose(
     model: nn.Module,
     inputs: Mapping[str, Any],
+    mode: Mode = EXACT,
     *,
+    states: States | None = None,
     outputs: Sequence[str] | None = None,
     ops: Literal["ort", "portable"] = "ort",
     max_context: int | None = None,
@@ -55,17 +70,18 @@ def diagnose(
     raised.
     """
     check_wishes(ops, max_context, frame_period)
-    made = prepare(model, inputs)
-    with evaluating(made.model):
-        graph, onlooker = seen_through(made.model, inputs, outputs, ops, rules)
+    model = prepare(model, inputs).model
+    name = type(model).__name__
+    if states is not None:
+        model, inputs = over_sequences(model, inputs, states)
+    with evaluating(model):
+        graph, onlooker = seen_through(model, inputs, outputs, ops, rules, mode)
         seen = tuple(onlooker.seen.values())
-        name = type(made.model).__name__
         if onlooker.refusals:
-            return Diagnosis(None, tuple(onlooker.refusals), modules_of(seen, {}, {}, name), None, seen, graph)
-        found = costs(graph, {item.node: item.states for item in seen})
-        drop_unused(graph)
-    contract = contract_of(graph)
+            return Diagnosis(None, tuple(onlooker.refusals), name, modules_of(seen, {}, {}, name).listed(), seen, graph)
+        if isinstance(graph, StepGraph):
+            drop_unused(graph)
+        contract = contract_for(graph)
     check_context(contract, max_context)
     contract = replace(contract, max_context=max_context or contract.max_context, frame_period=frame_period)
-    module = modules_of(seen, graph.plan.states, found, name)
-    return Diagnosis(contract, (), module, module.total, seen, graph)
+    return Diagnosis(contract, (), name, contract.modules, seen, graph)

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 
 from edgeseq.contract import State
-from edgeseq.exporters.diagnosis.counting import Cost, state_bytes
+from edgeseq.exporters.diagnosis.counting import state_bytes
 from edgeseq.exporters.diagnosis.onlooking import Seen
 from edgeseq.exporters.facts import Summary, Timed
 from edgeseq.exporters.framewise import flatten
 from edgeseq.exporters.origin import module_path, op_name
 from edgeseq.exporters.rules.foreign import Rule
+from edgeseq.structure import Cost, Part
 
 
 @dataclass(frozen=True)
@@ -35,26 +36,21 @@ class Module:
     delay: int | None
     states: tuple[State, ...]
     cost: Cost
-    refused: int
     parts: tuple[Module, ...] = ()
     alike: int = 1
 
-    @property
-    def first(self) -> str:
-        """The path of the module, or of the first of alike ones."""
-        return self.path if self.alike == 1 else self.path.rpartition("-")[0]
-
-    @property
-    def total(self) -> Cost:
-        """The cost of this module and all inside it, of alike ones together."""
-        return _times(sum((part.total for part in self.parts), self.cost), self.alike)
+    def listed(self, depth: int = 0) -> tuple[Part, ...]:
+        """This module and all inside it, as a contract lists them."""
+        names = tuple(state.name for state in self.states)
+        own = Part(self.path, self.kind, depth, self.alike, self.how, self.ratio, self.delay, names, self.cost)
+        return (own, *(line for part in self.parts for line in part.listed(depth + 1)))
 
     def signature(self, above: str) -> Any:
         """What alike modules share: everything but their number and the delay so far."""
         states = [(state.name[len(self.path) :], state.kind, state.dtype, state.shape) for state in self.states]
         parts = tuple(part.signature(self.path) for part in self.parts)
         name = self.path[len(above) :] if above != self.path else ""
-        return name, self.kind, self.how, self.ratio, tuple(states), self.cost, self.refused, parts, self.alike
+        return name, self.kind, self.how, self.ratio, tuple(states), self.cost, parts, self.alike
 
 
 @dataclass
@@ -82,7 +78,7 @@ def modules_of(
         gathered[above].nodes.append(item)
     own = {name: state for name, state in states.items() if state.kind != "position"}
     whole, positions = _module("", gathered, own, costs), [states[name] for name in states if name not in own]
-    cost = whole.cost + Cost(state=sum(map(state_bytes, positions)))
+    cost = whole.cost + Cost(state_bytes=sum(map(state_bytes, positions)))
     return replace(whole, states=(*positions, *whole.states), cost=cost)
 
 
@@ -110,7 +106,6 @@ def _module(
         None if last is None else last.delay,
         tuple(asked),
         sum((costs[item.node] for item in own.nodes if item.node in costs), Cost()),
-        sum(len(item.refusals) for item in own.nodes),
         tuple(parts),
     )
 
@@ -192,7 +187,3 @@ def _words(item: Seen) -> str:
 def family_of(rule: Rule) -> str:
     """The file that a rule is written in: ``convolution``."""
     return str(getattr(rule, "__module__", "")).rpartition(".")[2]
-
-
-def _times(cost: Cost, times: int) -> Cost:
-    return Cost(*(getattr(cost, name) * times for name in cost.__dataclass_fields__))

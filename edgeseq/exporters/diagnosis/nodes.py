@@ -25,7 +25,8 @@ _PLACES = ("device", "layout", "pin_memory")
 
 def listed(found: Diagnosis) -> list[str]:
     """A line per node: name, op with arguments, the fact of its result, how it streams, source line."""
-    rows = [(f"{item.node.name} = {_call(item.node)}", f"-> {_told(found, item.fact)}", item) for item in found.seen]
+    captured = found.step.captured
+    rows = [(f"{item.node.name} = {_call(item.node)}", f"-> {_told(captured, item.fact)}", item) for item in found.seen]
     return [f"{call} {fact}  [{_how(item)}]{_at(item.node)}" for call, fact, item in rows]
 
 
@@ -39,8 +40,8 @@ def detailed(found: Diagnosis, name: str) -> list[str]:
         raise UsageError(f"the captured graph has no node {name!r}", do="see edgeseq explain --graph for their names")
     path = module_path(item.node) or "the model itself"
     operands = [f"  {source.name}: {_operand(found, source)}" for source in item.node.all_input_nodes]
-    states = [_state(found.graph.plan.states[name]) for name in item.states if name in found.graph.plan.states]
-    gives = f"  {_shape(found, item.node)} {_told(found, item.fact)}"
+    states = [_state(found.step.plan.states[name]) for name in item.states if name in found.graph.plan.states]
+    gives = f"  {_shape(found, item.node)} {_told(found.step.captured, item.fact)}"
     lines = [f"{name} = {_call(item.node)}  [{_how(item)}]{_at(item.node)}", f"in {path}"]
     lines += ["takes", *operands, "gives", gives, *(["keeps", *states] if states else [])]
     lines += [f"rule {origin_of(item.rule)}"] if item.rule is not None else []
@@ -64,11 +65,11 @@ def _argument(value: Any) -> str:
     return value.name if isinstance(value, torch.fx.Node) else str(value)
 
 
-def _told(found: Diagnosis, fact: Any) -> str:
+def _told(captured: Captured, fact: Any) -> str:
     if isinstance(fact, (list, tuple)):
-        return f"[{', '.join(_told(found, item) for item in fact)}]"
+        return f"[{', '.join(_told(captured, item) for item in fact)}]"
     text = str(fact)
-    for symbol, axis in found.graph.captured.axes.items():
+    for symbol, axis in captured.axes.items():
         text = text.replace(str(symbol), axis)
     return text
 
@@ -84,15 +85,15 @@ def _at(node: torch.fx.Node) -> str:
 
 def _operand(found: Diagnosis, node: torch.fx.Node) -> str:
     known = {item.node: item.fact for item in found.seen}
-    given = "weight" if node.name in found.graph.captured.tensors else "input"
-    return f"{_shape(found, node)} {_told(found, known[node]) if node in known else given}"
+    given = "weight" if node.name in found.step.captured.tensors else "input"
+    return f"{_shape(found, node)} {_told(found.step.captured, known[node]) if node in known else given}"
 
 
 def _shape(found: Diagnosis, node: torch.fx.Node) -> str:
     shapes = []
     for value in flatten(node.meta.get("val")):
         if isinstance(value, torch.Tensor):
-            sizes = ", ".join(_told(found, size) for size in found.graph.captured.shape(value))
+            sizes = ", ".join(_told(found.step.captured, size) for size in found.step.captured.shape(value))
             shapes.append(f"{str(value.dtype).removeprefix('torch.')}[{sizes}]")
     return ", ".join(shapes)
 
@@ -102,7 +103,7 @@ class _Row:
 
     def __init__(self, found: Diagnosis, item: Seen) -> None:
         self.item = item
-        self.captured: Captured = found.graph.captured
+        self.captured: Captured = found.step.captured
         self.facts: Mapping[torch.fx.Node, Any] = {seen.node: seen.fact for seen in found.seen}
         self.inputs: dict[torch.fx.Node, str] = {}
         self.parts: dict[str, str] = {}

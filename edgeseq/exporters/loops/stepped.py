@@ -37,7 +37,7 @@ class Stepped(nn.Module):
         self.chunks = any(spec.time_axis is not None for _, spec in spec_leaves(specs))
 
     def forward(self, **given: Any) -> Any:
-        """The outputs of every frame, without the states; of one call where the step takes several frames itself."""
+        """The outputs of every frame, of one call where the step takes several; states only where all are states."""
         state = self._first_state(tree_leaves(given)[0])
         if self.chunks:
             return _single(self._call(given, state)[0])
@@ -61,7 +61,8 @@ class Stepped(nn.Module):
             self.step(**{k: map_specs(v, lambda _: waiting[next(names)]) for k, v in self.specs.items()})
         )
         after = {name: results[output] for name, output in self.fed.items()}
-        return {name: value for name, value in results.items() if name not in self.fed.values()}, after
+        shown = {name: value for name, value in results.items() if name not in self.fed.values()}
+        return shown or results, after
 
     def _first_state(self, frames: torch.Tensor) -> dict[str, torch.Tensor]:
         first = next(spec for _, spec in spec_leaves(self.inputs))

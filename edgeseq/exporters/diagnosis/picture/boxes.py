@@ -12,11 +12,12 @@ import torch
 
 from edgeseq.contract import State
 from edgeseq.exporters.diagnosis.diagnose import Diagnosis
-from edgeseq.exporters.diagnosis.modules import Module, stack_of, told
+from edgeseq.exporters.diagnosis.modules import stack_of, told
 from edgeseq.exporters.diagnosis.onlooking import Seen
 from edgeseq.exporters.facts import Summary, Timed
 from edgeseq.exporters.framewise import flatten
 from edgeseq.exporters.origin import op_name
+from edgeseq.structure import Part
 
 #: Characters in a line of a box.
 ROOM = 34
@@ -50,23 +51,29 @@ class Network:
 
 def network(found: Diagnosis) -> Network:
     """The boxes and lines of a model; alike modules in a row are drawn once, unless that would make a circle."""
-    drawn = _network(found, _folds(found.module))
+    drawn = _network(found, _folds(found.modules))
     return drawn if _in_order(drawn) else _network(found, {})
 
 
-def _folds(module: Module) -> dict[str, str]:
+def _folds(modules: Iterable[Part]) -> dict[str, str]:
     """The name of the group that each alike module belongs to: ``layers.3`` to ``layers.0-11``; outermost ones."""
-    if module.alike > 1:
-        stem, _, first = module.first.rpartition(".")
-        return {f"{stem}.{int(first) + i}": module.path for i in range(module.alike)}
-    return {path: group for part in module.parts for path, group in _folds(part).items()}
+    found: dict[str, str] = {}
+    inside: int | None = None
+    for part in modules:
+        if inside is not None and part.depth > inside:
+            continue
+        inside = part.depth if part.alike > 1 else None
+        if part.alike > 1:
+            stem, _, first = part.first.rpartition(".")
+            found |= {f"{stem}.{int(first) + i}": part.path for i in range(part.alike)}
+    return found
 
 
 def _network(found: Diagnosis, folds: dict[str, str]) -> Network:
     drawn = Network()
     where: dict[str, Any] = {}
     copies: dict[str, str | None] = {}
-    for given in found.graph.captured.inputs:
+    for given in found.step.captured.inputs:
         drawn.boxes[given.placeholder] = Box(given.name, str(given.spec), end=True)
         where[given.placeholder] = given.placeholder
     gathered: dict[Any, list[Seen]] = {}
@@ -78,7 +85,7 @@ def _network(found: Diagnosis, folds: dict[str, str]) -> Network:
     for item in found.seen:
         if item.node.name in where:
             _connect(drawn, found, item.node, where, copies)
-    for name, node in found.graph.captured.outputs:
+    for name, node in found.step.captured.outputs:
         drawn.boxes["output", name] = Box(name, "output", end=True)
         if node.name in where:
             drawn.lines[where[node.name], ("output", name)] = _label(found, node)
@@ -128,8 +135,8 @@ def _label(found: Diagnosis, node: torch.fx.Node) -> str:
 def _box(key: Any, items: list[Seen], found: Diagnosis, folds: dict[str, str]) -> Box:
     path, stack = key[0], stack_of(items[0].node)
     first = [item for item in items if stack_of(item.node) == stack]
-    states = [found.graph.plan.states[name] for item in first for name in item.states if _is_own(found, name)]
-    box = Box(path or found.module.kind, stack[-1][1] if stack else "")
+    states = [found.step.plan.states[name] for item in first for name in item.states if _is_own(found, name)]
+    box = Box(path or found.name, stack[-1][1] if stack else "")
     box.fold = next((group for group in folds.values() if path == group or path.startswith(f"{group}.")), None)
     ops = dict.fromkeys(op_name(item.node).removeprefix("aten.") for item in first if not _is_view(item))
     how = told(first)
@@ -143,7 +150,7 @@ def _box(key: Any, items: list[Seen], found: Diagnosis, folds: dict[str, str]) -
 
 
 def _is_own(found: Diagnosis, name: str) -> bool:
-    state = found.graph.plan.states.get(name)
+    state = found.step.plan.states.get(name)
     return not found.refusals and state is not None and state.kind != "position"
 
 

@@ -42,7 +42,7 @@ marker path { fill: #57606a; stroke: none; }
 
 def drawn(found: Diagnosis) -> str:
     """The picture of a model: boxes in rows, from the inputs down, with delay and ratio on the lines between them."""
-    return _Picture(network(found), found.module.kind).text()
+    return _Picture(network(found), found.name).text()
 
 
 class _Picture:
