@@ -309,6 +309,21 @@ def _is_float(item: Any) -> bool:
     return isinstance(item, Pair) or (isinstance(item, torch.fx.Node) and isinstance(item.meta["val"], torch.Tensor))
 
 
+def written(op: Any) -> Form:
+    """A write into a slice, and what it writes: both operands have both parts."""
+
+    def form(emit: Emitter, z: Any, source: Any, *rest: Any) -> Pair:
+        parts = zip(whole(emit, z), whole(emit, source), strict=True)
+        return Pair(*(emit(op, old, new, *rest) for old, new in parts))
+
+    return form
+
+
+def zeros(emit: Emitter, z: Any, **_: Any) -> Pair:
+    """``zeros_like``."""
+    return Pair(emit(aten.zeros_like.default, whole(emit, z).re), None)
+
+
 def chosen(emit: Emitter, mask: Any, a: Any, b: Any) -> Pair:
     """``torch.where`` with a complex side."""
     one, other = whole(emit, a), whole(emit, b)
@@ -352,7 +367,14 @@ EACH_PART = (
     *(aten.repeat.default, aten.slice.Tensor, aten.select.int, aten.cat.default, aten.stack.default),
     *(aten.split.Tensor, aten.split_with_sizes.default, aten.unbind.int, aten.clone.default, aten.alias.default),
     *(aten.flip.default, aten.roll.default, aten.index_select.default, aten.gather.default, aten.neg.default),
-    *(aten.sum.default, aten.sum.dim_IntList, aten.mean.default, aten.mean.dim, aten.cumsum.default),
+    *(
+        aten.unfold.default,
+        aten.sum.default,
+        aten.sum.dim_IntList,
+        aten.mean.default,
+        aten.mean.dim,
+        aten.cumsum.default,
+    ),
 )
 FORMS: dict[Any, Form] = {
     **{op: each_part(op) for op in EACH_PART},
@@ -380,6 +402,8 @@ FORMS: dict[Any, Form] = {
     aten.imag.default: lambda emit, z: whole(emit, z).im,
     aten._to_copy.default: converted,
     **dict.fromkeys([aten.resolve_conj.default, aten.detach.default], same),
+    **{op: written(op) for op in (aten.copy.default, aten.slice_scatter.default, aten.select_scatter.default)},
+    aten.zeros_like.default: zeros,
     aten.where.self: chosen,
     aten.masked_fill.Scalar: emptied,
     **{op: padded(op) for op in (aten.pad.default, aten.constant_pad_nd.default)},

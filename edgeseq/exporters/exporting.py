@@ -22,6 +22,7 @@ from edgeseq.exporters.lowering import DEFAULT_OPSET, lower_prologue
 from edgeseq.exporters.modes import EXACT, MODES, Mode, Window
 from edgeseq.exporters.modes.graphs import Graph, contract_for, longest, lowered
 from edgeseq.exporters.modes.reading import approximates
+from edgeseq.exporters.modes.shortest_input import shortest_input
 from edgeseq.exporters.preparing import Prepared
 from edgeseq.exporters.rules import Rules
 from edgeseq.exporters.stepgraph import StepGraph
@@ -191,6 +192,8 @@ def _least_frames(
     samples: Calibration | None,
 ) -> int:
     most = contract_for(graph).min_frames
+    if isinstance(graph, StepGraph):  # where a window on a slower stream must be filled, the module alone knows
+        most = max(most, shortest_input(model, graph.captured))
     if most == 1 or isinstance(graph.mode, Window):
         return most
     return shortest(scratch, model, most, Yardstick(atol or 0.0, rtol or 0.0), samples)

@@ -138,6 +138,10 @@ class Summary:
     delay: int = 0
     known: int | None = None
 
+    def with_shape(self, shape: Shape) -> Summary:
+        """The same of a value of another shape."""
+        return replace(self, shape=shape)
+
     def __str__(self) -> str:
         return f"Summary(delay={self.delay})"
 

@@ -135,6 +135,9 @@ def _run(
     rows: Rows,
 ) -> tuple[Any, bool]:
     rowed = any(isinstance(fact, Timed) and fact.rowed for fact in facts)
+    if rowed and rows == "map" and _shares_batch(step, result.shape):
+        leaves = [_lined_up(step, leaf, fact, result.shape) for leaf, fact in zip(leaves, facts, strict=True)]
+        rowed = False
     if rowed and rows == "broadcast":
         leaves = [_lined_up(step, leaf, fact, result.shape) for leaf, fact in zip(leaves, facts, strict=True)]
     if not rowed or rows != "map":
@@ -143,12 +146,17 @@ def _run(
     return _by_rows(step, op, args, leaves, facts, result, frames)
 
 
+def _shares_batch(step: Step, shape: Shape) -> bool:
+    """True where batch has no axis of its own in the shape, but a share of one."""
+    return step.batch_axis(shape) is None and step.mentions_batch(shape)
+
+
 def _lined_up(step: Step, leaf: Any, fact: Fact | None, shape: Shape) -> Any:
     """A rowed operand with its row axis where the result has its batch axis, or in front of all the result's axes."""
     if not isinstance(fact, Timed) or not fact.rowed:
         return leaf
     batch = step.batch_axis(shape)
-    if batch is None and step.mentions_batch(shape):
+    if _shares_batch(step, shape):
         return leaf[0]  # where batch shares its axis with another, all rows keep step
     missing = len(shape) - len(fact.shape)
     if batch is not None and batch >= missing:

@@ -14,7 +14,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from edgeseq.errors import NotStreamable
-from edgeseq.exporters.pooling_calls import MAX_POOL1D, max_pool1d
+from edgeseq.exporters.pooling_calls import AVERAGES, MAX_POOL1D, max_pool1d
 from edgeseq.exporters.size_branches import truth_of_sizes
 from edgeseq.exporters.spectral_calls import SPECTRAL
 from edgeseq.exporters.unfold_calls import fold, unfold
@@ -96,6 +96,7 @@ class KeepRecurrentCalls(TorchFunctionMode):
 #: Functions that are captured as others, which have rules.
 _ANSWERS: dict[Any, Callable[..., Any]] = {
     **SPECTRAL,
+    **AVERAGES,
     torch.nn.functional.unfold: unfold,
     torch.nn.functional.fold: fold,
 }

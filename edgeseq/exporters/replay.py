@@ -128,11 +128,17 @@ def _replay_node(step: Step, registry: Registry, node: torch.fx.Node, found: Map
     args = _values(step, list(node.args), found)
     kwargs = _values(step, dict(node.kwargs), found)
     shapes = _shapes(step, output)
-    if isinstance(shapes, list):
-        raise step.refuse("an op with several results meets a summary", "split the summary with single slices")
     _refuse_keywords(step, node, facts, None)
     op = _STRIDELESS.get(node.target, node.target)
+    if isinstance(shapes, list):
+        return _several_summaries(step, facts, args, shapes, lambda _, *a: op(*a, **kwargs))
     return on_summaries(step, facts, args, shapes, lambda _, *a: op(*a, **kwargs))
+
+
+def _several_summaries(step: Step, facts: Facts, args: list[Any], shapes: list[Any], op: Any) -> Found:
+    """Every result of an op on values without a frame axis."""
+    values, fact = on_summaries(step, facts, args, shapes[0], op)
+    return values, [fact.with_shape(shape) for shape in shapes]
 
 
 def _mixed(
@@ -144,11 +150,8 @@ def _mixed(
     leaves: list[Fact],
 ) -> Found:
     """Replay an op that has frames among its operands or makes them: by its rule."""
-    if any(isinstance(fact, Summary) and fact.known is None for fact in leaves):
-        raise step.refuse(
-            "it needs the whole sequence before its first frame: a statistic over all time is used before its end",
-            "use a running statistic, or return the summary instead of mixing it back into the frames",
-        )
+    if node.target not in joins.RULES and any(isinstance(fact, Summary) and fact.known is None for fact in leaves):
+        raise first_frames.needs_all_time(step)
     paired = _makes_pairs(step, node) or any(isinstance(fact, (Pairs, Grid)) for fact in leaves)
     rule = registry.pair_rule(step, node.target) if paired else registry.rule(step, node.target)
     _refuse_keywords(step, node, facts, rule)

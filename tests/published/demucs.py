@@ -263,7 +263,7 @@ ROWS = (
         frames=131,
         exported=True,
     ),
-    # foreseen to be refused: what is put in front of the first sample mirrors six that come after it
+    # what is put in front of the first sample mirrors six that come after it: exact, that much later in every layer
     Published(
         "encodec-reflect",
         lambda: EncodecModel(pad_mode="reflect"),

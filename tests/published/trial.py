@@ -6,7 +6,7 @@ import contextlib
 import random
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch.utils import _pytree as pytree
 from edgeseq.contract import Contract
 from edgeseq.exporters.capture import capture
 from edgeseq.exporters.contracting import contract_of
+from edgeseq.exporters.modes.shortest_input import shortest_input
 from edgeseq.exporters.replay import Found, Watch
 from edgeseq.exporters.rules import FAMILIES
 from edgeseq.exporters.rules.foreign import name_of
@@ -65,7 +66,7 @@ def stream_and_compare(row: Published) -> Streamed:
     watch = _StateOps()
     graph = StepGraph(capture(module, row.inputs), Registry(FAMILIES), watch=watch)
     ops = tuple(watch.names)
-    contract = contract_of(graph)
+    contract = replace(contract_of(graph), min_frames=shortest_input(module, graph.captured))
     generator = random.Random(zlib.crc32(row.id.encode()))
     for frames in lengths(row, contract):
         given = draw(row, graph, frames)

@@ -29,6 +29,13 @@ def turned(angles: torch.Tensor) -> torch.Tensor:
     return torch.polar(torch.ones_like(angles), angles)
 
 
+def rewritten(z: torch.Tensor, value: torch.Tensor, place: int | None = None) -> torch.Tensor:
+    """A copy with some features, or one, written over."""
+    made = z.clone()
+    made[..., slice(0, 1) if place is None else place] = value
+    return made
+
+
 def on(op: str, function: Callable[..., Any], case: str = "frame by frame", **parts: Callable[[], Any]) -> Row:
     """A row for a function of the model and of complex frames that come a frame late."""
     return Row(op, case, lambda m, x: function(m, late(x)), parts=parts, delay=1)
@@ -63,6 +70,12 @@ ROWS = (
         {"w": weight(4, 2)},
     ),
     on("aten.einsum.default", lambda m, z: torch.einsum("btf,fg->gbt", z, m.w).abs(), w=weight(2, 3)),
+    on("aten.unfold.default", lambda _, z: opened(z.unfold(2, 2, 1).sum(-1))),
+    on("aten.unfold.default", lambda _, z: opened(functional.pad(z, (0, 0, 2, 0)).unfold(1, 3, 1)), "along time"),
+    on("aten.slice_scatter.default", lambda m, z: opened(rewritten(z, m.w)), w=weight(1)),
+    on("aten.select_scatter.default", lambda _, z: opened(rewritten(z, z.real[..., 0], 1))),
+    on("aten.copy.default", lambda m, z: opened(rewritten(z, m.w) + z), w=weight(1)),
+    on("aten.zeros_like.default", lambda _, z: opened(rewritten(torch.zeros_like(z), z[..., 1:]))),
     on("aten.linear.default", lambda m, z: opened(functional.linear(z, m.w, m.b)), w=weight(3, 2), b=weight(3)),
     Row(
         "aten.conv1d.default",

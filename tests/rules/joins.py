@@ -14,6 +14,15 @@ def differences(x: torch.Tensor) -> torch.Tensor:
     return torch.cat([x[:, :2], x[:, 2:] - x[:, :-2]], 1)
 
 
+def ends_repeated(x: torch.Tensor, frames: int) -> torch.Tensor:
+    """Padding by copies, as DLinear writes it."""
+    return torch.cat([x[:, 0:1, :].repeat(1, frames, 1), x, x[:, -1:, :].expand(-1, frames, -1)], dim=1)
+
+
+def averaged(x: torch.Tensor, frames: int) -> torch.Tensor:
+    return torch.nn.functional.avg_pool1d(x.mT, frames, 1).mT
+
+
 ROWS = (
     alike("aten.cat.default", lambda x: torch.cat([x, x * 2], -1)),
     Row(
@@ -37,7 +46,28 @@ ROWS = (
         lambda _, x, y: torch.cat([y[:, None], x[:, :-1]], 1),
         {"x": FRAMES, "y": "float32[batch,4]"},
     ),
-    Row("aten.cat.default", "two behind", lambda _, x: torch.cat([x, x[:, :2]], 1), refused="frames behind the end"),
+    Row("aten.cat.default", "two behind", lambda _, x: torch.cat([x, x[:, :2]], 1), delay=1),
+    Row("aten.cat.default", "the last again", lambda _, x: torch.cat([headed(x), headed(x)[:, -1:]], 1), delay=1),
+    Row(
+        "aten.cat.default",
+        "what is final at the end, and a token",
+        lambda m, x: torch.cat([x, headed(x).mean(1, keepdim=True), m.token.expand(x.shape[0], -1, -1)], 1)[:, :-1],
+        parts={"token": parameter(1, 2, 4)},
+        delay=1,
+    ),
+    Row("aten.cat.default", "ends repeated by hand", lambda _, x: averaged(ends_repeated(headed(x), 2), 5), delay=3),
+    Row("aten.cat.default", "the first alone", lambda _, x: averaged(torch.cat([*[x[:, :1]] * 4, x], 1), 5)),
+    Row(
+        "aten.cat.default",
+        "another frame than the last",
+        lambda _, x: torch.cat([x[:, :1].repeat(1, 2, 1), x, x[:, -1:] * 2], 1),
+    ),
+    Row(
+        "aten.cat.default",
+        "the last in front",
+        lambda _, x: torch.cat([x[:, -1:], x], 1),
+        refused="a statistic over all time is used before its end",
+    ),
     Row("aten.cat.default", "pieces of time", lambda _, x: torch.cat([x, x], 1), refused="it joins pieces of time"),
     alike("aten.concat.default", lambda x: aten.concat.default([x, x * 2], -1)),
 )

@@ -32,6 +32,11 @@ def whole_windows(x: torch.Tensor) -> torch.Tensor:
     return functional.pad(x, (2, (math.ceil(windows) - 1) * 2 + 4 - 2 - x.shape[-1]))
 
 
+def filled(x: torch.Tensor, multiple: int, mode: str) -> torch.Tensor:
+    """Copies in front as a causal convolution needs them, and behind up to a multiple."""
+    return functional.pad(x, (2, -x.shape[2] % multiple), mode=mode)
+
+
 def padded(left: int, right: int, mode: str) -> Callable[[Any, torch.Tensor], torch.Tensor]:
     """Padding in front of a part, behind a convolution that looks ahead."""
     return lambda m, x: m.conv(functional.pad(functional.avg_pool1d(x, 3, 1, 1), (left, right), mode=mode))
@@ -53,6 +58,15 @@ ROWS = (
         lambda _, x: functional.pad(x, (x.shape[2], 0)),
         ONE,
         refused="an amount that depends on the length",
+    ),
+    Row(PAD, "copies up to a multiple", lambda m, x: m.conv(filled(x, 3, "reflect")), ONE, conv(5, 3)),
+    Row(PAD, "the last again up to a multiple", lambda m, x: m.conv(filled(x, 4, "replicate")), ONE, conv(4, 4)),
+    Row(
+        PAD,
+        "by copies of a share of time",
+        lambda _, x: functional.pad(x, (0, x.shape[2] // 4), mode="reflect"),
+        ONE,
+        refused="by more and more frames as time goes on",
     ),
     Row(PAD, "cut in front", lambda _, x: functional.pad(x, (0, 0, -2, 0)), delay=2),
     Row(PAD, "cut behind", lambda _, x: functional.pad(x, (0, 0, 2, -3), value=0.5), delay=1),

@@ -13,6 +13,8 @@ HALVES = {"x": FRAMES, "y": FRAMES}
 FLAT = {"x": "float32[time,4]"}
 WEIGHT = {"w": parameter(4, 3)}
 
+TURNED = {"x": "float32[time,4,batch]"}
+
 ROWS = (
     Row(
         "aten.linear.default",
@@ -59,7 +61,14 @@ ROWS = (
         "an ellipsis",
         lambda m, x: torch.einsum("...f,fg->...g", x, m.w),
         parts=WEIGHT,
-        refused="its time axis cannot be followed",
+    ),
+    Row("aten.einsum.default", "no result written", lambda m, x: torch.einsum("tib,io", x, m.w), TURNED, WEIGHT),
+    Row(
+        "aten.einsum.default",
+        "an ellipsis that not all operands fill",
+        lambda m, x: torch.einsum("f...o, ...tf -> ...to", m.w[:, None], headed(x)),
+        parts=WEIGHT,
+        delay=1,
     ),
     Row(
         "aten.outer.default",

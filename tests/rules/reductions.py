@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import nn
+from torch.nn import functional
 
 from tests.rules.row import CHANNELS, FRAMES, Function, Row, alike, headed
 
 aten = torch.ops.aten
 SIDE_BY_SIDE = "it needs the frames of all time side by side"
+CELL = {"cell": lambda: nn.LSTMCell(4, 3)}
 ONE_ROW = "float32[1,time,4]"
 
 
@@ -42,6 +45,16 @@ ROWS = (
     Row("aten.sum.default", "over rows", lambda _, x: x.sum(), refused="over all rows of a batch"),
     alike("aten.mean.dim", lambda x: x.mean(-1, keepdim=True)),
     over_time("aten.mean.dim", lambda x: x.mean((1, 2)), "over time and features"),
+    over_time("aten.mean.dim", lambda x: x.mean(1).split([1, 3], -1)[1] + x.mean(1).unbind(-1)[0][:, None], "split"),
+    over_time("aten.mean.dim", lambda x: functional.avg_pool2d(x[:, None], x.size()[1:]), "pooled by a whole window"),
+    over_time("aten.mean.dim", lambda x: functional.avg_pool1d(x.mT, x.shape[1]), "pooled over one axis"),
+    Row(
+        "aten.mean.dim",
+        "pooled over all of time and two features",
+        lambda _, x: functional.avg_pool2d(headed(x)[:, None], (x.shape[1], 2)),
+        delay=1,
+    ),
+    Row("aten.sum.dim_IntList", "a cell on what is summed", lambda m, x: m.cell(x.sum(1))[1], parts=CELL),
     Row("aten.mean.dim", "over rows", lambda _, x: x.mean((0, 1)), refused="over all rows of a batch"),
     Row("aten.mean.dim", "over folded rows", lambda _, x: x.flatten(0, 1).mean(0), refused="folded with another axis"),
     over_everything("aten.mean.default", torch.mean),

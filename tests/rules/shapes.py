@@ -47,6 +47,12 @@ ROWS = (
         lambda _, x, y: x + y[:, None].expand(-1, x.shape[1], -1),
         {"x": FRAMES, "y": "float32[batch,4]"},
     ),
+    Row(
+        "aten.expand.default",
+        "positions beside rows that share the axis of batch",
+        lambda _, x: x.flatten(0, 1).cumsum(1) / torch.arange(1, x.shape[2] + 1).expand_as(x.flatten(0, 1)),
+        {"x": "float32[batch,3,time]"},
+    ),
     alike("aten.repeat.default", lambda x: x.repeat(1, 1, 2)),
     Row("aten.repeat.default", "over time", lambda _, x: x.repeat(1, 2, 1), refused="it repeats the whole sequence"),
     Row("aten.stack.default", "look-ahead meets none", lambda _, x, y: torch.stack([headed(x), y], 2), HALVES, delay=1),

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from edgeseq.errors import NotStreamable
 from edgeseq.exporters.alignment import delay, settle
 from edgeseq.exporters.copies import call_at
 from edgeseq.exporters.facts import Facts, Static, Summary, Timed
@@ -81,6 +82,14 @@ def after_known(step: Step, x: torch.Tensor, fact: Timed, known: int, frames: in
         return x, fact
     x, fact = settle(step, x, fact)
     return delay(step, x, fact, max(0, int(begin * fact.ratio) + frames - fact.delay))
+
+
+def needs_all_time(step: Step) -> NotStreamable:
+    """The refusal of a value that is final at the end of time alone and meets frames before it."""
+    return step.refuse(
+        "it needs the whole sequence before its first frame: a statistic over all time is used before its end",
+        "use a running statistic, or return the summary instead of mixing it back into the frames",
+    )
 
 
 def with_known(step: Step, facts: Facts, args: Sequence[Any]) -> tuple[Facts, list[Any]]:

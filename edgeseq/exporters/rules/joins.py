@@ -1,18 +1,21 @@
 """Concatenation along time: pieces with a fixed number of frames around one that grows.
 
-Known frames in front are a lead. Frames that depend on the input are written over the places in front of what grows.
+Known frames in front are a lead. Frames that depend on the input are written over the places in front of what grows;
+behind, over those that follow its last one. Copies of the first and the last frame are a padding by copies.
 """
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 import torch
 
-from edgeseq.exporters.alignment import ready, settle, until_end
+from edgeseq.exporters.alignment import delay, ready, settle, until_end
 from edgeseq.exporters.facts import Static, Summary, Timed
-from edgeseq.exporters.rules.first_frames import after_known, with_known, written
-from edgeseq.exporters.rules.padding import leading, longer
+from edgeseq.exporters.rules.end_copies import repeats_ends
+from edgeseq.exporters.rules.first_frames import after_known, needs_all_time, with_known, written
+from edgeseq.exporters.rules.padding import leading, longer, reflected
 from edgeseq.exporters.rules.schema import result_shape
 from edgeseq.exporters.rules.shapes import concatenate
 from edgeseq.exporters.step import Step
@@ -27,6 +30,8 @@ def join(step: Step, facts: Any, tensors: list[torch.Tensor], dim: int = 0) -> t
     growing = [place for place, (_, fact, _) in enumerate(pieces) if isinstance(fact, Timed)]
     axis = dim % len(result_shape(step))
     if len(growing) != 1 or pieces[growing[0]][1].axis != axis:
+        if any(isinstance(fact, Summary) and fact.known is None for _, fact, _ in pieces):
+            raise needs_all_time(step)
         facts, args = with_known(step, facts, [tensors])
         return concatenate(step, facts, args[0], dim)
     x, fact, _ = pieces[growing[0]]
@@ -34,8 +39,14 @@ def join(step: Step, facts: Any, tensors: list[torch.Tensor], dim: int = 0) -> t
         return x, fact
     if fact.folded or fact.rowed:
         raise step.refuse("it joins time folded with another axis", "give time an axis of its own")
-    x, fact = _followed(step, x, fact, pieces[growing[0] + 1 :])
-    return _preceded(step, x, fact, pieces[: growing[0]])
+    before, after = pieces[: growing[0]], pieces[growing[0] + 1 :]
+    if repeats_ends(pieces[growing[0]][2], *([node for _, _, node in side] for side in (before, after)), axis=axis):
+        amounts = [sum(int(piece.shape[axis]) for _, piece, _ in side) for side in (before, after)]
+        return reflected(step, x, fact, *amounts, mode="replicate")
+    if any(isinstance(piece, Summary) and piece.known is None for _, piece, _ in before):
+        raise needs_all_time(step)
+    x, fact = _followed(step, x, fact, after)
+    return _preceded(step, x, fact, before)
 
 
 def _is_empty(fact: Any) -> bool:
@@ -44,18 +55,36 @@ def _is_empty(fact: Any) -> bool:
 
 
 def _followed(step: Step, x: torch.Tensor, fact: Timed, pieces: list[Any]) -> tuple[torch.Tensor, Timed]:
-    """Frames behind the last one: one frame, known before the end."""
+    """Frames behind the last one: known from the start or early, or a summary that is final by then."""
     if not pieces:
         return x, fact
-    frames, axis = sum(int(behind.shape[fact.axis]) for _, behind, _ in pieces), fact.axis
-    if frames != 1:
-        raise step.refuse(f"it puts {frames} frames behind the end of time", "pad with a constant, or put one behind")
-    piece, behind, _ = pieces[0]
-    if isinstance(behind, Summary):
-        x, fact = after_known(step, x, fact, behind.known or 0)
+    axis = fact.axis
+    for _, behind, _ in pieces:
+        if isinstance(behind, Summary) and behind.known is not None:
+            x, fact = after_known(step, x, fact, behind.known)
     x, fact = until_end(step, *settle(step, x, fact))
+    final = max((behind.delay for _, behind, _ in pieces if isinstance(behind, Summary)), default=0)
+    x, fact = delay(step, x, fact, _missing(fact, final))
+    frames = sum(int(behind.shape[axis]) for _, behind, _ in pieces)
     real = step.over_rows(step.before_end(fact, x.shape[axis]), fact)
-    return torch.where(real, x, piece), longer(step, fact, fact.shape[axis] + 1)
+    return torch.where(real, x, _behind(step, x, fact, pieces, frames)), longer(step, fact, fact.shape[axis] + frames)
+
+
+def _missing(fact: Timed, final: int) -> int:
+    """Frames more that a value must wait so that none follows its last one before ``final`` base frames have passed."""
+    offsets = [(rest, offset) for rest, offset in enumerate(fact.length.at) if offset is not None]
+    return max(0, *(ceil((final + rest) * fact.ratio) - offset - fact.delay for rest, offset in offsets))
+
+
+def _behind(step: Step, x: torch.Tensor, fact: Timed, pieces: list[Any], frames: int) -> torch.Tensor:
+    """What stands at every place of this call if it lies behind the last frame."""
+    axis = fact.axis
+    if frames == 1:
+        only: torch.Tensor = pieces[0][0]
+        return only
+    whole = torch.cat([piece.expand(step.sizes(fact, piece.shape[axis])) for piece, _, _ in pieces], axis)
+    places = torch.arange(x.shape[axis], device=step.device) - step.real_frames(fact)[:, None]
+    return whole.gather(axis, step.over_rows(places.clamp(0, frames - 1), fact).expand(x.shape))
 
 
 def _preceded(step: Step, x: torch.Tensor, fact: Timed, pieces: list[Any]) -> tuple[torch.Tensor, Timed]:

@@ -6,6 +6,7 @@ come (:mod:`edgeseq.exporters.copies`). Behind, both are written over what follo
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -21,6 +22,8 @@ from edgeseq.exporters.step import Step
 from edgeseq.exporters.symbols import Size, simplest
 
 aten = torch.ops.aten
+#: Periods of a length after which it is far from zero frames.
+_FAR = 1024
 
 
 @keeps_copies
@@ -36,7 +39,7 @@ def pad(step: Step, facts: Any, x: torch.Tensor, *args: Any, **kwargs: Any) -> t
     fill = named.get("value") or 0.0
     first = 2 * (len(fact.shape) - 1 - fact.axis)
     front, behind = [*pads, *[0] * (first + 2)][first : first + 2] if first < len(pads) else (0, 0)
-    if isinstance(behind, Scalar) and mode == "constant" and step.length(shape[fact.axis]) is not None:
+    if isinstance(behind, Scalar) and isinstance(front, int) and step.length(shape[fact.axis]) is not None:
         # Up to a multiple of frames: how many follow is told by the length alone.
         behind = simplest(shape[fact.axis] - fact.shape[fact.axis] - front)
     if any(isinstance(amount, Scalar) for amount in (front, behind)):
@@ -103,9 +106,9 @@ def leading(step: Step, fact: Timed, pad: torch.Tensor) -> Timed:
 
 
 def reflected(
-    step: Step, x: torch.Tensor, fact: Timed, left: int, right: int, mode: str = "reflect"
+    step: Step, x: torch.Tensor, fact: Timed, left: int, right: Size, mode: str = "reflect"
 ) -> tuple[torch.Tensor, Timed]:
-    """Reflect or replicate padding along time: ``left`` frames in front, ``right`` behind.
+    """Reflect or replicate padding along time: ``left`` frames in front, ``right`` behind, which may depend on time.
 
     The fact may carry copied first frames, which are not in the stream: ``windowed`` puts them in place at no further
     delay where its windows reach as far as ``2 * left`` frames (``left`` for replicate). A rule that does not know of
@@ -113,17 +116,31 @@ def reflected(
     """
     if fact.folded or fact.rowed:
         raise step.refuse("it pads time folded with another axis", "give time an axis of its own")
-    if left < 0 or right < 0:
+    least, most = _bounds(step, fact, right)
+    if left < 0 or least < 0:
         raise step.refuse(f"it pads in mode {mode} by a negative amount", "cut with a slice")
     size = fact.shape[fact.axis]
     x, fact = settle(step, x, fact)
-    if right and not tail_is_cut(step, step.length(size + left)):
-        x, fact = _mirrored_behind(step, x, fact, right, mode)
-    fact = longer(step, fact, size + left + right)
+    if most and not tail_is_cut(step, step.length(size + left)):
+        x, fact = _mirrored_behind(step, x, fact, most, mode)
+    fact = longer(step, fact, simplest(size + left + right))
     if left == 0 or fact.uniform:
         return x, fact
     copied = [2 * left - frame if mode == "reflect" else left for frame in range(left)]
     return x, fact.with_(delay=fact.delay - left, copied=tuple(copied), reads=fact.shifted(-left))
+
+
+def _bounds(step: Step, fact: Timed, added: Size) -> tuple[int, int]:
+    """The least and the largest number that a size, added to the length of a value, stands for."""
+    if isinstance(added, int):
+        return added, added
+    before, after = fact.length, step.length(simplest(fact.shape[fact.axis] + added))
+    if after is None or after.ratio != before.ratio:
+        raise step.refuse("it pads by more and more frames as time goes on", "pad by a bounded number")
+    period = math.lcm(before.period, after.period)
+    pairs = ((before(frames), after(frames)) for frames in range(_FAR * period, (_FAR + 1) * period))
+    amounts = [longer - shorter for shorter, longer in pairs if longer is not None and shorter is not None]
+    return min(amounts), max(amounts)
 
 
 def _mirrored_behind(step: Step, x: torch.Tensor, fact: Timed, frames: int, mode: str) -> tuple[torch.Tensor, Timed]:

@@ -12,6 +12,7 @@ import torch
 
 from edgeseq.exporters.facts import Grid, Pairs, Timed
 from edgeseq.exporters.known import Known
+from edgeseq.exporters.rules.equations import spelled
 from edgeseq.exporters.rules.grids import at_pairs
 from edgeseq.exporters.rules.pairs import (
     Operand,
@@ -189,13 +190,12 @@ def _times_number(value: torch.Tensor, number: float) -> torch.Tensor:
 def einsum(step: Step, facts: Any, equation: str, operands: list[Any], **_kwargs: Any) -> tuple[Any, Any]:
     """An einsum of two operands."""
     assert step.node is not None
-    inputs, _, output = equation.replace(" ", "").partition("->")
-    terms = inputs.split(",")
-    if "..." in equation or not output or len(terms) != 2:
-        raise step.refuse("its time axis cannot be followed", "write it with matmul, or spell the result out after ->")
     given = operands_of(step, facts[1], operands, step.node.args[1])
-    op = lambda x, y: torch.einsum(equation, [x, y])  # noqa: E731
-    return product(step, (terms[0], terms[1], output), given, result_shape(step), op)
+    spelt = spelled(equation, [len(getattr(item.fact, "shape", ())) for item in given])
+    if len(given) != 2:
+        raise step.refuse("it multiplies more than two values over pairs of frames", "multiply two at a time")
+    op = lambda x, y: torch.einsum(str(spelt), [x, y])  # noqa: E731
+    return product(step, (*spelt.terms, spelt.output), given, result_shape(step), op)  # type: ignore[arg-type]
 
 
 PAIRS = {

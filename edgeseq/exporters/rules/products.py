@@ -8,6 +8,7 @@ import torch
 
 from edgeseq.exporters.facts import Fact, Place, Static, Timed
 from edgeseq.exporters.framewise import flatten, framewise
+from edgeseq.exporters.rules.equations import spelled
 from edgeseq.exporters.rules.schema import result_shape, target
 from edgeseq.exporters.rules.weighted import pooled_or
 from edgeseq.exporters.step import Step
@@ -86,22 +87,23 @@ def _refuse_summed(step: Step, summed: bool) -> None:
 @pooled_or
 def einsum(step: Step, facts: Any, equation: str, operands: list[torch.Tensor], **_kwargs: Any) -> tuple[Any, Any]:
     """An einsum whose time label stays in the result."""
-    inputs, _, output = equation.replace(" ", "").partition("->")
+    flat = flatten(facts[1])
+    spelt = spelled(equation, [len(fact.shape) for fact in flat])
     labels = {
         (terms[fact.axis], fact.outer, fact.inner)
-        for terms, fact in zip(inputs.split(","), flatten(facts[1]), strict=True)
+        for terms, fact in zip(spelt.terms, flat, strict=True)
         if isinstance(fact, Timed)
     }
-    if "..." in equation or not output or len(labels) != 1:
-        raise step.refuse("its time axis cannot be followed", "write it with matmul, or spell the result out after ->")
+    if len(labels) != 1:
+        raise step.refuse("frames stand under several of its labels", "write it with matmul")
     label, outer, inner = labels.pop()
-    _refuse_summed(step, label not in output)
+    _refuse_summed(step, label not in spelt.output)
     return framewise(
         step,
         facts[1:2],
         [operands],
-        place=Place(output.index(label), outer, inner),
-        op=lambda _, parts: torch.einsum(equation, parts),
+        place=Place(spelt.output.index(label), outer, inner),
+        op=lambda _, parts: torch.einsum(str(spelt), parts),
     )
 
 
