@@ -44,10 +44,10 @@ def rolled_model(
     targets = {spec.arg.name: spec.target for spec in program.graph_signature.input_specs if spec.target}
     root: dict[str, Any] = {}
     for node in list(graph.nodes):
-        if node.op == "placeholder" and node.name in tensors:
-            root[targets[node.name]] = _held(tensors[node.name])
+        if node.op == "placeholder" and node.target in tensors:
+            root[targets[node.target]] = _held(tensors[node.target])
             with graph.inserting_before(node):
-                held = graph.create_node("get_attr", targets[node.name])
+                held = graph.create_node("get_attr", targets[node.target])
             held.meta = dict(node.meta)
             node.replace_all_uses_with(held)
             graph.erase_node(node)

@@ -94,7 +94,7 @@ class _Unifying:
     def _time(self) -> Node:
         if self.frames is None:
             name, axis, ratio = self.time
-            source = next((node for node in self.made if node.name == name), None)
+            source = next((node for node in self.made if node.op == "placeholder" and node.target == name), None)
             if source is None:
                 raise Irregular(None, "a size is needed before the input that it is read off")
             with self.graph.inserting_after(source):
