@@ -85,9 +85,9 @@ def backwards(_: nn.Module, x: Tensor) -> Tensor:
 
 
 REFUSED: dict[str, tuple[Callable[[Any, Tensor], Tensor], str]] = {
-    "another first turn": (
-        lambda m, x: accumulated(x, lambda t, f, h: f if t == 0 else h * m.w + f),
-        "another op than the turns after it",
+    "another second turn": (
+        lambda m, x: accumulated(x, lambda t, f, h: f if t == 1 else h * m.w + f),
+        "another number of operations",
     ),
     "a number from t": (lambda m, x: accumulated(x, lambda t, f, h: h * m.w + f / (t + 1)), "depend on the turn"),
     "a late branch": (lambda m, x: accumulated(x, lambda t, f, h: h + f * (2 if t > 30 else 1)), "37 frames"),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from edgeseq.exporters.facts import Timed
+from edgeseq.exporters.facts import Static, Timed
 from edgeseq.exporters.symbols import mentions
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _written_over(step: Step, joined: torch.Tensor, fact: Timed, place: int, sta
     return torch.cat([before, written, after] if place else [written, after], axis)
 
 
-def call_at(step: Step, fact: Timed, start: int) -> torch.Tensor:
+def call_at(step: Step, fact: Timed | Static, start: int) -> torch.Tensor:
     """True in the call that begins at the base frame ``start``, false later: bool, broadcasts against the value."""
     due = step.state(
         "due",

@@ -11,11 +11,8 @@ OWED: dict[str, str] = {
     "lru": "it has no form in real numbers, and ONNX files have no complex ones",
     "mamba2-quadratic": "its time axis cannot be followed",
     "rnnt-encoder": "cannot capture the model: a branch depends on the length of time, again and again",
-    "bahdanau-seq2seq": "cannot stream a Python loop over time whose turns differ",
     "music-transformer": "a table is read backwards or in strides of time",
     "hyena": "a Fourier transform along time needs the whole sequence before its first frame",
-    "qrnn": "cannot stream a Python loop over time whose turns differ",
-    "sru": "cannot stream a Python loop over time whose turns differ",
     "conformer-offline": "a mask or bias over frames is made with aten.linear",
     "conformer-chunked": "a mask or bias over frames is made with aten.linear",
 }

@@ -23,6 +23,22 @@ def leaky(x: torch.Tensor, decay: torch.Tensor, state: Any = 0) -> torch.Tensor:
     return torch.stack(kept, 1)
 
 
+def averaged(x: torch.Tensor, decay: torch.Tensor) -> torch.Tensor:
+    """The first frame is taken as it is, and nothing is carried into it."""
+    state, kept = None, []
+    for t in range(x.shape[1]):
+        state = torch.tanh(x[:, t]) if state is None else decay * state + x[:, t]
+        kept.append(state)
+    return torch.stack(kept, 1)
+
+
+def smoothed(m: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    kept = [x[:, 0]]
+    for t in range(1, x.shape[1]):
+        kept.append(m.decay * kept[-1] + (1 - m.decay) * x[:, t])
+    return torch.stack(kept, 1), kept[-1]
+
+
 def strided(m: Any, x: torch.Tensor) -> torch.Tensor:
     return leaky(m.conv(x.mT).mT, m.decay)
 
@@ -90,13 +106,17 @@ ROWS = (
         DECAY,
     ),
     Row(OP, "associative scan", lambda _, x: largest(headed(x)), delay=1),
+    Row(OP, "scan from the first frame", lambda m, x: scanned(x, m.decay, first=x[:, 0].clone()), parts=DECAY),
     Row(
         OP,
-        "scan that begins with a frame",
-        lambda m, x: scanned(x, m.decay, first=x[:, 0].clone())[1],
+        "scan from three frames' mean",
+        lambda m, x: scanned(x, m.decay, first=x[:, :3].mean(1))[1],
         parts=DECAY,
-        refused="what it carries begins with something that depends on the frames",
+        delay=2,
     ),
+    Row(OP, "another first turn", lambda m, x: averaged(headed(x), m.decay), parts=DECAY, delay=1),
+    Row(OP, "another first turn of every second frame", lambda m, x: averaged(m.conv(x.mT).mT, m.decay), parts=STRIDED),
+    Row(OP, "an average that begins with the first frame", smoothed, parts=DECAY),
     Row(
         OP,
         "scan over features",

@@ -87,12 +87,33 @@ def first_loop(graph: Graph) -> list[Sequence]:
 def cuts(graph: Graph, sequences: list[Sequence]) -> Iterator[Turns]:
     """The ways to cut the graph into turns, the likeliest first: a turn begins at its first take or some nodes before.
 
-    Wherever a cut is made, only turns that prove alike make a loop.
+    Wherever a cut is made, only turns that prove alike make a loop. Last come those without a first turn, which may be
+    another: it then stands before the loop.
     """
+    even = len({len(group.takes) for group in sequences}) == 1
+    if even:
+        yield from _cuts(graph, sequences)
+    later = _later(sequences)
+    if len(later[0].takes) >= LEAST_TURNS - 1:
+        yield from _cuts(graph, later)
+    elif not even:
+        raise Irregular(sequences[0].takes[0], "some sequences are read at fewer frames than others")
+
+
+def _later(sequences: list[Sequence]) -> list[Sequence]:
+    """The sequences without what only a first turn takes."""
+    counts = {len(group.takes) for group in sequences}
+    count = min(counts) if len(counts) > 1 else min(counts) - 1
+    dropped = [len(group.takes) - count for group in sequences]
+    return [
+        Sequence(group.source, group.axis, group.first + drop, group.takes[drop:])
+        for group, drop in zip(sequences, dropped, strict=True)
+    ]
+
+
+def _cuts(graph: Graph, sequences: list[Sequence]) -> Iterator[Turns]:
     nodes = [node for node in graph.nodes if node.op == "call_function"]
     place = {node: index for index, node in enumerate(nodes)}
-    if len({len(group.takes) for group in sequences}) > 1:
-        raise Irregular(sequences[0].takes[0], "some sequences are read at fewer frames than others")
     firsts = [min(place[group.takes[t]] for group in sequences) for t in range(len(sequences[0].takes))]
     room = min(later - one for one, later in itertools.pairwise(firsts))
     alike = 0

@@ -181,13 +181,13 @@ def _fits(loop: Matched, node: Node, slot: int) -> bool:
 
 def _number_late(loop: Matched, turn: int) -> None:
     """Find the slots of a turn near the end, which may lack what only a next turn would read."""
-    slots = {_key(loop.slots[slot].target, reads): slot for slot, reads in reversed(list(enumerate(loop.reads)))}
-    taken: set[int] = set()
+    slots: dict[Any, list[int]] = {}
+    for slot, reads in enumerate(loop.reads):
+        slots.setdefault(_key(loop.slots[slot].target, reads), []).append(slot)
     for node in loop.turns.turns[turn]:
-        slot = slots.get(_key(node.target, _reads(loop, node, turn)))
-        if slot is not None and slot not in taken:
-            taken.add(slot)
-            loop.instances[node] = (slot, turn)
+        alike = slots.get(_key(node.target, _reads(loop, node, turn)))
+        if alike:
+            loop.instances[node] = (alike.pop(0), turn)
 
 
 def _key(target: Any, reads: _Tree) -> tuple[Any, str]:

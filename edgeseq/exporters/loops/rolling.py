@@ -10,7 +10,7 @@ import torch
 from torch.fx import Graph, GraphModule, Node
 
 from edgeseq.exporters.loops.canonical import aten, insert
-from edgeseq.exporters.loops.finding import Turns, cuts, first_loop
+from edgeseq.exporters.loops.finding import Sequence, Turns, cuts, first_loop
 from edgeseq.exporters.loops.irregular import Irregular
 from edgeseq.exporters.loops.loop_op import Body, keep_body
 from edgeseq.exporters.loops.matching import Matched, Outer, Slot, Take, invariants, leaves, matched
@@ -25,17 +25,29 @@ def roll_up(graph: Graph) -> int:
     """Roll up every loop of the graph, in place, and count them; Irregular where one has turns that differ."""
     count = 0
     while sequences := first_loop(graph):
-        errors: list[Irregular] = []
-        for turns in cuts(graph, sequences):
-            try:
-                _Rolling(graph, turns).run()
-                break
-            except Irregular as error:
-                errors.append(error)
-        else:
-            raise errors[0]
+        _roll_up(graph, sequences)
         count += 1
     return count
+
+
+def _roll_up(graph: Graph, sequences: list[Sequence]) -> None:
+    """Roll up one loop by the first cut that fits; behind a first turn of its own by the one that leaves least over."""
+    errors: list[Irregular] = []
+    later: list[_Rolling] = []
+    for turns in cuts(graph, sequences):
+        try:
+            rolling = _Rolling(graph, turns)
+            if turns.sequences == tuple(sequences):
+                return rolling.run()
+            later.append(rolling)
+        except Irregular as error:
+            errors.append(error)
+    for rolling in sorted(later, key=lambda rolling: rolling.left_over):
+        try:
+            return rolling.run()
+        except Irregular as error:
+            errors.append(error)
+    raise errors[0]
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,8 @@ class _Rolling:
             stored: self._insert(before, operator.getitem, (node, index)) for index, stored in enumerate(self.stored)
         }
         self._taken_back: dict[tuple[int, int], Node] = {}
-        places = {place for user in self.users for place in self._read_places(user).values()}
+        single = [user for user in self.users if self._pieces(user) is None]
+        places = {place for user in single for place in self._read_places(user).values()}
         #: Slots of which every turn's value is used by itself, as by a next loop.
         turns = range(self.loop.turns.count)
         self._handed_on = {slot for slot, _ in self.stored if all((slot, turn) in places for turn in turns)}
@@ -90,6 +103,11 @@ class _Rolling:
             self._reconnect(user)
         self.graph.eliminate_dead_code()
         self.graph.lint()
+
+    @property
+    def left_over(self) -> int:
+        """How many nodes read single turns, as the rest of a last turn that was cut short."""
+        return sum(self._pieces(user) is None for user in self.users)
 
     # -- what is used ------------------------------------------------------------------------------------------------
 
@@ -255,9 +273,18 @@ class _Rolling:
         """What a turn stored, taken back where it is first used."""
         if (slot, turn) not in self._taken_back:
             index = -1 if turn == self.loop.turns.count - 1 and slot not in self._handed_on else turn
-            args = (self._results[slot, 0], 0, index)
+            results = self._results[slot, 0] if index != -1 else self._with_initial(before, slot)
+            args = (results, 0, index)
             self._taken_back[slot, turn] = self._insert(before, aten.select.int, args)
         return self._taken_back[slot, turn]
+
+    def _with_initial(self, before: Node, slot: int) -> Node:
+        """What all turns stored of a slot; where there may be no turn, behind what it is carried from."""
+        results, initial = self._results[slot, 0], self.loop.initials.get(slot, {}).get(-1)
+        if not isinstance(initial, Node) or min(group.first for group in self.loop.turns.sequences) == 0:
+            return results
+        first = self._insert(before, aten.unsqueeze.default, (initial, 0))
+        return self._insert(before, aten.cat.default, ([first, results], 0))
 
     def _stacked(self, user: Node, pieces: list[Any]) -> Node:
         axis, parts = self._stack_axis(user), []

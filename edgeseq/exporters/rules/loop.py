@@ -11,7 +11,8 @@ import torch
 
 from edgeseq.contract import Initial
 from edgeseq.exporters.alignment import align, ready
-from edgeseq.exporters.facts import Fact, Static, Timed
+from edgeseq.exporters.copies import call_at
+from edgeseq.exporters.facts import Fact, Static, Summary, Timed
 from edgeseq.exporters.loops.loop_op import Body, body_of
 from edgeseq.exporters.plan import Carried
 from edgeseq.exporters.rules.schema import result_shape
@@ -37,7 +38,8 @@ def loop(
         )
     frames, fact, start = _ready(step, body, frames, facts["frames"])
     carried = [_state(step, body, i, initials, facts["initials"], start) for i in range(len(body.names))]
-    stored, values = _run(body, frames, [state.value for state in carried], constants, sizes)
+    begun = [_begun(step, i, initials[i], state.value, start) for i, state in enumerate(carried)]
+    stored, values = _run(body, frames, begun, constants, sizes)
     for state, value in zip(carried, values, strict=True):
         state.next = value
     results = [
@@ -97,15 +99,33 @@ def _state(step: Step, body: Body, index: int, initials: list[torch.Tensor], fac
 
 def _initial(step: Step, index: int, value: torch.Tensor, fact: Fact, shape: Any) -> torch.Tensor | Initial | None:
     """What a value is before the first turn: known at export and the same for every row, or what an input makes it."""
-    node: Any = step.node.args[1][index]  # type: ignore[union-attr, index]
-    if not isinstance(fact, Static) or not isinstance(step.found[node][1], Static):
+    if not isinstance(fact, Static):
         raise step.refuse(
             "what it carries begins with something that depends on the frames",
-            "begin with zeros, a parameter or an input without time",
+            "begin with zeros, a parameter, an input without time, or what the first frames make",
         )
+    if _of_first_frames(step, index):
+        return None
     if not fact.conditioned:
         return value.expand([step.size(size) for size in shape]) if step.planning else None
-    return step.initial_of(node)
+    return step.initial_of(_initial_node(step, index))
+
+
+def _initial_node(step: Step, index: int) -> Any:
+    return step.node.args[1][index]  # type: ignore[union-attr, index]
+
+
+def _of_first_frames(step: Step, index: int) -> bool:
+    """Whether a carried value begins with what the first frames made: they are known when the loop starts."""
+    return isinstance(step.found[_initial_node(step, index)][1], Summary)
+
+
+def _begun(step: Step, index: int, initial: torch.Tensor, carried: torch.Tensor, start: int) -> torch.Tensor:
+    """What is carried into this call; into the first one what the first frames made."""
+    if not _of_first_frames(step, index):
+        return carried
+    shape = step.captured.shape(_initial_node(step, index).meta["val"])
+    return torch.where(call_at(step, Static(shape), start), initial, carried)
 
 
 RULES = {torch.ops.edgeseq.loop.default: loop}
