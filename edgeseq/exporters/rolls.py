@@ -16,6 +16,7 @@ from edgeseq.exporters.rules.first_frames import SHAPE_ONLY
 from edgeseq.exporters.symbols import mentions
 
 aten = torch.ops.aten
+_TO_THE_END = 2**62
 
 
 def with_shifts(captured: Captured) -> Captured:
@@ -23,7 +24,7 @@ def with_shifts(captured: Captured) -> Captured:
     if not any(node.target is aten.roll.default for node in captured.graph.nodes):
         return captured
     captured = with_own_graph(captured)
-    replaced = {}
+    replaced = _whole_parts(captured)
     for node in list(captured.graph.nodes):
         dim = _rolled(captured, node)
         outputs = [output for _, output in captured.outputs]
@@ -34,6 +35,31 @@ def with_shifts(captured: Captured) -> Captured:
         replaced[node] = Emitter(captured, node, {})(aten.constant_pad_nd.default, node.args[0], pads, 0)
         node.replace_all_uses_with(replaced[node])
     return rewritten(captured, replaced)
+
+
+def _whole_parts(captured: Captured) -> dict[torch.fx.Node, torch.fx.Node]:
+    """Slices of all there is are what they are of: ``y[:, 0] = token`` takes and writes all rows on its way."""
+    found = {}
+    for node in captured.graph.find_nodes(op="call_function", target=aten.slice.Tensor):
+        if _is_whole(node.args[2:]):
+            found[node] = node.args[0]
+    for node in captured.graph.find_nodes(op="call_function", target=aten.slice_scatter.default):
+        if _is_whole(node.args[3:]) and captured.shape(node.meta["val"]) == captured.shape(node.args[1].meta["val"]):
+            found[node] = node.args[1]
+    for node, other in found.items():
+        while other in found:
+            other = found[other]
+        found[node] = other
+        node.replace_all_uses_with(other)
+    captured.graph.eliminate_dead_code()
+    return found
+
+
+def _is_whole(bounds: tuple[Any, ...]) -> bool:
+    """True for start, end and stride, as far as they are given, that leave nothing out."""
+    given: list[Any] = [*bounds, *(0, None, 1)[len(bounds) :]]
+    start, end, stride = given
+    return start in (0, None) and stride == 1 and (end is None or (isinstance(end, int) and end >= _TO_THE_END))
 
 
 def _rolled(captured: Captured, node: torch.fx.Node) -> int | None:
@@ -56,8 +82,9 @@ def _drops(user: torch.fx.Node, node: torch.fx.Node, dim: int) -> bool:
     """True where a use keeps none of the first frames that came round."""
     frames, rank = _one(node.args[1]) or 0, node.meta["val"].dim()
     args: list[Any] = list(user.args)
-    if user.target is aten.select.int:  # the pattern of what is written over it
-        return all(reader.target in SHAPE_ONLY for reader in user.users)
+    taken = user.target in (aten.select.int, aten.slice.Tensor)
+    if taken and all(reader.target in SHAPE_ONLY and user not in reader.args[1:] for reader in user.users):
+        return True  # the pattern of what is written over it
     if user.target is aten.slice.Tensor:
         start = args[2] if len(args) > 2 else 0
         return int(args[1]) % rank == dim and isinstance(start, int) and start >= frames

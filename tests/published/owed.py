@@ -2,7 +2,6 @@
 
 #: With a part of what they are refused with today.
 OWED: dict[str, str] = {
-    "makemore-mlp": "roll brings frames of the end of time to its start",
     "bloom-alibi": "a mask or bias over frames has its heads in one axis with the batch",
     "mpt-alibi": "a table is read backwards or in strides of time",
     "transformer-xl": "positions count from the end of the sequence (time). Count from its start",

@@ -52,6 +52,28 @@ def with_first_set(x: torch.Tensor) -> torch.Tensor:
     return y
 
 
+def rolled(x: torch.Tensor) -> torch.Tensor:
+    """The frame before and the one before that, by rolls whose wrapped frame is written over (makemore's MLP)."""
+    found = []
+    for _ in range(3):
+        found.append(torch.tanh(x))
+        x = torch.roll(x, 1, 1)
+        x[:, 0] = 0.5
+    return torch.cat(found, -1)
+
+
+def rolled_by_two(x: torch.Tensor) -> torch.Tensor:
+    y = x.roll(2, 1)
+    y[:, :2] = 0
+    return y[:, 1:] + x.roll(1, 1)[:, 1:]
+
+
+def rolled_and_read(x: torch.Tensor) -> torch.Tensor:
+    y = x.roll(1, 1)
+    y[:, 0] *= 0.5
+    return y
+
+
 def with_one_feature_set(x: torch.Tensor) -> torch.Tensor:
     y = x.clone()
     y[..., 1] = x[..., 0]
@@ -77,6 +99,9 @@ def with_others_set(x: torch.Tensor) -> torch.Tensor:
 
 
 ROWS = (
+    Row(SELECT, "rolls whose first frame is written over", lambda _, x: rolled(headed(x)), delay=1),
+    Row(SLICES, "a roll by two frames, both written over", lambda _, x: rolled_by_two(headed(x)), delay=1),
+    Row("aten.roll.default", "its first frame is read", lambda _, x: rolled_and_read(x), refused="end of time"),
     Row("aten.copy.default", "shifted", lambda _, x: shifted(headed(x))),
     Row(SLICES, "shifted", lambda _, x: shifted(headed(x))),
     Row(SLICES, "temporal shift", lambda _, x: temporal_shift(x), delay=1),
