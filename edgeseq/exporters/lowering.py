@@ -14,7 +14,7 @@ from torch.export import Dim
 from edgeseq.contract import Axis, Contract, Port
 from edgeseq.errors import EdgeseqError
 from edgeseq.exporters.capture_errors import quiet
-from edgeseq.exporters.decomposing import only_where_needed
+from edgeseq.exporters.translating import one_table, only_where_needed
 from edgeseq.exporters.exact_no_ops import no_ops_alone
 from edgeseq.exporters.lowering_errors import (
     TRACE_ERRORS,
@@ -127,7 +127,7 @@ def translate(
 ) -> ir.Model:
     """The ONNX model of a traced graph, its ends not named yet."""
     try:
-        with quiet(), _silent(), only_where_needed(), no_ops_alone():
+        with quiet(), _silent(), only_where_needed(), one_table(), no_ops_alone():
             program = torch.onnx.export(
                 exported,
                 dynamo=True,
