@@ -14,7 +14,6 @@ from torch.export import Dim
 from edgeseq.contract import Axis, Contract, Port
 from edgeseq.errors import EdgeseqError
 from edgeseq.exporters.capture_errors import quiet
-from edgeseq.exporters.translating import one_table, only_where_needed
 from edgeseq.exporters.exact_no_ops import no_ops_alone
 from edgeseq.exporters.lowering_errors import (
     TRACE_ERRORS,
@@ -29,6 +28,7 @@ from edgeseq.exporters.passes import drop_notes, fewer_nodes, share_weights
 from edgeseq.exporters.prologuegraph import PrologueGraph
 from edgeseq.exporters.rules.foreign import doubled
 from edgeseq.exporters.stepgraph import StepGraph, example_inputs, example_tensors
+from edgeseq.exporters.translating import one_table, only_where_needed
 
 DEFAULT_OPSET = 22
 

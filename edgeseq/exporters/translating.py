@@ -1,9 +1,9 @@
 """What torch.onnx does again in every export, done only where it is needed.
 
-It decomposes every program before it translates it, which traces the whole of it once more: a third of an export's time,
-and where every op has an ONNX form already it changes nothing. And it makes its table of all ONNX forms anew, which
-takes a third of a second. Both are left out by standing in for private functions of torch, whose version is pinned,
-where those functions are there.
+It decomposes every program before it translates it, which traces the whole of it once more: a third of the time of an
+export, and where every op has an ONNX form already it changes nothing. And it makes its table of all ONNX forms anew,
+which takes a third of a second. Both are left out by standing in for private functions of torch, whose version is
+pinned, where those functions are there.
 """
 
 from __future__ import annotations
