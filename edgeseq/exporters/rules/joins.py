@@ -40,7 +40,7 @@ def join(step: Step, facts: Any, tensors: list[torch.Tensor], dim: int = 0) -> t
     if fact.folded or fact.rowed:
         raise step.refuse("it joins time folded with another axis", "give time an axis of its own")
     before, after = pieces[: growing[0]], pieces[growing[0] + 1 :]
-    if repeats_ends(pieces[growing[0]][2], [node for _, _, node in before], [node for _, _, node in after], axis):
+    if repeats_ends(step, pieces[growing[0]][2], [n for _, _, n in before], [n for _, _, n in after], axis):
         left, right = (sum(int(piece.shape[axis]) for _, piece, _ in side) for side in (before, after))
         return reflected(step, x, fact, left, right, "replicate")
     if any(isinstance(piece, Summary) and piece.known is None for _, piece, _ in before):
