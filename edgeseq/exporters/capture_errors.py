@@ -61,7 +61,11 @@ def fixed_sizes_noted() -> Iterator[None]:
         if own:
             _noted.append(f"{Path(own[-1].filename).name}:{own[-1].lineno}")
         if own and own[-1] is stack[-2] and "range(" in (own[-1].line or ""):
-            raise FixedTime(_FIXED, where=_noted[-1], do=_FREE)  # it would be unrolled to the last frame, and then fail
+            fixed = FixedTime(
+                _FIXED, where=_noted[-1], do=_FREE
+            )  # it would be unrolled to the last frame, and then fail
+            fixed.most = _most(size)
+            raise fixed
         return original(size)
 
     torch.SymInt.__index__ = noting  # type: ignore[method-assign]
@@ -76,7 +80,16 @@ class FixedSize(CaptureError):
 
 
 class FixedTime(CaptureError):
-    """The model fixes the number of frames while it is captured."""
+    """The model fixes the number of frames while it is captured. ``most``: it said before that it takes no more."""
+
+    most: int | None = None
+
+
+def _most(size: torch.SymInt) -> int | None:
+    """The largest number of frames that the model's own asserts have let pass so far; None without such a bound."""
+    ranges = size.node.shape_env.var_to_range
+    bounds = [ranges[symbol].upper for symbol in size.node.expr.free_symbols if symbol in ranges]
+    return min((int(bound) for bound in bounds if bound.is_Integer and bound < 2**31), default=None)
 
 
 def raise_if_final(error: Exception) -> None:

@@ -117,7 +117,4 @@ class RWKV(nn.Module):
         return x
 
 
-ROWS = (
-    # its export ends in the assert on ctx_len: a loop's capture does not tell the longest context yet
-    Published("rwkv-4", RWKV, {"idx": "int64[batch,time]"}, "Peng 2023, BlinkDL/RWKV-LM", Streams()),
-)
+ROWS = (Published("rwkv-4", RWKV, {"idx": "int64[batch,time]"}, "Peng 2023, BlinkDL/RWKV-LM", Streams()),)

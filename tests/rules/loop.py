@@ -39,6 +39,17 @@ def smoothed(m: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.stack(kept, 1), kept[-1]
 
 
+def limited_before(m: Any, x: torch.Tensor) -> torch.Tensor:
+    assert x.shape[1] <= 200, "longer than the context"
+    return leaky(x, m.decay)
+
+
+def limited_after(m: Any, x: torch.Tensor) -> torch.Tensor:
+    y = leaky(x, m.decay)
+    assert x.shape[1] <= 50, "longer than the context"
+    return y
+
+
 def strided(m: Any, x: torch.Tensor) -> torch.Tensor:
     return leaky(m.conv(x.mT).mT, m.decay)
 
@@ -114,6 +125,8 @@ ROWS = (
         parts=DECAY,
         delay=2,
     ),
+    Row(OP, "a limit that it says before", limited_before, parts=DECAY, max_context=200),
+    Row(OP, "a limit that it says after", limited_after, parts=DECAY, max_context=50),
     Row(OP, "another first turn", lambda m, x: averaged(headed(x), m.decay), parts=DECAY, delay=1),
     Row(OP, "another first turn of every second frame", lambda m, x: averaged(m.conv(x.mT).mT, m.decay), parts=STRIDED),
     Row(OP, "an average that begins with the first frame", smoothed, parts=DECAY),

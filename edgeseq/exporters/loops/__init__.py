@@ -42,13 +42,16 @@ def rolled(
         except _EXPORT_ERRORS:
             continue
         try:
-            captured = capture(_rolled(model, dict(specs), programs, lengths), specs)
+            made, most = _rolled(model, dict(specs), programs, lengths)
+            captured = capture(made, specs)
         except TooFewTurns as irregular:
             found = irregular
             continue
         except Irregular as irregular:
             raise not_a_loop(model, error, irregular) from error
-        return replace(captured, names={name: _own(target) for name, target in captured.names.items()})
+        limits = [limit for limit in (captured.most, error.most, most) if limit is not None]
+        own = {name: _own(target) for name, target in captured.names.items()}
+        return replace(captured, names=own, most=min(limits, default=None))
     raise not_a_loop(model, error, found) from error
 
 
@@ -59,7 +62,8 @@ def _own(name: str) -> str:
 
 def _rolled(
     model: nn.Module, specs: dict[str, Any], programs: Sequence[ExportedProgram], lengths: Sequence[int]
-) -> RolledModel:
+) -> tuple[RolledModel, int | None]:
+    """The model with its loops rolled up, and the most frames that it takes, as far as it was tried."""
     leaves = list(spec_leaves(specs))
     tensors = [tensors_by_placeholder(program) for program in programs]
     _check_constants(tensors)
@@ -67,8 +71,7 @@ def _rolled(
         _roll(program, leaves)
     graph = unified([program.graph for program in programs], lengths, _time(programs[0], leaves))
     made = rolled_model(model, graph, programs[0], tensors[0], list(specs))
-    check_rolled(model, made, leaves, lambda draw: map_specs(specs, draw))
-    return made
+    return made, check_rolled(model, made, leaves, lambda draw: map_specs(specs, draw))
 
 
 def _roll(program: ExportedProgram, leaves: list[tuple[str, InputSpec]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -19,26 +19,51 @@ _TOLERANCE = 1e-3
 _MODEL_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, NotImplementedError)
 
 
-def check_rolled(model: nn.Module, rolled: nn.Module, leaves: list[tuple[str, InputSpec]], nest: Any) -> None:
-    """Irregular where the two differ at some length; lengths that the model itself does not take are passed over."""
+def check_rolled(model: nn.Module, rolled: nn.Module, leaves: list[tuple[str, InputSpec]], nest: Any) -> int | None:
+    """The most frames that the model takes, where it takes fewer than the most tried.
+
+    Irregular where the two differ at some length; lengths that the model itself does not take are passed over.
+    """
     generator = torch.Generator().manual_seed(0)
-    compared = 0
+
+    def given(frames: int) -> dict[str, Any]:
+        return nest(lambda spec: drawn(spec, frames, generator))  # type: ignore[no-any-return]
+
+    taken = []
     for frames in _LENGTHS:
-        given = nest(lambda spec, n=frames: drawn(spec, n, generator))
-        with torch.no_grad():
-            try:
-                wanted = tree_leaves(model(**given))
-            except _MODEL_ERRORS:
-                continue
-            try:
-                found = tree_leaves(rolled(**given))
-            except _MODEL_ERRORS as error:
-                raise Irregular(None, f"rolled up, it does not run on {frames} frames") from error
-        if not all(_near(*pair) for pair in _pairs(wanted, found)):
-            raise Irregular(None, f"its turns are alike in short sequences, but not in one of {frames} frames")
-        compared += 1
-    if compared < _LEAST:
+        inputs = given(frames)
+        wanted = _run(model, inputs)
+        if wanted is not None:
+            _check(wanted, rolled, inputs, frames)
+            taken.append(frames)
+    if len(taken) < _LEAST:
         raise Irregular(None, "the model runs on too few lengths to tell")
+    beyond = next((frames for frames in _LENGTHS if frames > taken[-1]), None)
+    return None if beyond is None else _most(lambda n: _run(model, given(n)) is not None, taken[-1], beyond)
+
+
+def _run(model: nn.Module, inputs: dict[str, Any]) -> list[Any] | None:
+    with torch.no_grad():
+        try:
+            return tree_leaves(model(**inputs))
+        except _MODEL_ERRORS:
+            return None
+
+
+def _check(wanted: list[Any], rolled: nn.Module, inputs: dict[str, Any], frames: int) -> None:
+    found = _run(rolled, inputs)
+    if found is None:
+        raise Irregular(None, f"rolled up, it does not run on {frames} frames")
+    if not all(_near(*pair) for pair in _pairs(wanted, found)):
+        raise Irregular(None, f"its turns are alike in short sequences, but not in one of {frames} frames")
+
+
+def _most(takes: Callable[[int], bool], low: int, high: int) -> int:
+    """The largest number that is taken, where ``low`` is and ``high`` is not."""
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if takes(middle) else (low, middle)
+    return low
 
 
 def _pairs(wanted: list[Any], found: list[Any]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
