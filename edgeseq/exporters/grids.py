@@ -81,34 +81,34 @@ class Grids:
         """True for a size that grows with time."""
         return mentions(self._size(size), self._time)
 
-    def whole(self, node: torch.fx.Node, frames: int | None = None) -> torch.Tensor:
-        """The node's value on a sequence of ``frames`` frames, by default the sample's, and a batch of one."""
+    def whole(self, node: torch.fx.Node, frames: int | None = None, others: int = 1) -> torch.Tensor:
+        """The node's value on a sequence of ``frames`` frames, by default the sample's; ``others``: all other sizes."""
         found: dict[torch.fx.Node, Any] = {}
         for source in _sources_first(node):
-            found[source] = self._value(source, found, frames or self.frames)
+            found[source] = self._value(source, found, (frames or self.frames, others))
         result: torch.Tensor = found[node]
         return result
 
-    def sample(self, size: Any, frames: int) -> int:
-        """A captured size on that sequence."""
+    def sample(self, size: Any, sizes: tuple[int, int]) -> int:
+        """A captured size on a sequence of so many frames, with all other sizes another number."""
         size = self._size(size)
         if isinstance(size, int):
             return size
-        others = dict.fromkeys(size.free_symbols, 1)
-        return int(evaluate(size, {**others, self._time: frames}))
+        others = dict.fromkeys(size.free_symbols, sizes[1])
+        return int(evaluate(size, {**others, self._time: sizes[0]}))
 
     def _size(self, size: Any) -> Any:
         found = size if isinstance(size, (int, sympy.Expr)) else size_of(size)
         return found if isinstance(found, int) else found.xreplace(self._rename)
 
-    def _value(self, node: torch.fx.Node, found: Mapping[torch.fx.Node, Any], frames: int) -> Any:
+    def _value(self, node: torch.fx.Node, found: Mapping[torch.fx.Node, Any], sizes: tuple[int, int]) -> Any:
         if node.op == "placeholder":
             return self._tensors[node.name]
         if _is_size(node):
-            return self.sample(node.meta["val"], frames)
+            return self.sample(node.meta["val"], sizes)
         if node.target in SHAPED:
             value = node.meta["val"]
-            filled = [self.sample(size, frames) for size in value.shape]
+            filled = [self.sample(size, sizes) for size in value.shape]
             return torch.full(filled, _fill(node, found), dtype=value.dtype)
         args: Any = torch.fx.node.map_arg(node.args, lambda source: found[source])
         kwargs: Any = torch.fx.node.map_arg(node.kwargs, lambda source: found[source])

@@ -10,6 +10,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from tests.rules.row import FRAMES, Row, headed
 
+BADDBMM = "aten.baddbmm.default"
 NAME = "aten.scaled_dot_product_attention.default"
 
 
@@ -18,7 +19,25 @@ def causal(m: Any, x: torch.Tensor) -> torch.Tensor:
     return scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2)
 
 
+def folded_heads(x: torch.Tensor, heads_first: bool = False) -> torch.Tensor:
+    """BLOOM's: heads lie in one axis with the batch, and so does the bias over keys."""
+    batch, time, _ = x.shape
+    states = x.unflatten(-1, (2, 2)).permute((2, 0, 1, 3) if heads_first else (0, 2, 1, 3)).reshape(2 * batch, time, 2)
+    bias = torch.tensor([0.5, 0.25])[:, None].to(x.dtype) * torch.ones(batch, 1, time).cumsum(-1).to(x.dtype)
+    bias = (bias.transpose(0, 1) if heads_first else bias).reshape(2 * batch, 1, time)
+    scores = bias.baddbmm(states, states.mT, alpha=0.7)
+    masked = scores.masked_fill(torch.ones(time, time, dtype=torch.bool).triu(1), float("-inf"))
+    return torch.bmm(masked.softmax(-1), states)
+
+
 ROWS = (
+    Row(BADDBMM, "heads in one axis with the batch", lambda _, x: folded_heads(x)),
+    Row(
+        BADDBMM,
+        "heads in front of the batch",
+        lambda _, x: folded_heads(x, heads_first=True),
+        refused="and the batch not in front",
+    ),
     Row(NAME, "causal, two heads", causal, parts={"qkv": lambda: nn.Linear(4, 12)}, delay=1),
     Row(NAME, "no head axis", lambda _, x: scaled_dot_product_attention(x, x, x, is_causal=True, scale=0.3)),
     Row(

@@ -53,17 +53,33 @@ def at_pairs(step: Step, node: torch.fx.Node, like: Pairs) -> torch.Tensor:
     """The value of a node at these pairs, so shaped that it broadcasts against a value over them."""
     shape = step.captured.shape(node.meta["val"])
     more = len(like.shape) - len(shape)
-    if any(mentions(size, step.captured.batch) and size != step.captured.batch for size in shape):
-        raise step.refuse(
-            "a mask or bias over frames has its heads in one axis with the batch", "keep batch in an axis of its own"
-        )
+    shared = [axis for axis, size in enumerate(shape) if _shares_batch(step, size)]
+    _refuse_other_orders(step, node, shared)
     timed = [axis for axis, size in enumerate(shape) if mentions(size, step.captured.time)]
     own_rows = step.batch_axis(like.shape) is not None
     axes = {axis: _numbers(step, like, axis + more, own_rows) for axis in timed}
     own_keys = step.batch_axis(like.shape) is not None
     at = At(step, Numbers(("keys", like.keys, own_keys), key_places(step, like.keys)), like.keys.history)
-    found = _at(at, node, axes)
-    return _lined_up(step, found, like)
+    found = _lined_up(step, _at(at, node, axes), like)
+    return found.repeat([step.batch if axis in shared else 1 for axis in range(len(shape))]) if shared else found
+
+
+def _shares_batch(step: Step, size: Size) -> bool:
+    """True for an axis that batch shares with another, as heads."""
+    return mentions(size, step.captured.batch) and size != step.captured.batch
+
+
+def _refuse_other_orders(step: Step, node: torch.fx.Node, shared: list[int]) -> None:
+    """Refuse heads in one axis with the batch where they do not come row by row, all heads of a row together."""
+    if not shared or not step.planning:
+        return
+    whole = step.captured.grids.whole(node, others=2)
+    first, second = whole.chunk(2, shared[0])
+    if len(shared) > 1 or not torch.equal(first, second):
+        raise step.refuse(
+            "a mask or bias over frames has its heads in one axis with the batch, and the batch not in front",
+            "keep batch in an axis of its own",
+        )
 
 
 def probes_of(step: Step, size: Size) -> torch.Tensor:
