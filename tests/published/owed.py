@@ -2,13 +2,11 @@
 
 #: With a part of what they are refused with today.
 OWED: dict[str, str] = {
-    "bloom-alibi": "a mask or bias over frames has its heads in one axis with the batch",
     "mpt-alibi": "a table is read backwards or in strides of time",
     "transformer-xl": "positions count from the end of the sequence (time). Count from its start",
     "mlstm-parallel": "values over pairs of frames meet in different orders",
     "s4d": "a Fourier transform along time needs the whole sequence before its first frame",
     "lru": "it has no form in real numbers, and ONNX files have no complex ones",
-    "mamba2-quadratic": "its time axis cannot be followed",
     "rnnt-encoder": "cannot capture the model: a branch depends on the length of time, again and again",
     "music-transformer": "a table is read backwards or in strides of time",
     "hyena": "a Fourier transform along time needs the whole sequence before its first frame",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.nn.functional import scaled_dot_product_attention
 
 from tests.rules.row import FRAMES, Row, headed
@@ -22,7 +24,9 @@ def causal(m: Any, x: torch.Tensor) -> torch.Tensor:
 def folded_heads(x: torch.Tensor, heads_first: bool = False) -> torch.Tensor:
     """BLOOM's: heads lie in one axis with the batch, and so does the bias over keys."""
     batch, time, _ = x.shape
-    states = x.unflatten(-1, (2, 2)).permute((2, 0, 1, 3) if heads_first else (0, 2, 1, 3)).reshape(2 * batch, time, 2)
+    states = (
+        x.view(batch, time, 2, 2).permute((2, 0, 1, 3) if heads_first else (0, 2, 1, 3)).reshape(2 * batch, time, 2)
+    )
     bias = torch.tensor([0.5, 0.25])[:, None].to(x.dtype) * torch.ones(batch, 1, time).cumsum(-1).to(x.dtype)
     bias = (bias.transpose(0, 1) if heads_first else bias).reshape(2 * batch, 1, time)
     scores = bias.baddbmm(states, states.mT, alpha=0.7)
@@ -30,7 +34,28 @@ def folded_heads(x: torch.Tensor, heads_first: bool = False) -> torch.Tensor:
     return torch.bmm(masked.softmax(-1), states)
 
 
+def state_space(equation: str) -> Callable[[Any, torch.Tensor], torch.Tensor]:
+    """Mamba-2's quadratic form: queries, keys, decays between them and values in one product."""
+
+    def model(_: Any, x: torch.Tensor) -> torch.Tensor:
+        x = headed(x)
+        total = -functional.softplus(x[..., :2]).mT.cumsum(-1)
+        future = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).triu(1)
+        decay = (total.unsqueeze(-1) - total.unsqueeze(-2)).masked_fill(future, -torch.inf).exp()
+        return torch.einsum(equation, torch.tanh(x), torch.cos(x), decay, x.reshape(*x.shape[:2], 2, 2))
+
+    return model
+
+
 ROWS = (
+    Row("aten.einsum.default", "four operands", state_space("bln,bsn,bhls,bshp->blhp"), delay=1),
+    Row("aten.einsum.default", "four operands, no result of two", state_space("bln,bsn,bhls,bshp->lhbp"), delay=1),
+    Row(
+        "aten.einsum.default",
+        "three operands, two of the same frames",
+        lambda _, x: torch.einsum("btf,btf,bsf->bts", x, x, x).tril().sum(-1),
+        refused="two of its operands have the same frames",
+    ),
     Row(BADDBMM, "heads in one axis with the batch", lambda _, x: folded_heads(x)),
     Row(
         BADDBMM,

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from edgeseq.exporters.facts import Grid, Pairs, Timed
-from edgeseq.exporters.known import Known
+from edgeseq.exporters.known import Known, moved
 from edgeseq.exporters.rules.equations import spelled
 from edgeseq.exporters.rules.grids import at_pairs
 from edgeseq.exporters.rules.pairs import (
@@ -28,7 +28,7 @@ from edgeseq.exporters.rules.pairs import (
 )
 from edgeseq.exporters.rules.schema import result_shape
 from edgeseq.exporters.step import Step
-from edgeseq.exporters.symbols import Shape, mentions
+from edgeseq.exporters.symbols import Shape, Size, mentions
 
 aten = torch.ops.aten
 Op = Any
@@ -188,14 +188,55 @@ def _times_number(value: torch.Tensor, number: float) -> torch.Tensor:
 
 
 def einsum(step: Step, facts: Any, equation: str, operands: list[Any], **_kwargs: Any) -> tuple[Any, Any]:
-    """An einsum of two operands."""
+    """An einsum: of more than two operands, two at a time from the left."""
     assert step.node is not None
-    given = operands_of(step, facts[1], operands, step.node.args[1])
-    spelt = spelled(equation, [len(getattr(item.fact, "shape", ())) for item in given])
-    if len(given) != 2:
-        raise step.refuse("it multiplies more than two values over pairs of frames", "multiply two at a time")
-    op = lambda x, y: torch.einsum(str(spelt), [x, y])  # noqa: E731
-    return product(step, (*spelt.terms, spelt.output), given, result_shape(step), op)  # type: ignore[arg-type]
+    first, *others = operands_of(step, facts[1], operands, step.node.args[1])
+    spelt = spelled(equation, [len(getattr(item.fact, "shape", ())) for item in (first, *others)])
+    sizes: dict[str, Size] = {}
+    for item, terms in zip((first, *others), spelt.terms, strict=True):
+        for label, size in zip(terms, getattr(item.fact, "shape", ()), strict=True):
+            sizes[label] = size if sizes.get(label, 1) == 1 else sizes[label]
+    terms = spelt.terms[0]
+    for place, other in enumerate(others, 1):
+        later = "".join(spelt.terms[place + 1 :])
+        both = dict.fromkeys(terms + spelt.terms[place])
+        made = "".join(label for label in both if label in later + spelt.output) if later else spelt.output
+        shape = tuple(sizes[label] for label in made)
+        first = Operand(*_two_multiplied(step, (terms, spelt.terms[place], made), (first, other), shape), None)
+        terms = made
+    return first.value, first.fact
+
+
+def _two_multiplied(
+    step: Step, labels: tuple[str, str, str], operands: tuple[Operand, Operand], shape: Shape
+) -> tuple[Any, Any]:
+    a, b, made = labels
+    if all(isinstance(item.fact, Pairs) for item in operands) and {*a} | {*b} == {*made}:
+        ordered = [_in_order(item, terms, made) for item, terms in zip(operands, labels, strict=False)]
+        facts, values = [item.fact for item in ordered], [item.value for item in ordered]
+        return elementwise(step, torch.mul, facts, values, [None, None], shape)
+    if len({label for item, terms in zip(operands, labels, strict=False) for label in _times(step, item, terms)}) < 2:
+        raise step.refuse("two of its operands have the same frames", "multiply those in a line of their own")
+    return product(step, labels, operands, shape, lambda x, y: torch.einsum(f"{a},{b}->{made}", [x, y]))
+
+
+def _in_order(item: Operand, terms: str, made: str) -> Operand:
+    """A value over pairs of frames with its axes where the labels of the result have them, others of size one."""
+    fact: Any = item.fact
+    order, missing = (
+        [terms.index(label) for label in made if label in terms],
+        [made.index(m) for m in made if m not in terms],
+    )
+
+    def move(value: torch.Tensor) -> torch.Tensor:
+        value = value.permute(order)
+        for axis in missing:
+            value = value.unsqueeze(axis)
+        return value
+
+    shape = tuple(fact.shape[terms.index(label)] if label in terms else 1 for label in made)
+    places = {"axis": made.index(terms[fact.axis]), "past": made.index(terms[fact.past])}
+    return Operand(move(item.value), fact.with_(shape=shape, known=moved(fact.known, move), **places), None)
 
 
 PAIRS = {
