@@ -35,6 +35,7 @@ CASES: list[Case] = [
     (loops.ScannedGRU, {"x": "float32[batch,time,6]"}, {"loop.h"}),
     (loops.ScannedSSM, {"x": FRAMES}, {"conv1d.history", "loop.h0"}),
     (loops.ParallelLRU, {"x": FRAMES}, {"loop.carried"}),
+    (loops.LayerPerFrame, {"x": FRAMES}, {"loop.hidden"}),
     (loops.LastOnly, {"x": FRAMES}, {"loop.hidden"}),
 ]
 
@@ -55,6 +56,7 @@ def test_a_loop_streams(model: Callable[[], nn.Module], inputs: Mapping[str, str
         (loops.TeacherShifted, {"words": "int64[batch,time]"}),
         (loops.ScannedGRU, {"x": "float32[batch,time,6]"}),
         (loops.ParallelLRU, {"x": FRAMES}),
+        (loops.LayerPerFrame, {"x": FRAMES}),
     ],
 )
 def test_a_loop_becomes_a_verified_file(
@@ -108,6 +110,28 @@ def test_an_irregular_loop_is_refused_and_shown_its_step(name: str) -> None:
     assert "test_loops.py:" in text
     assert "def forward(self, x, h):  # one frame, and what is carried" in text
     assert "states={'h': 'output.1'}" in text
+
+
+def stopped_early(m: Any, x: Tensor) -> Tensor:
+    h, kept = x.new_zeros(x.shape[0], 4), []
+    for t in range(x.shape[1]):
+        h = h * m.w + x[:, t]
+        kept.append(h)
+        if h.sum() > 100:
+            break
+    return torch.stack(kept, 1)
+
+
+def chosen_by_a_value(m: Any, x: Tensor) -> Tensor:
+    return accumulated(x, lambda t, f, h: h * m.w * float(f[0, 0]) + f)
+
+
+@pytest.mark.parametrize("function", [stopped_early, chosen_by_a_value])
+def test_a_loop_steered_by_data_says_so(function: Callable[[Any, Tensor], Tensor]) -> None:
+    """It was called a loop that fixes a size, which it would be without the branch."""
+    with pytest.raises(CaptureError, match=r"the data decides what is run at test_loops\.py:") as refused:
+        check_rule(Called(function, {"w": parameter(4)()}), {"x": FRAMES})
+    assert "Use torch.where in place of the branch; let the caller look" in str(refused.value)
 
 
 SCANS: dict[str, tuple[Callable[[Any, Tensor], Any], str]] = {

@@ -109,13 +109,18 @@ def raise_if_final(error: Exception) -> None:
     if "specialized it to be a constant" in text:
         where = _noted[0] if _noted else user_line(error)
         raise FixedTime(_FIXED, where=where, why=_fixed_at(text), do=_FREE) from error
-    if type(error).__name__ == "GuardOnDataDependentSymNode" or "data-dependent" in text:
+    if depends_on_data(error):
         raise CaptureError(
             "cannot capture the model: a Python number or branch depends on the data",
             where=user_line(error),
             why="the values of a stream are not known when it is exported",
             do="use torch.where in place of the branch, and tensors in place of .item()",
         ) from error
+
+
+def depends_on_data(error: Exception) -> bool:
+    """Whether a branch or a number is made of values, which a capture does not have."""
+    return type(error).__name__ == "GuardOnDataDependentSymNode" or "data-dependent" in str(error)
 
 
 def without_fake_kernel(error: Exception) -> str | None:

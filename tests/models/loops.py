@@ -369,3 +369,20 @@ class ParallelLRU(nn.Module):
 
         pairs = (torch.sigmoid(self.gate(x)), self.proj(x))
         return associative_scan(combine, pairs, dim=1, combine_mode="generic")[1]
+
+
+class LayerPerFrame(nn.Module):
+    """An ``nn.GRU`` that is called with one frame at a time, as attention decoders do, and an output layer."""
+
+    def __init__(self, features: int = 4, hidden: int = 6) -> None:
+        super().__init__()
+        self.hidden_size = hidden
+        self.rnn, self.out = nn.GRU(features, hidden, 2, batch_first=True), nn.Linear(hidden, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.zeros(2, x.size(0), self.hidden_size)
+        outputs = torch.zeros(x.size(0), x.size(1), 3)
+        for t in range(x.size(1)):
+            output, hidden = self.rnn(x[:, t].unsqueeze(1), hidden)
+            outputs[:, t] = self.out(output.squeeze(1))
+        return outputs

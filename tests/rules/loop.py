@@ -39,6 +39,16 @@ def smoothed(m: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.stack(kept, 1), kept[-1]
 
 
+def conditioned_layer(m: Any, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """A recurrent layer in the body whose weights an input makes."""
+    h, kept = x.new_zeros(1, x.shape[0], 4), []
+    for t in range(x.shape[1]):
+        weights = [y[0], *list(m.gru.parameters())[1:]]
+        _, h = torch.gru(x[:, t : t + 1], h, weights, True, 1, 0.0, False, False, True)
+        kept.append(h[0])
+    return torch.stack(kept, 1)
+
+
 def limited_before(m: Any, x: torch.Tensor) -> torch.Tensor:
     assert x.shape[1] <= 200, "longer than the context"
     return leaky(x, m.decay)
@@ -136,6 +146,14 @@ ROWS = (
         lambda m, x: scanned(x, m.one, dim=2)[1],
         parts={"one": parameter(1)},
         refused="it loops over another axis than time",
+    ),
+    Row(
+        OP,
+        "a recurrent layer with computed weights in it",
+        conditioned_layer,
+        {"x": FRAMES, "y": "float32[batch,12,4]"},
+        {"gru": lambda: nn.GRU(4, 4, batch_first=True)},
+        refused="a recurrent layer whose weights are computed from an input",
     ),
     Row(OP, "attention over all of time", attending, refused="its body reads a whole sequence"),
 )

@@ -11,12 +11,12 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from edgeseq.exporters.capture import Captured, export_program, map_specs, spec_leaves, tensors_by_placeholder
-from edgeseq.exporters.capture_errors import FixedTime
+from edgeseq.exporters.capture_errors import FixedTime, depends_on_data
 from edgeseq.exporters.loops.canonical import canonicalise
 from edgeseq.exporters.loops.checking import check_rolled
 from edgeseq.exporters.loops.finding import backward
 from edgeseq.exporters.loops.irregular import Irregular, TooFewTurns
-from edgeseq.exporters.loops.refusing import not_a_loop
+from edgeseq.exporters.loops.refusing import ended_by_data, not_a_loop
 from edgeseq.exporters.loops.rolled_model import PREFIX, RolledModel, rolled_model
 from edgeseq.exporters.loops.rolling import roll_up
 from edgeseq.exporters.loops.unifying import unified
@@ -39,7 +39,9 @@ def rolled(
     for lengths in _LENGTHS:
         try:
             programs = [export_program(model, dict(specs), frames, multiple=1, fixed=True) for frames in lengths]
-        except _EXPORT_ERRORS:
+        except _EXPORT_ERRORS as failed:
+            if depends_on_data(failed):
+                raise ended_by_data(failed) from failed
             continue
         try:
             made, most = _rolled(model, dict(specs), programs, lengths)

@@ -7,6 +7,7 @@ symbolic time axis.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,10 @@ class Body:
         self, frames: list[torch.Tensor], carried: list[torch.Tensor], constants: list[torch.Tensor], sizes: list[Any]
     ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """What one turn stores, and what it carries on."""
-        results = torch.fx.Interpreter(self.graph).run(*frames, *carried, *constants, *sizes)
+        return self.parted(torch.fx.Interpreter(self.graph).run(*frames, *carried, *constants, *sizes))
+
+    def parted(self, results: Sequence[torch.Tensor]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """What the graph returned: what is stored, and what is carried on."""
         stored = len(self.store_axes)
         return list(results[:stored]), list(results[stored:])
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from edgeseq.errors import CaptureError
-from edgeseq.exporters.capture_errors import FixedTime
+from edgeseq.exporters.capture_errors import FixedTime, user_line
 from edgeseq.exporters.loops.irregular import Irregular, TooFewTurns
 from edgeseq.exporters.origin import source_line
 
@@ -24,6 +24,16 @@ def not_a_loop(model: nn.Module, error: FixedTime, found: Irregular | None) -> C
         where=error.where or (source_line(found.node) if found.node is not None else None),
         why=found.why,
         do=f"let the body use t only to take frame t and to store the result; {_step(model)}",
+    )
+
+
+def ended_by_data(error: Exception) -> CaptureError:
+    """The error of a loop in which a branch, an early end or a Python number depends on what it computes."""
+    return CaptureError(
+        "cannot stream a Python loop over time in which the data decides what is run",
+        where=user_line(error),
+        why="a branch, an early end or a Python number in it depends on values, which are not known at export",
+        do="use torch.where in place of the branch; let the caller look at the outputs and end the stream",
     )
 
 

@@ -15,6 +15,7 @@ from edgeseq.exporters.copies import call_at
 from edgeseq.exporters.facts import Fact, Static, Summary, Timed
 from edgeseq.exporters.loops.loop_op import Body, body_of
 from edgeseq.exporters.plan import Carried
+from edgeseq.exporters.rules.loop_bodies import Turn, check_stacks
 from edgeseq.exporters.rules.schema import result_shape
 from edgeseq.exporters.step import Step
 
@@ -36,10 +37,11 @@ def loop(
             "its body reads a whole sequence, or its length, in every turn",
             "give the body this turn's frame, or pass what it reads as an input without time",
         )
+    check_stacks(step, body, facts["constants"])
     frames, fact, start = _ready(step, body, frames, facts["frames"])
     carried = [_state(step, body, i, initials, facts["initials"], start) for i in range(len(body.names))]
     begun = [_begun(step, i, initials[i], state.value, start) for i, state in enumerate(carried)]
-    stored, values = _run(body, frames, begun, constants, sizes)
+    stored, values = _run(step, body, frames, begun, [*constants, *sizes])
     for state, value in zip(carried, values, strict=True):
         state.next = value
     results = [
@@ -73,13 +75,13 @@ def _ready(
 
 
 def _run(
-    body: Body, frames: list[torch.Tensor], carried: list[torch.Tensor], constants: list[torch.Tensor], sizes: list[Any]
+    step: Step, body: Body, frames: list[torch.Tensor], carried: list[torch.Tensor], others: list[Any]
 ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
     """All turns of a call, whose number is known while a step is traced."""
     stored: list[list[torch.Tensor]] = [[] for _ in body.store_axes]
     for t in range(frames[0].shape[body.frame_axes[0]]):
         now = [value.select(axis, t) for value, axis in zip(frames, body.frame_axes, strict=True)]
-        results, carried = body.turn(now, carried, constants, sizes)
+        results, carried = body.parted(Turn(step, body).run(*now, *carried, *others))
         for parts, value in zip(stored, results, strict=True):
             parts.append(value)
     return [torch.stack(parts, axis) for parts, axis in zip(stored, body.store_axes, strict=True)], carried
