@@ -199,6 +199,39 @@ def centred_conv_then_sum() -> Handmade:
     )
 
 
+def left_context(fixed: int | None = None, axis: int = 1) -> Handmade:
+    """:func:`causal_conv` without a state: every call brings the two frames before it along.
+
+    ``fixed``: all calls have so many frames. ``axis``: where time is, 1 or 2.
+    """
+    weights = {"kernel": _floats(4, 2, 2, 3)}
+    time, frames = ("time", "all") if fixed is None else (fixed, fixed + 2)
+    if axis == 1:
+        graph = f"""context (float[batch,{frames},2] x) => (float[batch,{time},2] y) {{
+            xt = Transpose<perm=[0,2,1]>(x)
+            yt = Conv(xt, kernel)
+            y = Transpose<perm=[0,2,1]>(yt)
+        }}"""
+    else:
+        graph = f"context (float[batch,2,{frames}] x) => (float[batch,2,{time}] y) {{ y = Conv(x, kernel) }}"
+    shape = ("batch", "time", 2) if axis == 1 else ("batch", 2, "time")
+    contract = Contract(
+        ports=(
+            Port("x", "frame", "float32", shape, time_axis=axis, overlap=2),
+            Port("y", "output", "float32", shape, time_axis=axis, length=Length()),
+        ),
+        states=(),
+        chunk=Chunk() if fixed is None else Chunk(fixed, fixed),
+        receptive_field=3,
+    )
+
+    def whole(x: Array) -> tuple[Array, ...]:
+        y = _windows(x if axis == 1 else x.transpose(0, 2, 1), weights["kernel"], 2, 0)
+        return (y if axis == 1 else y.transpose(0, 2, 1),)
+
+    return Handmade(graph, weights, contract, whole)
+
+
 def strided_conv() -> Handmade:
     """Three frames wide, two at a time, one frame of padding on the left: the graph takes even chunks."""
     weights = _conv_weights(3, 1)

@@ -60,7 +60,7 @@ def test_golden_files_use_every_field() -> None:
         for field in documents[0]:
             if len({json.dumps(item[field]) for item in documents}) < 2:
                 unset.add(f"{kind}.{field}")
-    assert unset == {"ports.overlap"}
+    assert unset == set()
 
 
 @GOLDEN_NAMES

@@ -97,6 +97,7 @@ def from_runtime(path: str, inputs: Feeds, conditioning: Feeds, batch: int) -> F
     [
         handmade.gru,
         handmade.causal_conv,
+        handmade.left_context,
         handmade.centred_conv,
         handmade.centred_conv_then_sum,
         handmade.strided_conv,

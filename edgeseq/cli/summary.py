@@ -16,7 +16,7 @@ from edgeseq.cli.modules import cost_in_words, module_table
 from edgeseq.cli.tables import format_bytes, table
 from edgeseq.contract import Axis, Contract, Port, State, axis_parts
 from edgeseq.modelfile import read_model_file
-from edgeseq.runtime.budget import grows, held_bytes
+from edgeseq.runtime.budget import grows, held_bytes, overlap_bytes
 
 _LABEL = 17
 _ROOM = 83
@@ -67,11 +67,12 @@ def seconds(contract: Contract) -> dict[str, float | None] | None:
 def memory(contract: Contract) -> dict[str, int | None]:
     """Bytes of state of one stream: fixed, per base frame of capacity, and at ``max_context``.
 
-    Each state counts once; ``held`` is what edgeseq's runtime holds at ``max_context``, where those that are not
-    updated in place have two copies. A state with a dynamic axis of its own makes ``fixed`` and ``held`` unknown: None.
+    Each state counts once, and so do frames kept for the next call; ``held`` is what edgeseq's runtime holds at
+    ``max_context``, where states that are not updated in place have two copies. A state with a dynamic axis of its own
+    makes ``fixed`` and ``held`` unknown: None.
     ``at_max_context`` is None without a limit, ``held`` where caches grow without one.
     """
-    fixed: int | None = 0
+    fixed = overlap_bytes(contract)
     per_frame = Fraction(0)
     for state in contract.states:
         size = _row_bytes(state)

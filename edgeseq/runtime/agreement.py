@@ -9,7 +9,7 @@ from edgeseq.contract import Axis, Contract, Port, axis_parts
 from edgeseq.contract_fields import listed
 from edgeseq.errors import ContractError
 from edgeseq.runtime.inputs import show
-from edgeseq.runtime.schedule import frames_of
+from edgeseq.runtime.schedule import frames_in_call
 from edgeseq.runtime.states import check_initial
 
 _GIVEN_ONCE = ("conditioning", "constant")
@@ -53,7 +53,7 @@ def _called(contract: Contract, port: Port) -> tuple[Axis, ...]:
     size = contract.chunk.multiple if contract.chunk.max == contract.chunk.multiple else None
     if size is None or port.time_axis is None:
         return port.shape
-    frames = frames_of(port, size)
+    frames = frames_in_call(port, size)
     return tuple(frames if axis == port.time_axis else name for axis, name in enumerate(port.shape))
 
 
@@ -122,8 +122,8 @@ def _check_port(contract: Contract, port: Port, where: str) -> None:
         raise _disagree(where, f"the time axis of {port.name} is not called time", got=show(port.shape))
     if (port.ratio * contract.chunk.multiple).denominator != 1:
         raise _disagree(where, f"{port.name} has no whole number of frames in a chunk", got=f"ratio {port.ratio}")
-    if port.overlap:
-        raise _disagree(where, f"{port.name} overlaps the previous chunk, which this runtime cannot do")
+    if port.overlap and (port.role != "frame" or contract.whole_sequences):
+        raise _disagree(where, f"{port.name} overlaps a previous call, and has none", got=f"overlap {port.overlap}")
     if port.role == "control" and (port.dtype != "int64" or port.shape not in (("batch",), (1,))):
         raise _disagree(where, f"{port.name} must be int64 [batch] or [1]", got=f"{port.dtype} {show(port.shape)}")
 

@@ -11,7 +11,7 @@ from edgeseq.contract import Axis, Contract, axis_parts
 from edgeseq.errors import ContractError
 from edgeseq.runtime.budget import grows
 from edgeseq.runtime.missing import PIECE
-from edgeseq.runtime.schedule import frames_of, largest_call, round_up, spare
+from edgeseq.runtime.schedule import frames_in_call, largest_call, round_up, spare
 from edgeseq.runtime.states import FIRST_CONTEXT
 
 #: The most filler that ``flush`` feeds in base frames (five seconds of sound at 48 kHz), in calls, and in entries of a
@@ -53,8 +53,8 @@ def opening_bytes(contract: Contract) -> int:
         total += _bytes(state.shape, state.dtype, capacity=entries) * (1 if state.in_place else 2)
     call = max(contract.chunk.multiple, min(_piece(contract), filler))
     for port in contract.ports:
-        frames = frames_of(port, call + filler if port.role == "output" else call)
-        total += _bytes(port.shape, port.dtype, time=frames)
+        frames = frames_in_call(port, call + filler if port.role == "output" else call)
+        total += _bytes(port.shape, port.dtype, time=frames + port.overlap)
     return total
 
 

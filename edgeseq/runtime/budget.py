@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from edgeseq.contract import Contract, State, axis_parts, resolve_shape
+from edgeseq.runtime.overlap import history_shape
 from edgeseq.runtime.schedule import spare
 
 
@@ -15,13 +16,26 @@ def grows(state: State) -> bool:
     return any(isinstance(axis, str) and axis_parts(axis)[1] == "capacity" for axis in state.shape)
 
 
+def overlap_bytes(contract: Contract) -> int | None:
+    """Bytes of the frames that a stream keeps to put in front of its next call; None where an axis is dynamic."""
+    ports = [port for port in contract.with_role("frame") if port.overlap]
+    try:
+        shapes = [resolve_shape(history_shape(port), {"batch": 1}) for port in ports]
+    except KeyError:
+        return None
+    return sum(math.prod(shape) * np.dtype(port.dtype).itemsize for port, shape in zip(ports, shapes, strict=True))
+
+
 def held_bytes(contract: Contract, frames: int | None = None) -> int | None:
     """Bytes of state that one stream holds with room for ``frames`` base frames: what ``Stream.state_bytes`` tells.
 
     A state that is not updated in place is held twice: its two copies take turns. ``frames`` matters to caches only.
-    None where it cannot be told: ``frames`` is None and there is a cache, or a state has a dynamic axis of its own.
+    None where it cannot be told: ``frames`` is None and there is a cache, or a state or an input that overlaps has a
+    dynamic axis of its own.
     """
-    total = 0
+    total = overlap_bytes(contract)
+    if total is None:
+        return None
     for state in contract.states:
         sizes = {"batch": 1}
         if grows(state) and frames is not None:

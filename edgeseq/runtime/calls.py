@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from edgeseq.contract import Contract, Port, resolve_shape
-from edgeseq.runtime.devices import Buffer, Device
+from edgeseq.runtime.devices import Array, Buffer, Device
 from edgeseq.runtime.engine import binding_handle, onnxruntime
+from edgeseq.runtime.overlap import Overlaps
 from edgeseq.runtime.repeat import repeat_of
-from edgeseq.runtime.schedule import frames_of
+from edgeseq.runtime.schedule import frames_in_call
 from edgeseq.runtime.states import States, zeros
 
 #: Call sizes whose buffers are kept.
@@ -54,6 +55,7 @@ class Calls:
         sizes: Mapping[str, int],
         shared: Mapping[str, Buffer],
         states: States,
+        overlaps: Overlaps,
         finite: bool,
     ) -> None:
         """``shared`` are the inputs that are the same for every size: conditioning, constants and controls.
@@ -67,6 +69,7 @@ class Calls:
         self._sizes = sizes
         self._shared = shared
         self._states = states
+        self._overlaps = overlaps
         self._finite = finite
         self._kept: OrderedDict[int, Call] = OrderedDict()
 
@@ -95,15 +98,18 @@ class Calls:
         self._shared = {}
 
     def _make(self, base_frames: int) -> Call:
-        inputs = {port.name: self._buffer(port, base_frames) for port in self._frame_ports}
-        outputs = {port.name: self._buffer(port, base_frames) for port in self._output_ports}
+        inputs = {port.name: self._overlaps.place(port, self._array(port, base_frames)) for port in self._frame_ports}
+        outputs = {port.name: self._device.place(self._array(port, base_frames)) for port in self._output_ports}
         bindings = self._bind(inputs, outputs, 0), self._bind(inputs, outputs, 1)
-        handles = binding_handle(self._session, bindings[0]), binding_handle(self._session, bindings[1])
+        handles = self._handle(bindings[0], inputs), self._handle(bindings[1], inputs)
         return Call(base_frames, self._frame_ports, inputs, outputs, bindings, handles, self._finite)
 
-    def _buffer(self, port: Port, base_frames: int) -> Buffer:
-        shape = resolve_shape(port.shape, {**self._sizes, "time": frames_of(port, base_frames)})
-        return self._device.place(zeros(shape, np.dtype(port.dtype)))
+    def _handle(self, binding: Any, inputs: Mapping[str, Buffer]) -> Any:
+        return self._overlaps.handle(binding_handle(self._session, binding), inputs)
+
+    def _array(self, port: Port, base_frames: int) -> Array:
+        shape = resolve_shape(port.shape, {**self._sizes, "time": frames_in_call(port, base_frames)})
+        return zeros(shape, np.dtype(port.dtype))
 
     def _bind(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer], side: int) -> Any:
         binding = onnxruntime().IOBinding(self._session)

@@ -74,6 +74,11 @@ class Buffer:
         self.dtype = dtype
 
     @property
+    def memory(self) -> Array | None:
+        """What the graph is given, where ``array`` is a part of it; None on other devices than the CPU."""
+        return self.array
+
+    @property
     def nbytes(self) -> int:
         """Size in bytes."""
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize

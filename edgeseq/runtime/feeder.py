@@ -14,6 +14,7 @@ from edgeseq.runtime.calls import Call, Calls
 from edgeseq.runtime.devices import Array, Device
 from edgeseq.runtime.engine import bound_run, engine_errors, first_line, run_options
 from edgeseq.runtime.logs import LOGGER
+from edgeseq.runtime.overlap import Overlaps
 from edgeseq.runtime.repeat import Repeat
 from edgeseq.runtime.schedule import along, frames_of, largest_call, spare, split, unique_starts
 from edgeseq.runtime.states import FIRST_CONTEXT, States
@@ -35,6 +36,7 @@ class Feeder:
         "_controls",
         "_largest",
         "_last",
+        "_overlaps",
         "_ports",
         "_reached",
         "_spare",
@@ -73,8 +75,10 @@ class Feeder:
             port.name: device.place(np.zeros(sizes["batch"], dtype=np.int64)) for port in contract.with_role("control")
         }
         self._controls = tuple(controls.values())
-        self._calls = Calls(contract, device, session, sizes, {**shared, **controls}, self._states, finite)
-        self.run = bound_run(session)
+        self._overlaps = Overlaps(contract, device, sizes)
+        shared |= controls
+        self._calls = Calls(contract, device, session, sizes, shared, self._states, self._overlaps, finite)
+        self.run = self._overlaps.runner(bound_run(session))
         self.options = run_options()
         self.fed = 0
         self._last: Call | None = None
@@ -83,8 +87,8 @@ class Feeder:
 
     @property
     def state_bytes(self) -> int:
-        """Bytes of the state tensors, both sets where a state has two."""
-        return self._states.nbytes
+        """Bytes of the state tensors, both sets where a state has two, and of frames kept for the next call."""
+        return self._states.nbytes + self._overlaps.nbytes
 
     @property
     def last(self) -> Call | None:
@@ -98,6 +102,7 @@ class Feeder:
     def begin(self) -> None:
         """Go to position 0 with initial states; caches keep their size."""
         self._states.begin(0, self._used())
+        self._overlaps.begin()
         self.fed = 0
         self.side = 0
         self.broken = False
@@ -127,6 +132,7 @@ class Feeder:
         """Let go of every buffer and binding; the counts stay. Nothing but they may be asked for afterwards."""
         self._calls.release()
         self._states.release()
+        self._overlaps.release()
         self._controls = ()
         self._last = None
 

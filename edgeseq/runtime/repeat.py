@@ -51,8 +51,10 @@ class Repeat:
         ports: tuple[Port, ...],
         targets: dict[str, Array],
         results: dict[str, Array],
+        memory: Mapping[str, Array],
         finite: bool,
     ) -> None:
+        """``memory``: what the graph is given of every target, in one piece; the frames in front of it are finite."""
         self._ports = ports
         self._finite = finite
         self.base_frames = base_frames
@@ -66,7 +68,7 @@ class Repeat:
         self.result = first if len(results) == 1 else None
         self.out_shape = first.shape if len(results) == 1 else None
         self.out_dtype = first.dtype
-        watched = [target for target in targets.values() if finite and target.dtype.kind == "f"]
+        watched = [memory[name] for name, target in targets.items() if finite and target.dtype.kind == "f"]
         self._vectors = tuple(piece for target in watched if summable(target.dtype) for piece in flat_pieces(target))
         ranged = any(port.range is not None and targets[port.name].dtype.kind in "iu" for port in ports)
         self._looked_at = ranged or not all(summable(target.dtype) for target in watched)
@@ -135,6 +137,7 @@ def repeat_of(
     """The flat form of a call; None where its buffers lie on another device."""
     targets = {name: buffer.array for name, buffer in inputs.items() if buffer.array is not None}
     results = {name: buffer.array for name, buffer in outputs.items() if buffer.array is not None}
+    memory = {name: buffer.memory for name, buffer in inputs.items() if buffer.memory is not None}
     if len(targets) < len(inputs) or len(results) < len(outputs):
         return None
-    return Repeat(base_frames, handles, ports, targets, results, finite)
+    return Repeat(base_frames, handles, ports, targets, results, memory, finite)

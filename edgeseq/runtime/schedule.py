@@ -21,6 +21,11 @@ def frames_of(port: Port, base_frames: int) -> int:
     return base_frames * ratio.numerator // ratio.denominator
 
 
+def frames_in_call(port: Port, base_frames: int) -> int:
+    """Frames along the time axis of ``port`` in a call of ``base_frames``, the overlap in front included."""
+    return frames_of(port, base_frames) + port.overlap
+
+
 def base_frames_for(port: Port, frames: int) -> int:
     """The fewest base frames that hold ``frames`` frames of ``port``."""
     return -(-frames * port.ratio.denominator // port.ratio.numerator)

@@ -166,4 +166,32 @@ TRANSLATION = Contract(
     provenance=_MADE_BY,
 )
 
-GOLDEN = {"recurrent": RECURRENT, "lookahead": LOOKAHEAD, "attention": ATTENTION, "translation": TRANSLATION}
+#: A file made elsewhere: calls of 512 samples with the 64 before them in front, one value for every four samples.
+CONTEXT = Contract(
+    ports=(
+        Port("sound", "frame", "float32", ("batch", "time"), time_axis=1, overlap=64),
+        Port("sr", "constant", "int64", (), default=16000.0),
+        Port(
+            "loudness",
+            "output",
+            "float32",
+            ("batch", "time"),
+            time_axis=1,
+            ratio=Fraction(1, 4),
+            length=Length(period=4, frames=1, at=(0, 1, 1, 1)),
+        ),
+    ),
+    states=(State("state", "state", "stateN", "recurrent", "float32", (2, "batch", 128)),),
+    chunk=Chunk(512, 512),
+    frame_period=6.25e-05,
+    opset={"ai.onnx": 16},
+    provenance=_MADE_BY,
+)
+
+GOLDEN = {
+    "recurrent": RECURRENT,
+    "lookahead": LOOKAHEAD,
+    "attention": ATTENTION,
+    "translation": TRANSLATION,
+    "context": CONTEXT,
+}

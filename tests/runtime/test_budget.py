@@ -17,6 +17,7 @@ MADE = {
     "gru": handmade.gru(),
     "centred conv": handmade.centred_conv(),
     "conv then sum": handmade.centred_conv_then_sum(),
+    "left context": handmade.left_context(),
     "strided": handmade.strided_conv(),
     "no state": handmade.embedding(),
 }

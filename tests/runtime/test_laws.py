@@ -23,6 +23,7 @@ Load = Callable[[Handmade], runtime.Model]
 TIMED: dict[str, Handmade] = {
     "gru": handmade.gru(),
     "causal_conv": handmade.causal_conv(),
+    "left_context": handmade.left_context(),
     "centred_conv": handmade.centred_conv(),
     "centred_conv_then_sum": handmade.centred_conv_then_sum(),
     "strided_conv": handmade.strided_conv(),

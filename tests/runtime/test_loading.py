@@ -145,7 +145,7 @@ DISAGREE: dict[str, tuple[Callable[[Contract], Contract], str]] = {
         "input h has another shape (got [1, batch, 8], wanted [1, batch, length])",
     ),
     "time axis": (_port("x", time_axis=0), "the time axis of x is not called time (got [batch, time, 4])"),
-    "overlap": (_port("x", overlap=3), "x overlaps the previous chunk, which this runtime cannot do"),
+    "overlap": (_port("y", overlap=3), "y overlaps a previous call, and has none (got overlap 3)"),
     "ratio": (
         _port("y", ratio=Fraction(1, 2), length=Length(2, 1, (0, 0))),
         "y has no whole number of frames in a chunk (got ratio 1/2)",

@@ -1,0 +1,132 @@
+"""Frames of earlier calls in front of every call: the ``overlap`` of a frame port.
+
+A stream keeps the last ``overlap`` frames that each such input was fed, zeros where there were none::
+
+    history  |a b|           overlap = 2
+    call     |a b|c d e|     what the graph is given
+    history  |d e|           after the call, if it went through
+
+The history is the client's state: it lies in numpy arrays on every device, as the frames do when they arrive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from edgeseq.contract import Axis, Contract, Port, resolve_shape
+from edgeseq.runtime.devices import Array, Buffer, Device
+from edgeseq.runtime.schedule import along
+from edgeseq.runtime.states import zeros
+
+Index = tuple[slice, ...]
+
+
+def history_shape(port: Port) -> tuple[Axis, ...]:
+    """The shape of what is kept of an input: that of the port with ``overlap`` frames."""
+    axis = port.time_axis or 0
+    return (*port.shape[:axis], port.overlap, *port.shape[axis + 1 :])
+
+
+def front(port: Port) -> Index:
+    """Where the history lies in the array of a call."""
+    return along(port.time_axis or 0, 0, port.overlap)
+
+
+def fresh(port: Port) -> Index:
+    """Where the new frames lie in the array of a call."""
+    return along(port.time_axis or 0, port.overlap, None)
+
+
+def tail(port: Port) -> Index:
+    """What of the array of a call is the history of the next one."""
+    return along(port.time_axis or 0, -port.overlap, None)
+
+
+class Overlapped(Buffer):
+    """The input of one size of call, history in front; ``array`` and :meth:`write` are the new frames alone."""
+
+    __slots__ = ("_fresh", "_front", "_history", "_memory", "_tail")
+
+    def __init__(self, port: Port, history: Array, memory: Array, device: Device) -> None:
+        """``memory`` is what the graph is given, laid out by the caller; on a GPU it is copied there in every call."""
+        placed = device.place(memory)
+        self._memory = memory
+        self._history = history
+        self._front, self._fresh, self._tail = memory[front(port)], memory[fresh(port)], memory[tail(port)]
+        super().__init__(placed.value, self._fresh if device.shares_memory else None, memory.shape, memory.dtype)
+
+    @property
+    def memory(self) -> Array | None:
+        """The history and the new frames in one piece; None on other devices than the CPU."""
+        return None if self.array is None else self._memory
+
+    def write(self, source: Array) -> None:
+        """Copy the new frames in."""
+        self._fresh[...] = source
+
+    def before(self) -> None:
+        """Put the history in front."""
+        self._front[...] = self._history
+        if self.array is None:
+            self.value.update_inplace(self._memory)
+
+    def after(self) -> None:
+        """Keep the last frames for the next call."""
+        self._history[...] = self._tail
+
+
+class Overlaps:
+    """The histories of one stream, by input; ``histories`` is empty for a model without overlap."""
+
+    def __init__(self, contract: Contract, device: Device, sizes: Mapping[str, int]) -> None:
+        self._device = device
+        self.histories: dict[str, Array] = {
+            port.name: zeros(resolve_shape(history_shape(port), sizes), np.dtype(port.dtype))
+            for port in contract.with_role("frame")
+            if port.overlap
+        }
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all histories."""
+        return sum(history.nbytes for history in self.histories.values())
+
+    def begin(self) -> None:
+        """Go back to the start of a stream: zeros in front of its first frame."""
+        for history in self.histories.values():
+            history[...] = 0
+
+    def release(self) -> None:
+        """Let go of the histories."""
+        self.histories = {}
+
+    def place(self, port: Port, array: Array) -> Buffer:
+        """A buffer over ``array`` for the calls of one size, history included where the port overlaps."""
+        if port.name not in self.histories:
+            return self._device.place(array)
+        return Overlapped(port, self.histories[port.name], array, self._device)
+
+    def handle(self, handle: Any, inputs: Mapping[str, Buffer]) -> Any:
+        """What :meth:`runner`'s function takes in place of a bare ``handle`` over ``inputs``."""
+        if not self.histories:
+            return handle
+        return handle, [buffer for buffer in inputs.values() if isinstance(buffer, Overlapped)]
+
+    def runner(self, run: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+        """``run`` with the histories put in front and renewed; a run that fails renews nothing."""
+        return _overlapping(run) if self.histories else run
+
+
+def _overlapping(run: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    def run_overlapping(handle: Any, options: Any) -> None:
+        inner, buffers = handle
+        for buffer in buffers:
+            buffer.before()
+        run(inner, options)
+        for buffer in buffers:
+            buffer.after()
+
+    return run_overlapping
