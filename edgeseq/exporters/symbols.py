@@ -6,6 +6,7 @@ each further named axis.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
@@ -39,6 +40,8 @@ _ROUNDED: dict[type, Callable[[float], float]] = {
     ToFloat: float,
 }
 _LARGEST_PERIOD = 4096
+#: Sizes whose simplest form and whose length are remembered: a step meets the same few again and again.
+_REMEMBERED = 2**14
 
 
 def size_of(value: Any) -> Size:
@@ -54,6 +57,7 @@ def mentions(size: Size, symbol: sympy.Symbol | None) -> bool:
     return symbol is not None and isinstance(size, sympy.Expr) and symbol in size.free_symbols
 
 
+@functools.lru_cache(maxsize=_REMEMBERED, typed=True)
 def simplest(size: Any) -> Size:
     """An ``int`` where the expression is a number, the expanded expression elsewhere."""
     if isinstance(size, int):
@@ -127,6 +131,7 @@ def evaluate(size: Size, values: Mapping[sympy.Expr, Any]) -> Any:
     raise ValueError(f"cannot evaluate the size {size}")
 
 
+@functools.lru_cache(maxsize=_REMEMBERED, typed=True)
 def affine_length(size: Size, time: sympy.Symbol) -> Length | None:
     """The size as a length that grows by ``frames`` every ``period`` frames; None where it does not grow so.
 
