@@ -204,11 +204,19 @@ def _floor_divide(dividend: Any, divisor: Any) -> Any:
     return op.Div(op.Sub(dividend, op.Mod(dividend, divisor)), divisor)
 
 
+def _where(condition: Any, chosen: Any, other: Any) -> Any:
+    """onnxruntime's Where takes no truth values."""
+    if chosen.dtype != ir.DataType.BOOL:
+        return op.Where(condition, chosen, other)
+    return op.Or(op.And(condition, chosen), op.And(op.Not(condition), other))
+
+
 TRANSLATIONS: dict[Any, Callable[..., Any]] = {
     torch.ops.edgeseq.recurrent_layer.default: _recurrent_layer,
     torch.ops.edgeseq.backward_layer.default: _backward_layer,
     torch.ops.edgeseq.cached_attention.default: _cached_attention,
     torch.ops.aten.floor_divide.default: _floor_divide,
+    torch.ops.aten.where.self: _where,
     torch.ops.edgeseq.columns.default: _columns,
     # torch.onnx would decompose these and trace the whole program once more for it
     torch.ops.aten.to.dtype: _cast,

@@ -73,3 +73,9 @@ def test_numbers_close_to_zero_and_one_are_kept(tmp_path: Path) -> None:
     values = [float(onnx.numpy_helper.to_array(tensor)) for tensor in model.graph.initializer if not tensor.dims]
     assert np.isclose(values, 1e-8, rtol=1e-6, atol=0).any()
     assert np.isclose(values, 0.999995, rtol=1e-7, atol=0).any()
+
+
+def test_truth_values_are_chosen_among(tmp_path: Path) -> None:
+    """onnxruntime has no Where for them: neither the model's own, nor one that padding of a mask is streamed with."""
+    choosing = Called(lambda _, x: functional.pad(torch.where(x > 0, x < 1, x.sin() > 0), (0, 0, 2, 1)).to(x.dtype), {})
+    assert export(choosing, {"x": FRAMES}, tmp_path / "m.onnx").verification.passed
