@@ -37,7 +37,7 @@ def _size(emit: Emitter, x: Any, dim: int) -> int:
     if emit.along_time(size) or any(emit.along_time(whole) for whole in _transformed(emit.node)):
         raise emit.refuse(
             "a Fourier transform along time needs the whole sequence before its first frame",
-            "use torch.stft, or the layer's convolution or recurrence in place of its fft (S4 has a recurrent mode)",
+            "use torch.stft; where it computes a long convolution, as in S4, export the layer's recurrent form",
         )
     if isinstance(size, torch.SymInt):
         raise emit.refuse("it transforms an axis that has no fixed size", "write the size in the input spec")

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.published.row import Published, Streams
+from tests.published.row import Published, Refused, Streams
 
 
 class CausalLinearAttention(nn.Module):
@@ -243,5 +243,11 @@ ROWS = (
     Published("retnet-parallel", RetNet, {"X": "float32[batch,time,24]"}, "Sun 2023, Jamie-Stirling/RetNet", Streams()),
     Published("mlstm-parallel", mLSTMCell, _X, "Beck 2024, NX-AI/xlstm", Streams()),
     # a convolution with a kernel as long as the sequence: the answer needs every past input, up to seq_len of them
-    Published("hyena", HyenaOperator, {"u": "float32[batch,time,16]"}, "Poli 2023, HazyResearch/safari", Streams()),
+    Published(
+        "hyena",
+        HyenaOperator,
+        {"u": "float32[batch,time,16]"},
+        "Poli 2023, HazyResearch/safari",
+        Refused("its filter is as long as the sequence, and is applied by FFT", "Fourier transform along time"),
+    ),
 )

@@ -5,13 +5,9 @@ OWED: dict[str, str] = {
     "mpt-alibi": "a table is read backwards or in strides of time",
     "transformer-xl": "positions count from the end of the sequence (time). Count from its start",
     "mlstm-parallel": "values over pairs of frames meet in different orders",
-    "s4d": "a Fourier transform along time needs the whole sequence before its first frame",
     "lru": "it has no form in real numbers, and ONNX files have no complex ones",
     "rnnt-encoder": "cannot capture the model: a branch depends on the length of time, again and again",
     "music-transformer": "a table is read backwards or in strides of time",
-    "hyena": "a Fourier transform along time needs the whole sequence before its first frame",
-    "conformer-offline": "a mask or bias over frames is made with aten.linear",
-    "conformer-chunked": "a mask or bias over frames is made with aten.linear",
 }
 
 #: With the reason why no test tries them.

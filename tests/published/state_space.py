@@ -6,7 +6,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from tests.published.row import Published, Streams
+from tests.published.row import Published, Refused, Streams
 
 
 class MambaBlock(nn.Module):
@@ -292,7 +292,16 @@ ROWS = (
         exported=True,
     ),
     # the kernel is as long as the sequence and is a sum of exponentials: a recurrence of d_state numbers
-    Published("s4d", S4Model, {"x": "float32[batch,time,3]"}, "Gu 2022, state-spaces/s4", Streams()),
+    Published(
+        "s4d",
+        S4Model,
+        {"x": "float32[batch,time,3]"},
+        "Gu 2022, state-spaces/s4",
+        Refused(
+            "trained as a convolution by FFT over all of time; S4's recurrent mode streams",
+            "Fourier transform along time",
+        ),
+    ),
     # a Python loop over the rows of the batch: only a fixed batch can be captured
     Published("lru-by-row", lambda: LRU(12, 12, 8), {"input": "float32[1,time,12]"}, "Gothos/LRU-pytorch", Streams()),
     Published("lru", LRUBatched, _X, "Orvieto 2023, torch ports", Streams()),

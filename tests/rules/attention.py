@@ -10,9 +10,12 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.functional import scaled_dot_product_attention
 
-from tests.rules.row import FRAMES, Row, headed
+from tests.rules.row import FRAMES, Parts, Row, headed, parameter
 
 BADDBMM = "aten.baddbmm.default"
+MATMUL = "aten.matmul.default"
+PLACES: Parts = {"places": lambda: nn.Linear(4, 4)}
+TABLE: Parts = {"table": parameter(90, 4)}
 NAME = "aten.scaled_dot_product_attention.default"
 
 
@@ -47,7 +50,21 @@ def state_space(equation: str) -> Callable[[Any, torch.Tensor], torch.Tensor]:
     return model
 
 
+def positioned(m: Any, x: torch.Tensor) -> torch.Tensor:
+    """Conformer's scores: queries meet keys, and a layer's view of where the keys are."""
+    time = x.shape[1]
+    if hasattr(m, "table"):
+        places = m.table[:time]
+    else:
+        places = torch.sin(torch.arange(time, dtype=x.dtype).unsqueeze(1) * torch.tensor([1.0, 0.5, 0.1, 0.02]))
+    scores = x @ x.mT + x @ m.places(places).unsqueeze(0).mT
+    masked = scores.masked_fill(torch.ones(time, time, dtype=torch.bool).triu(1), float("-inf"))
+    return torch.matmul(masked.softmax(-1), x)
+
+
 ROWS = (
+    Row(MATMUL, "a layer on a table of positions", positioned, parts={**PLACES, **TABLE}, max_context=90),
+    Row(MATMUL, "a layer on positions without end", positioned, parts=PLACES),
     Row("aten.einsum.default", "four operands", state_space("bln,bsn,bhls,bshp->blhp"), delay=1),
     Row("aten.einsum.default", "four operands, no result of two", state_space("bln,bsn,bhls,bshp->lhbp"), delay=1),
     Row(

@@ -379,6 +379,37 @@ def _looked_up_in_several(at: At, node: torch.fx.Node, entries: list[Any], axes:
     return _constant(at, table)[0][tuple(found)]
 
 
+def _linear(at: At, node: torch.fx.Node, axes: Axes) -> torch.Tensor:
+    """A linear layer on positions: where a table bounds them, the rows of all of them are known at export."""
+    rank = node.meta["val"].dim()
+    if rank - 1 in axes:
+        raise _unknown(at, node)
+    entries = _entries(at, node, axes)
+    if entries is None:
+        return _linear_at(at, node, axes)
+    (axis, numbers), made = next(iter(axes.items())), None
+    if at.step.planning:
+        all_rows = Numbers(("rows", entries), torch.arange(entries, device=at.step.device)[None])
+        made = _linear_at(at, node, {axis: all_rows})
+    return _rows(at.step.constant("rows", made), axis + 1, numbers.values, entries)
+
+
+def _linear_at(at: At, node: torch.fx.Node, axes: Axes) -> torch.Tensor:
+    source, weight, *bias = node.args
+    operands = [_constant(at, item)[0] for item in (weight, *bias) if isinstance(item, torch.fx.Node)]
+    assert isinstance(source, torch.fx.Node)
+    return torch.nn.functional.linear(_at(at, source, axes), *operands)
+
+
+def _entries(at: At, node: torch.fx.Node, axes: Axes) -> int | None:
+    """How many frames a value with one axis of time has at the most; None where there is no bound."""
+    most, step = at.step.captured.grids.most, at.step
+    if most is None or len(axes) != 1:
+        return None
+    length = step.length(step.captured.shape(node.meta["val"])[next(iter(axes))])
+    return None if length is None else int(most * length.ratio) + max(offset or 0 for offset in length.at)
+
+
 def _put(at: At, node: torch.fx.Node, axes: Axes) -> torch.Tensor:
     """``mask[condition] = number``."""
     _, indices, value, *accumulate = node.args
@@ -468,5 +499,6 @@ _RULES: Mapping[Any, Any] = {
     **dict.fromkeys([aten.cat.default, aten.stack.default], _concatenated),
     **dict.fromkeys([aten.softmax.int, aten.sum.dim_IntList], _over_keys),
     aten.index_put.default: _put,
+    aten.linear.default: _linear,
     aten.cumsum.default: _counted,
 }
