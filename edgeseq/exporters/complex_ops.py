@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from edgeseq.exporters.complex_loops import loops
 from edgeseq.exporters.complex_pairs import Form, Pair
 from edgeseq.exporters.emitter import Emitter
 from edgeseq.exporters.fourier import FORMS as FOURIER
@@ -324,6 +325,17 @@ def zeros(emit: Emitter, z: Any, **_: Any) -> Pair:
     return Pair(emit(aten.zeros_like.default, whole(emit, z).re), None)
 
 
+def filled_with_zeros(op: Any) -> Form:
+    """``zeros`` and ``new_zeros`` of a complex dtype."""
+
+    def form(emit: Emitter, *args: Any, **kwargs: Any) -> Pair:
+        real = [pair(arg).re if isinstance(arg, Pair) else arg for arg in args]
+        dtype = _REAL[emit.node.meta["val"].dtype]
+        return Pair(emit(op, *real, **{**kwargs, "dtype": dtype}), None)
+
+    return form
+
+
 def chosen(emit: Emitter, mask: Any, a: Any, b: Any) -> Pair:
     """``torch.where`` with a complex side."""
     one, other = whole(emit, a), whole(emit, b)
@@ -404,6 +416,7 @@ FORMS: dict[Any, Form] = {
     **dict.fromkeys([aten.resolve_conj.default, aten.detach.default], same),
     **{op: written(op) for op in (aten.copy.default, aten.slice_scatter.default, aten.select_scatter.default)},
     aten.zeros_like.default: zeros,
+    **{op: filled_with_zeros(op) for op in (aten.zeros.default, aten.new_zeros.default)},
     aten.where.self: chosen,
     aten.masked_fill.Scalar: emptied,
     **{op: padded(op) for op in (aten.pad.default, aten.constant_pad_nd.default)},
@@ -411,3 +424,4 @@ FORMS: dict[Any, Form] = {
     aten.linalg_vector_norm.default: of_magnitude(aten.linalg_vector_norm.default),
     **FOURIER,
 }
+FORMS[torch.ops.edgeseq.loop.default] = loops(FORMS, whole)

@@ -5,7 +5,6 @@ OWED: dict[str, str] = {
     "mpt-alibi": "a table is read backwards or in strides of time",
     "transformer-xl": "positions count from the end of the sequence (time). Count from its start",
     "mlstm-parallel": "values over pairs of frames meet in different orders",
-    "lru": "it has no form in real numbers, and ONNX files have no complex ones",
     "rnnt-encoder": "cannot capture the model: a branch depends on the length of time, again and again",
     "music-transformer": "a table is read backwards or in strides of time",
 }

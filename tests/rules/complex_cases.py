@@ -36,6 +36,19 @@ def rewritten(z: torch.Tensor, value: torch.Tensor, place: int | None = None) ->
     return made
 
 
+def recurrence(m: Any, z: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+    """A linear recurrent unit as a loop: complex weights, state and results, and real frames beside them."""
+    kept = []
+    for t in range(z.shape[1]):
+        state = m.w * state + z[:, t] * (1 + z[:, t].real.cos())
+        kept.append(state)
+    return opened(torch.stack(kept, 1))
+
+
+def from_zeros(m: Any, z: torch.Tensor) -> torch.Tensor:
+    return recurrence(m, z, torch.zeros(z.shape[0], 2, dtype=z.dtype))
+
+
 def on(op: str, function: Callable[..., Any], case: str = "frame by frame", **parts: Callable[[], Any]) -> Row:
     """A row for a function of the model and of complex frames that come a frame late."""
     return Row(op, case, lambda m, x: function(m, late(x)), parts=parts, delay=1)
@@ -54,6 +67,9 @@ ROWS = (
     on("aten.add.Tensor", lambda _, z: opened(z + 2 * z.conj() + 1.5)),
     on("aten.add.Tensor", lambda _, z: opened(torch.add(z.real, z, alpha=2) + 3j), "a real operand"),
     Row("aten.add.Tensor", "a weight to frames", lambda m, x: opened(x + m.w), parts={"w": weight(4)}),
+    on("edgeseq.loop.default", from_zeros, "a loop that carries a complex state", w=weight(2)),
+    on("aten.zeros.default", from_zeros, "what a loop begins with", w=weight(2)),
+    on("aten.new_zeros.default", lambda m, z: recurrence(m, z, z.new_zeros(z.shape[0], 2)), w=weight(2)),
     on("aten.sub.Tensor", lambda _, z: opened(z - 2j - z.imag)),
     on("aten.rsub.Scalar", lambda _, z: opened(aten.rsub.Scalar(z, 1))),
     on("aten.mul.Tensor", lambda m, z: opened(1j * z * m.w * z.conj()), w=weight(2)),
