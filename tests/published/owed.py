@@ -2,7 +2,6 @@
 
 #: With a part of what they are refused with today.
 OWED: dict[str, str] = {
-    "mpt-alibi": "a table is read backwards or in strides of time",
     "transformer-xl": "positions count from the end of the sequence (time). Count from its start",
     "mlstm-parallel": "values over pairs of frames meet in different orders",
     "rnnt-encoder": "cannot capture the model: a branch depends on the length of time, again and again",

@@ -62,7 +62,64 @@ def positioned(m: Any, x: torch.Tensor) -> torch.Tensor:
     return torch.matmul(masked.softmax(-1), x)
 
 
+def biased(
+    bias: Callable[[Any, int], torch.Tensor], fill: float = -torch.inf
+) -> Callable[[Any, torch.Tensor], torch.Tensor]:
+    """Two heads with a bias over keys, ``[heads, 1, keys]``."""
+
+    def model(m: Any, x: torch.Tensor) -> torch.Tensor:
+        heads, time = headed(x).view(x.shape[0], x.shape[1], 2, 2).transpose(1, 2), x.shape[1]
+        scores = heads @ heads.mT * 0.5 + bias(m, time).to(x.dtype)
+        masked = scores.masked_fill(torch.ones(time, time, dtype=torch.bool).triu(1), fill)
+        return torch.matmul(masked.softmax(-1), heads)
+
+    return model
+
+
+def slopes() -> nn.Buffer:
+    return nn.Buffer(torch.tensor([0.5, 0.25]).view(2, 1, 1))
+
+
+ALIBI: Parts = {"table": lambda: nn.Buffer(torch.tensor([0.5, 0.25]).view(2, 1, 1) * torch.arange(-89.0, 1))}
+FROM_THE_END: Parts = {"slopes": slopes}
 ROWS = (
+    Row(MATMUL, "ALiBi's last columns", biased(lambda m, n: m.table[..., -n:]), parts=ALIBI, delay=1, max_context=90),
+    Row(
+        MATMUL,
+        "ALiBi's columns from",
+        biased(lambda m, n: m.table[..., 90 - n :]),
+        parts=ALIBI,
+        delay=1,
+        max_context=90,
+    ),
+    Row(
+        MATMUL,
+        "ALiBi counted to the end",
+        biased(lambda m, n: torch.arange(1 - n, 1) * m.slopes),
+        parts=FROM_THE_END,
+        delay=1,
+    ),
+    Row(
+        MATMUL,
+        "a bias from the end that is not even",
+        biased(lambda m, n: m.table[..., -n:]),
+        parts={"table": parameter(2, 1, 90)},
+        refused="a table is read backwards",
+    ),
+    Row(
+        MATMUL,
+        "no straight line from the end",
+        biased(lambda m, n: (torch.arange(1 - n, 1) * m.slopes).exp()),
+        parts=FROM_THE_END,
+        refused="positions count from the end of the sequence",
+    ),
+    Row(
+        MATMUL,
+        "a bias from the end beside a number",
+        biased(lambda m, n: torch.arange(1 - n, 1) * m.slopes, fill=-1.0),
+        parts=FROM_THE_END,
+        refused="positions count from the end of the sequence",
+    ),
     Row(MATMUL, "a layer on a table of positions", positioned, parts={**PLACES, **TABLE}, max_context=90),
     Row(MATMUL, "a layer on positions without end", positioned, parts=PLACES),
     Row("aten.einsum.default", "four operands", state_space("bln,bsn,bhls,bshp->blhp"), delay=1),

@@ -19,8 +19,9 @@ from edgeseq.exporters.known import Known, known_of, masked, region_of
 from edgeseq.exporters.reach import probes, reach_of
 from edgeseq.exporters.rules.pointwise import RULES as ELEMENTWISE
 from edgeseq.exporters.rules.schema import axes_of
+from edgeseq.exporters.rules.shift_invariance import ends_in_softmax, grows_evenly
 from edgeseq.exporters.step import Step
-from edgeseq.exporters.symbols import Size, mentions
+from edgeseq.exporters.symbols import Size, mentions, simplest
 
 aten = torch.ops.aten
 
@@ -221,9 +222,15 @@ def _filled(at: At, node: torch.fx.Node, axes: Axes) -> torch.Tensor:
 def _arange(at: At, node: torch.fx.Node, axes: Axes) -> torch.Tensor:
     named = _named(node)
     first, stride = named.get("start", 0), named.get("step", 1)
+    numbers = axes[0].values
+    if stride == 1 and isinstance(first, torch.fx.Node) and _counts_to_the_end(at, node, axes[0], 0):
+        since = at.step.captured.size(first.meta["val"]) + at.step.captured.shape(node.meta["val"])[0]
+        if axes[0].name[0] == "probes":
+            return _unknown_values(numbers)
+        if isinstance(since := simplest(since), int):
+            return (numbers - numbers.amax(1, keepdim=True) + since - 1).to(node.meta["val"].dtype)
     if isinstance(first, torch.fx.Node) or isinstance(stride, torch.fx.Node):
         raise at.step.refuse("positions count from the end of the sequence (time)", "count from its start")
-    numbers = axes[0].values
     value = numbers if stride == 1 else numbers * stride
     return (value if first == 0 else value + first).to(node.meta["val"].dtype)
 
@@ -257,13 +264,43 @@ def _cut(at: At, node: torch.fx.Node, axes: Axes) -> torch.Tensor:
         found = _at(at, source, axes)
         piece: torch.Tensor = aten.slice.Tensor(found, dim + 1, first, named["end"], named["step"])
         return piece
+    rest = {axis: own for axis, own in axes.items() if axis != dim}
+    if _keeps_the_last(at, node, before[dim], dim) and _counts_to_the_end(at, node, axes[dim], dim):
+        own = axes[dim].values
+        places = own - own.amax(1, keepdim=True) + int(before[dim]) - 1
+        read = _rows(_at(at, source, rest), dim + 1, places, int(before[dim]))
+        return _unknown_values(read) if axes[dim].name[0] == "probes" else read
     if isinstance(first, torch.fx.Node) or first < 0 or named["step"] != 1:
         raise at.step.refuse("a table is read backwards or in strides of time", "read its rows in order")
     numbers = axes[dim].moved(first)
     if mentions(before[dim], at.step.captured.time):
         return _at(at, source, {**axes, dim: numbers})
-    rest = {axis: own for axis, own in axes.items() if axis != dim}
     return _rows(_at(at, source, rest), dim + 1, numbers.values, int(before[dim]))
+
+
+def _unknown_values(like: torch.Tensor) -> torch.Tensor:
+    """Values of which nothing is known, not even that they are so low that a softmax gives them the weight zero."""
+    return torch.full(like.shape, torch.nan, device=like.device)
+
+
+def _keeps_the_last(at: At, node: torch.fx.Node, entries: Size, dim: int) -> bool:
+    """True for a slice of a table of weights that keeps as many of its last rows as there are frames."""
+    named, shape = _named(node), at.step.captured.shape(node.meta["val"])
+    start, end = named["start"], named["end"]
+    whole = named["step"] == 1 and (end is None or (isinstance(end, int) and end > 2**60))
+    if not whole or not isinstance(start, torch.fx.Node) or not isinstance(entries, int):
+        return False
+    size = at.step.captured.size(start.meta["val"])
+    return shape[dim] in (simplest(-1 * size), simplest(entries - size))
+
+
+def _counts_to_the_end(at: At, node: torch.fx.Node, numbers: Numbers, dim: int) -> bool:
+    """True where a value over keys may be counted from any frame: it is even, and what follows takes constants away."""
+    if not at.step.planning:
+        return True
+    source = node.args[0] if node.target is aten.slice.Tensor else None
+    even = source is None or grows_evenly(_constant(at, source)[0], dim)  # type: ignore[arg-type]
+    return numbers.name[0] in ("keys", "probes") and even and ends_in_softmax(at.step, node)
 
 
 def _rows(table: torch.Tensor, axis: int, numbers: torch.Tensor, entries: int) -> torch.Tensor:
