@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from edgeseq.errors import CaptureError
 from edgeseq.testing import check_rule
+from tests.rules.row import FRAMES, Called
 
 WAVE = {"x": "float32[batch,3,time]"}
 
@@ -91,3 +93,18 @@ def test_a_branch_on_the_remainder_of_time_is_refused_with_its_line() -> None:
         CaptureError, match=r"at test_lengths\.py:\d+: what was captured is right only where Ne\(.*time"
     ):
         check_rule(PadsIfOdd(), WAVE)
+
+
+def padded_again_and_again(_: Any, x: torch.Tensor) -> torch.Tensor:
+    """Segments of several sizes, each padded to by the remainder of a remainder, as dual-path networks do."""
+    for size in (8, 6, 10, 14, 22):
+        rest = size - (size // 2 + x.shape[1] % size) % size
+        x = torch.nn.functional.pad(x, (0, 0, 0, rest))
+    return x
+
+
+def test_a_size_whose_formula_grows_is_refused_in_time() -> None:
+    """torch.export worked on DPRNN's for minutes."""
+    with pytest.raises(CaptureError, match="the formula of a size grows with every layer at test_lengths") as refused:
+        check_rule(Called(padded_again_and_again, {}), {"x": FRAMES})
+    assert "Pad once, and cut segments with one Tensor.unfold" in str(refused.value)

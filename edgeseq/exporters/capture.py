@@ -25,6 +25,7 @@ from edgeseq.exporters.attributes import attributes_put_back
 from edgeseq.exporters.capture_errors import FixedTime, fixed_sizes_noted, not_captured, quiet, raise_if_final
 from edgeseq.exporters.frozen_sizes import check_conditions
 from edgeseq.exporters.grids import Grids
+from edgeseq.exporters.long_sizes import SizesKeptShort
 from edgeseq.exporters.origin import source_line
 from edgeseq.exporters.rated_inputs import join_placeholder, joined_before_forward, split_shape
 from edgeseq.exporters.recurrent_ops import KeepRecurrentCalls
@@ -322,6 +323,7 @@ def export_program(
 
     with (
         quiet(),
+        SizesKeptShort(),
         KeepRecurrentCalls(),
         scanned_in_turn(),
         fixed_sizes_noted(),
