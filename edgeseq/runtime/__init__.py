@@ -10,8 +10,9 @@ from edgeseq.runtime.loading import load
 from edgeseq.runtime.logs import log, switch_on
 from edgeseq.runtime.measuring import Latency, measure
 from edgeseq.runtime.model import Model
+from edgeseq.runtime.snapshots import Snapshot
 from edgeseq.runtime.stream import Stream
 
-__all__ = ["Latency", "Model", "Replay", "Stream", "load", "log", "measure", "replay"]
+__all__ = ["Latency", "Model", "Replay", "Snapshot", "Stream", "load", "log", "measure", "replay"]
 
 switch_on()

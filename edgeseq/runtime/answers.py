@@ -61,11 +61,11 @@ class Answer:
                 target = self.arrays[port.name][along(port.time_axis, begin - wanted, end - wanted)]
                 target[...] = call.outputs[port.name].read()[along(port.time_axis, begin - carried, end - carried)]
 
-    def settle(self, call: Call | None) -> None:
-        """Fill the outputs without a time axis from the latest call; zeros while there was none."""
+    def settle(self, finals: Mapping[str, Array]) -> None:
+        """Fill the outputs without a time axis with their values after the latest call; zeros while there was none."""
         for port in self._ports:
             if port.time_axis is None:
-                self.arrays[port.name][...] = 0 if call is None else call.outputs[port.name].read()
+                self.arrays[port.name][...] = finals.get(port.name, 0)
 
     @property
     def value(self) -> Answers:

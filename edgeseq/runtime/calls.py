@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from edgeseq.contract import Contract, Port, resolve_shape
-from edgeseq.runtime.devices import Array, Buffer, Device
+from edgeseq.contract import Port, resolve_shape
+from edgeseq.runtime.devices import Array, Buffer
 from edgeseq.runtime.engine import binding_handle, onnxruntime
+from edgeseq.runtime.opening import Opening
 from edgeseq.runtime.overlap import Overlaps
 from edgeseq.runtime.repeat import repeat_of
 from edgeseq.runtime.schedule import frames_in_call
@@ -49,28 +50,21 @@ class Calls:
 
     def __init__(
         self,
-        contract: Contract,
-        device: Device,
-        session: Any,
-        sizes: Mapping[str, int],
+        opening: Opening,
         shared: Mapping[str, Buffer],
         states: States,
         overlaps: Overlaps,
-        finite: bool,
     ) -> None:
-        """``shared`` are the inputs that are the same for every size: conditioning, constants and controls.
-
-        With ``finite`` a repeated call looks for NaN and infinities in its inputs.
-        """
-        self._frame_ports = contract.with_role("frame")
-        self._output_ports = contract.with_role("output")
-        self._device = device
-        self._session = session
-        self._sizes = sizes
+        """``shared`` are the inputs that are the same for every size: conditioning, constants and controls."""
+        self._frame_ports = opening.contract.with_role("frame")
+        self._output_ports = opening.contract.with_role("output")
+        self._device = opening.device
+        self._session = opening.session
+        self._sizes = opening.sizes
         self._shared = shared
         self._states = states
         self._overlaps = overlaps
-        self._finite = finite
+        self._finite = opening.finite
         self._kept: OrderedDict[int, Call] = OrderedDict()
 
     def of(self, base_frames: int) -> Call:

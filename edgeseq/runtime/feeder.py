@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from edgeseq.contract import END_UNKNOWN, Contract
+from edgeseq.contract import END_UNKNOWN
 from edgeseq.errors import ContextFull, ProviderError
 from edgeseq.runtime.answers import Answer
 from edgeseq.runtime.calls import Call, Calls
-from edgeseq.runtime.devices import Array, Device
+from edgeseq.runtime.devices import Array
 from edgeseq.runtime.engine import bound_run, engine_errors, first_line, run_options
 from edgeseq.runtime.logs import LOGGER
+from edgeseq.runtime.opening import Opening
 from edgeseq.runtime.overlap import Overlaps
 from edgeseq.runtime.repeat import Repeat
-from edgeseq.runtime.schedule import along, frames_of, largest_call, spare, split, unique_starts
+from edgeseq.runtime.schedule import along, frames_of, split
 from edgeseq.runtime.states import FIRST_CONTEXT, States
 
 _NEVER = 2**62
@@ -34,6 +34,7 @@ class Feeder:
         "_context",
         "_contract",
         "_controls",
+        "_finals",
         "_largest",
         "_last",
         "_overlaps",
@@ -42,6 +43,7 @@ class Feeder:
         "_spare",
         "_starts",
         "_states",
+        "_untimed",
         "broken",
         "fed",
         "limit",
@@ -50,40 +52,33 @@ class Feeder:
         "side",
     )
 
-    def __init__(
-        self,
-        contract: Contract,
-        device: Device,
-        session: Any,
-        conditioning: Mapping[str, Array],
-        sizes: Mapping[str, int],
-        max_context: int | None,
-        finite: bool,
-    ) -> None:
-        """With ``finite`` calls that are repeated look for NaN and infinities."""
+    def __init__(self, opening: Opening, room: int | None = None) -> None:
+        """Caches get room for ``room`` base frames. The values of the states are not written yet: see :meth:`begin`."""
+        contract, device, sizes = opening.contract, opening.device, opening.sizes
         self._contract = contract
         self._ports = contract.with_role("frame")
-        self._largest = largest_call(contract.chunk, sizes["batch"])
-        self._starts = unique_starts(state.start for state in contract.states)
-        self._spare = spare(contract)
-        self.limit = max_context if max_context is not None else contract.max_context
-        self._context = max_context or min(self.limit or FIRST_CONTEXT, FIRST_CONTEXT)
-        self._states = States(contract.states, device, sizes, conditioning, self._context + self._spare)
-        names = {value.name for value in session.get_inputs()}
-        shared = {name: device.place(array) for name, array in conditioning.items() if name in names}
+        self._untimed = tuple(port.name for port in contract.with_role("output") if port.time_axis is None)
+        self._largest = opening.largest
+        self._starts = opening.starts
+        self._spare = opening.spare
+        self.limit = opening.limit
+        self._context = room or opening.max_context or min(self.limit or FIRST_CONTEXT, FIRST_CONTEXT)
+        self._states = States(contract.states, device, sizes, opening.conditioning, self._context + self._spare)
         controls = {
             port.name: device.place(np.zeros(sizes["batch"], dtype=np.int64)) for port in contract.with_role("control")
         }
         self._controls = tuple(controls.values())
+        self._tell_remaining(END_UNKNOWN)
         self._overlaps = Overlaps(contract, device, sizes)
-        shared |= controls
-        self._calls = Calls(contract, device, session, sizes, shared, self._states, self._overlaps, finite)
-        self.run = self._overlaps.runner(bound_run(session))
+        self._calls = Calls(opening, {**opening.shared, **controls}, self._states, self._overlaps)
+        self.run = self._overlaps.runner(bound_run(opening.session))
         self.options = run_options()
         self.fed = 0
+        self.side = 0
+        self.broken = False
         self._last: Call | None = None
-        self._reached = self._context + self._spare
-        self.begin()
+        self._finals: tuple[int, Mapping[str, Array]] | None = None
+        self._reached = 0
 
     @property
     def state_bytes(self) -> int:
@@ -91,9 +86,53 @@ class Feeder:
         return self._states.nbytes + self._overlaps.nbytes
 
     @property
+    def room(self) -> int:
+        """Base frames that the caches have room for now."""
+        return self._context
+
+    @property
     def last(self) -> Call | None:
-        """The latest call since the beginning."""
-        return self._last if self.fed else None
+        """The latest call since the beginning, or since other states were put in place; None where there was none."""
+        none = self._finals[0] == self.fed if self._finals is not None else self.fed == 0
+        return None if none else self._last
+
+    def finals(self) -> Mapping[str, Array]:
+        """The values of the outputs without a time axis, by name, for reading at once; empty before there are any."""
+        if self._finals is not None and self._finals[0] == self.fed:
+            return self._finals[1]
+        outputs = self._last.outputs if self._last is not None and self.fed else {}
+        return {name: outputs[name].read() for name in self._untimed if name in outputs}
+
+    def states(self) -> dict[str, Array]:
+        """The values of the states, of caches the entries in use, for reading at once: the next run overwrites them."""
+        return self._states.read(self.side, self.fed)
+
+    def histories(self) -> Mapping[str, Array]:
+        """The frames kept to be put in front of the next call, by input: for reading at once."""
+        return self._overlaps.histories
+
+    def put(
+        self, fed: int, states: Mapping[str, Array], histories: Mapping[str, Array], finals: Mapping[str, Array]
+    ) -> None:
+        """Go to position ``fed`` with values that :meth:`states`, :meth:`histories` and :meth:`finals` gave there.
+
+        Room for them was reserved. ``broken`` if it does not return.
+        """
+        self.broken = True
+        self._reached = max(self._used(), fed)
+        self._states.put(self.side, fed, states, self._reached)
+        self._overlaps.put(histories)
+        self.fed, self._finals = fed, (fed, {name: value.copy() for name, value in finals.items()})
+        self._tell_remaining(END_UNKNOWN)
+        self.broken = False
+
+    def go_back(self, fed: int) -> None:
+        """Go back to position ``fed``, for states that are caches and positions only."""
+        self.broken = True
+        self._reached = self._used()
+        self._states.put_positions(self.side, fed)
+        self.fed, self._finals = fed, None
+        self.broken = False
 
     def repeatable(self) -> Repeat | None:
         """The latest call, even one before the beginning, where it may be run again as it is."""
@@ -101,13 +140,16 @@ class Feeder:
 
     def begin(self) -> None:
         """Go to position 0 with initial states; caches keep their size."""
-        self._states.begin(0, self._used())
+        self.broken = True
+        used = self._used()
+        self._states.begin(0, used)
         self._overlaps.begin()
         self.fed = 0
         self.side = 0
-        self.broken = False
         self._reached = 0
+        self._finals = None
         self._tell_remaining(END_UNKNOWN)
+        self.broken = False
 
     def reserve(self, fed: int) -> None:
         """Make room in the caches for ``fed`` base frames in all, filler included."""
@@ -135,6 +177,7 @@ class Feeder:
         self._overlaps.release()
         self._controls = ()
         self._last = None
+        self._finals = None
 
     def feed(
         self,

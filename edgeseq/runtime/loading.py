@@ -80,7 +80,7 @@ def load(
         raise ModelFileError(
             "cannot load the model", where=where, why=f"it is damaged: a name in it is not UTF-8 ({error.reason})"
         ) from None
-    return Model(path=where, contract=described.contract, device=place, session=session, prologue=prologue)
+    return Model(where, described.contract, place, session, described.file.digest, prologue)
 
 
 def _open_prologue(described: Described, threads: int, place: Device) -> Prologue | None:

@@ -47,6 +47,18 @@ class Missing:
         for port in self._ports if self._policy != "raise" else ():
             self._last[port.name] = self._zeros(port)
 
+    @property
+    def held(self) -> dict[str, Array] | None:
+        """The inputs' last frames, none before there was one; None where they are not held."""
+        return (self._last if self._seen else {}) if self.holds else None
+
+    def put(self, held: Mapping[str, Array] | None, count: int) -> None:
+        """Go on from what :attr:`held` was, and from so many missing frames."""
+        self.begin()
+        if self.holds and held:
+            self.see(held.items())
+        self.count = count
+
     def release(self) -> None:
         """Let go of the frames that are held; the count stays."""
         self._last = {}

@@ -12,6 +12,7 @@ from edgeseq.runtime.answers import Answers
 from edgeseq.runtime.conditioning import bind_conditioning
 from edgeseq.runtime.devices import Array, Device
 from edgeseq.runtime.finite import check_finite
+from edgeseq.runtime.opening import Opening
 from edgeseq.runtime.prologue import Prologue
 from edgeseq.runtime.stream import Stream
 from edgeseq.runtime.whole import refuse_stream, run_whole
@@ -21,13 +22,15 @@ from edgeseq.runtime.whole import refuse_stream, run_whole
 class Model:
     """A streaming model, loaded once and shared by any number of streams.
 
-    ``prologue`` computes, once per stream, what depends on conditioning alone.
+    ``digest`` is that of graph and weights as they were loaded. ``prologue`` computes, once per stream, what depends on
+    conditioning alone.
     """
 
     path: str
     contract: Contract
     device: Device
     session: Any
+    digest: str
     prologue: Prologue | None = None
 
     def stream(
@@ -62,7 +65,8 @@ class Model:
                     check_finite(name, arrays[name], "give finite values, or open the stream with on_nonfinite='pass'")
             if self.prologue is not None:
                 arrays |= self.prologue.run(arrays, sizes)
-            return Stream(self.contract, self.device, self.session, arrays, sizes, max_context, finite, on_missing)
+            model = self.contract, self.device, self.session, self.digest
+            return Stream(Opening(*model, arrays, sizes, max_context, finite, on_missing))
         except MemoryError as error:
             raise ProviderError(
                 "there is no memory for this stream", why=str(error), do="take a smaller batch or max_context"

@@ -99,6 +99,11 @@ class Overlaps:
         for history in self.histories.values():
             history[...] = 0
 
+    def put(self, values: Mapping[str, Array]) -> None:
+        """Go on with the histories of another stream, or of another time."""
+        for name, history in self.histories.items():
+            history[...] = values[name]
+
     def release(self) -> None:
         """Let go of the histories."""
         self.histories = {}

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from edgeseq.contract import Contract
 from edgeseq.errors import ContextFull, ProviderError, StreamEnded
-from edgeseq.runtime.devices import Device
 from edgeseq.runtime.feeder import Feeder
 from edgeseq.runtime.inputs import check_count
 from edgeseq.runtime.missing import Missing
+from edgeseq.runtime.opening import Opening
 from edgeseq.runtime.schedule import given, lengths_at_end
 from edgeseq.runtime.waiting import Waiting
 
@@ -31,17 +28,16 @@ class Readings:
         "_waiting",
     )
 
-    def __init__(
-        self, contract: Contract, device: Device, sizes: Mapping[str, int], feeder: Feeder, missing: Missing
-    ) -> None:
+    def __init__(self, opening: Opening, room: int | None = None) -> None:
+        contract = opening.contract
+        self._missing = Missing(opening.on_missing, contract.with_role("frame"), opening.sizes)
+        self._feeder = Feeder(opening, room)
         self._contract = contract
-        self._device = device
-        self._sizes = dict(sizes)
+        self._device = opening.device
+        self._sizes = opening.sizes
         self._ports = contract.with_role("frame")
         self._out_ports = contract.with_role("output")
         self._timed = tuple(port for port in self._out_ports if port.time_axis is not None)
-        self._feeder = feeder
-        self._missing = missing
         self._waiting = Waiting(contract)
         self._total: int | None = None
         self._closed = False
@@ -122,9 +118,12 @@ class Readings:
         self._check_not_closed()
         if self._total is not None:
             raise StreamEnded("the stream has ended", why="flush was called", do="call reset() to start anew")
+        self._check_not_broken()
+
+    def _check_not_broken(self) -> None:
         if self._feeder.broken:
             raise ProviderError(
-                "the stream is broken", why="onnxruntime failed in an earlier step", do="call reset() to start anew"
+                "the stream is broken", why="an earlier call failed half-way", do="call reset() to start anew"
             )
 
     def _check_room(self, taken: int) -> None:

@@ -42,7 +42,7 @@ class States:
         self._sides: tuple[dict[str, Buffer], dict[str, Buffer]] = ({}, {})
         self.grows = any("capacity" in state.shape for state in states)
         for state in states:
-            self._put(state, 0, self._pair(state, self._empty(state, room)))
+            self._sides[0][state.name], self._sides[1][state.name] = self._pair(state, self._empty(state, room))
 
     @property
     def nbytes(self) -> int:
@@ -64,19 +64,46 @@ class States:
         for state in self._states:
             self._write_initial(state, side, used)
 
+    def read(self, side: int, fed: int) -> dict[str, Array]:
+        """The values in ``side`` after ``fed`` base frames, of caches the entries in use; on CPU the very memory."""
+        return {state.name: in_use(state, self._sides[side][state.name].read(), fed) for state in self._states}
+
+    def put(self, side: int, fed: int, values: Mapping[str, Array], used: int) -> None:
+        """Write what :meth:`read` gave after ``fed`` base frames; ``used`` as for :meth:`restart`, at least ``fed``."""
+        for state in self._states:
+            buffer, value = self._sides[side][state.name], values[state.name]
+            if "capacity" not in state.shape:
+                buffer.write(value)
+            elif buffer.array is None:
+                whole = self._filled(state, buffer.shape)
+                in_use(state, whole, fed)[...] = value
+                buffer.write(whole)
+            else:
+                in_use(state, buffer.array, fed)[...] = value
+                axis = state.shape.index("capacity")
+                stale = along(axis, value.shape[axis], entries(state, used))
+                buffer.array[stale] = self._initial[state.name]
+
+    def put_positions(self, side: int, fed: int) -> None:
+        """Let every state of kind position hold what it does after ``fed`` base frames."""
+        for state in self._states:
+            if state.kind == "position":
+                self._sides[side][state.name].write(self.position(state, fed))
+
+    def position(self, state: State, fed: int) -> Array:
+        """What a state of kind position holds after ``fed`` base frames, with size 1 where it does not vary."""
+        return np.asarray(self._initial[state.name] + frames_since(state, fed), state.dtype)
+
     def grow(self, side: int, room: int) -> None:
         """Give caches room for ``room`` base frames; what the current ``side`` holds is kept."""
-        grown: list[tuple[State, tuple[Buffer, Buffer]]] = []
+        sides = dict(self._sides[0]), dict(self._sides[1])
         for state in self._states:
             if "capacity" in state.shape:
                 larger = self._empty(state, room)
-                if self._initial[state.name].any():
-                    larger[...] = self._initial[state.name]
                 old = self._sides[side][state.name].read()
                 larger[tuple(slice(size) for size in old.shape)] = old
-                grown.append((state, self._pair(state, larger)))
-        for state, pair in grown:
-            self._put(state, side, pair)
+                sides[side][state.name], sides[1 - side][state.name] = self._pair(state, larger)
+        self._sides = sides
 
     def release(self) -> None:
         """Let go of all buffers."""
@@ -93,21 +120,25 @@ class States:
         buffer, initial = self._sides[side][state.name], self._initial[state.name]
         if buffer.array is not None and state.in_place and "capacity" in state.shape:
             axis = state.shape.index("capacity")
-            buffer.array[along(axis, 0, _entries(state, used))] = initial
+            buffer.array[along(axis, 0, entries(state, used))] = initial
         else:
             buffer.write(initial)
 
     def _empty(self, state: State, room: int) -> Array:
-        sizes = {**self._sizes, "capacity": _entries(state, room)}
-        return zeros(resolve_shape(state.shape, sizes), np.dtype(state.dtype))
+        sizes = {**self._sizes, "capacity": entries(state, room)}
+        return self._filled(state, resolve_shape(state.shape, sizes))
+
+    def _filled(self, state: State, shape: tuple[int, ...]) -> Array:
+        """An array for a state; a cache holds the initial value. Zeros that nobody reads take no memory."""
+        array = zeros(shape, np.dtype(state.dtype))
+        if "capacity" in state.shape and self._initial[state.name].any():
+            array[...] = self._initial[state.name]
+        return array
 
     def _pair(self, state: State, current: Array) -> tuple[Buffer, Buffer]:
         """A buffer that holds ``current`` and one to write the next values to."""
         buffer = self._device.place(current)
         return buffer, buffer if state.in_place else self._device.place(zeros(current.shape, current.dtype))
-
-    def _put(self, state: State, side: int, pair: tuple[Buffer, Buffer]) -> None:
-        self._sides[side][state.name], self._sides[1 - side][state.name] = pair
 
 
 def zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -118,9 +149,21 @@ def zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         raise MemoryError(f"{error} for shape {show(shape)}") from None
 
 
-def _entries(state: State, base_frames: int) -> int:
+def entries(state: State, base_frames: int) -> int:
     """Entries of a cache that hold ``base_frames``."""
     return -(-base_frames * state.ratio.numerator // state.ratio.denominator)
+
+
+def in_use(state: State, array: Array, fed: int) -> Array:
+    """What of ``array`` a state uses after ``fed`` base frames: of a cache the entries written, of others all."""
+    if "capacity" not in state.shape:
+        return array
+    return array[along(state.shape.index("capacity"), 0, entries(state, frames_since(state, fed)))]
+
+
+def frames_since(state: State, fed: int) -> int:
+    """Base frames since the value of a state was initial. At its start that is still to be written."""
+    return fed - state.start if fed > state.start else fed
 
 
 def initial_array(state: State, conditioning: Mapping[str, Array], sizes: Mapping[str, int]) -> Array:

@@ -11,57 +11,48 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from edgeseq.contract import Contract, Port, resolve_shape
+from edgeseq.contract import Port, resolve_shape
 from edgeseq.errors import EdgeseqError, ProviderError, ShapeError, UsageError
 from edgeseq.runtime.answers import Answer, Answers
-from edgeseq.runtime.devices import Array, Device
+from edgeseq.runtime.devices import Array
 from edgeseq.runtime.engine import engine_errors
-from edgeseq.runtime.feeder import Feeder
 from edgeseq.runtime.finite import dot
 from edgeseq.runtime.inputs import check_count, check_frames, check_names, known_shape
 from edgeseq.runtime.logs import LOGGER
-from edgeseq.runtime.missing import PIECE, Missing
-from edgeseq.runtime.readings import Readings
+from edgeseq.runtime.missing import PIECE
+from edgeseq.runtime.opening import Opening
 from edgeseq.runtime.repeat import Repeat
+from edgeseq.runtime.restorable import Restorable
 from edgeseq.runtime.schedule import fed_at_end, frames_of, lengths_at_end, round_up
 from edgeseq.runtime.states import zeros
 
 _NUMBERS = itertools.count(1)
 
 
-class Stream(Readings):
+class Stream(Restorable):
     """One stream of a model, or ``batch`` of them in lock-step; made by ``Model.stream``.
 
     ``step`` takes any number of frames and returns those that are ready, ``flush`` returns what is still owed and ends
     the stream, ``reset`` starts it anew, ``close``, or leaving a ``with`` block, lets go of its memory. A call that
-    raises changes nothing, unless its message asks for ``reset``. Not for use by two threads at once; streams of one
-    model are independent.
+    raises changes nothing, unless its message asks for ``reset``. ``snapshot`` and ``restore`` go back, ``fork`` goes
+    two ways. Not for use by two threads at once; streams of one model are independent.
     """
 
-    __slots__ = ("_conditioning", "_fast", "_finite", "_held", "_number", "_shapes", "_until")
+    __slots__ = ("_conditioning", "_finite", "_held", "_number", "_shapes")
 
-    def __init__(
-        self,
-        contract: Contract,
-        device: Device,
-        session: Any,
-        conditioning: Mapping[str, Array],
-        sizes: Mapping[str, int],
-        max_context: int | None,
-        finite: bool,
-        on_missing: str,
-    ) -> None:
-        """``finite``: refuse NaN and infinities. UsageError where ``on_missing`` means nothing for this model."""
-        missing = Missing(on_missing, contract.with_role("frame"), sizes)
-        feeder = Feeder(contract, device, session, conditioning, sizes, max_context, finite)
-        super().__init__(contract, device, sizes, feeder, missing)
-        self._finite = finite
-        self._held = missing if missing.holds else None
-        self._conditioning = contract.with_role("conditioning")
-        self._shapes = {port.name: known_shape(port.shape, sizes) for port in self._ports}
-        self._fast: Repeat | None = None
-        self._until = 0
+    def __init__(self, opening: Opening, source: Stream | None = None) -> None:
+        """``source``: what to go on from, a stream opened alike. UsageError where a policy means nothing here."""
+        super().__init__(opening, None if source is None else source._feeder.room)
+        self._finite = opening.finite
+        self._held = self._missing if self._missing.holds else None
+        self._conditioning = opening.contract.with_role("conditioning")
+        self._shapes = {port.name: known_shape(port.shape, opening.sizes) for port in self._ports}
         self._number = next(_NUMBERS)
+        if source is None:
+            self._feeder.begin()
+        else:
+            self._become(source._seen())
+            self._kept.extend(source._kept)
         LOGGER.info("stream %d opened: %r", self._number, self)
 
     def step(self, frames: Any = None, /, *, out: Any = None, **named: Any) -> Answers:
@@ -174,23 +165,38 @@ class Stream(Readings):
             raise
         except MemoryError as error:
             raise ProviderError("there is no memory for what is still owed", why=str(error)) from error
-        answer.settle(feeder.last)
+        answer.settle(feeder.finals())
         self._waiting.drop()
         self._total = total
         LOGGER.info("stream %d flushed: %d frames in, %s out", self._number, total, lengths)
         return answer.value
 
+    def fork(self) -> Stream:
+        """A second stream that goes on from here on its own: one copy of the state, all else is shared.
+
+        It has the conditioning, the policies and the room for context of this one, and its kept snapshots.
+        """
+        with self._alone():
+            self._check_not_closed()
+            self._check_not_broken()
+            try:
+                return Stream(self._opening, self)
+            except MemoryError as error:
+                raise ProviderError("there is no memory for another stream", why=str(error)) from error
+
     def reset(self) -> None:
         """Start anew: position 0, initial states, nothing waiting. Conditioning, policies and cache sizes stay."""
-        self._check_not_closed()
-        feeder = self._feeder
-        feeder.begin()
-        self._waiting.drop()
-        self._missing.begin()
-        self._total = None
-        # The size of the latest call is likely the next one's too.
-        self._fast = None if any(port.delay for port in self._timed) else feeder.repeatable()
-        self._until = feeder.repeats_until()
+        with self._alone():
+            self._check_not_closed()
+            feeder = self._feeder
+            self._fast = None
+            feeder.broken = True
+            self._waiting.drop()
+            self._missing.begin()
+            self._kept.clear()
+            self._total = None
+            feeder.begin()
+            self._repeat_at_once()
         LOGGER.debug("stream %d reset", self._number)
 
     def close(self) -> None:
@@ -202,6 +208,7 @@ class Stream(Readings):
         self._fast = None
         self._feeder.release()
         self._missing.release()
+        self._kept.clear()
 
     def __enter__(self) -> Stream:
         self._check_not_closed()
@@ -249,7 +256,7 @@ class Stream(Readings):
             ready, joined = waiting.ready(size), waiting.join(frames)
             feeder.feed(joined, ready, answer, applied=feeder.fed > before)
             waiting.keep(joined, ready, waiting.frames + size - ready)
-        answer.settle(feeder.last)
+        answer.settle(feeder.finals())
         self._choose_fast(before)
         return answer.value
 

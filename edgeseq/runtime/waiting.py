@@ -12,9 +12,9 @@ from edgeseq.runtime.schedule import along, frames_of
 
 
 class Waiting:
-    """Fewer base frames than the chunk's multiple, of every input; ``frames`` counts them."""
+    """Fewer base frames than the chunk's multiple, of every input in ``arrays``; ``frames`` counts them."""
 
-    __slots__ = ("_arrays", "_multiple", "_ports", "frames")
+    __slots__ = ("_multiple", "_ports", "arrays", "frames")
 
     def __init__(self, contract: Contract) -> None:
         self._ports = contract.with_role("frame")
@@ -23,8 +23,15 @@ class Waiting:
 
     def drop(self) -> None:
         """Let nothing wait."""
-        self._arrays: dict[str, Array] = {}
-        self.frames = 0
+        self.put({}, 0)
+
+    def put(self, arrays: Mapping[str, Array], frames: int) -> None:
+        """Let ``arrays`` wait, which hold so many base frames and are never written to."""
+        self.arrays, self.frames = arrays, frames
+
+    def cut(self, frames: int) -> None:
+        """Let only the first ``frames`` of the base frames wait that do."""
+        self.keep(self.arrays, 0, frames)
 
     def ready(self, taken: int) -> int:
         """How many base frames go to the graph when ``taken`` more come in: whole multiples."""
@@ -35,14 +42,14 @@ class Waiting:
         if not self.frames:
             return frames
         return {
-            port.name: np.concatenate([self._arrays[port.name], frames[port.name]], axis=port.time_axis or 0)
+            port.name: np.concatenate([self.arrays[port.name], frames[port.name]], axis=port.time_axis or 0)
             for port in self._ports
         }
 
     def keep(self, joined: Mapping[str, Array], fed: int, rest: int) -> None:
         """Let the last ``rest`` base frames of ``joined`` wait, after the first ``fed`` went to the graph."""
-        self.frames = rest
-        self._arrays = {}
+        arrays = {}
         for port in self._ports if rest else ():
             part = along(port.time_axis or 0, frames_of(port, fed), frames_of(port, fed + rest))
-            self._arrays[port.name] = joined[port.name][part].copy()
+            arrays[port.name] = joined[port.name][part].copy()
+        self.put(arrays, rest)
