@@ -18,6 +18,9 @@ METADATA_KEY = "edgeseq.contract"
 #: The newest version there is. A contract without a prologue is written as version 1.
 VERSION = 2
 
+#: The mode of a file that was made elsewhere: it computes what it computes, and was checked against itself.
+ADOPTED = "adopted"
+
 #: What the control input ``remaining`` holds while the end of the stream is not known.
 END_UNKNOWN = 2**40
 

@@ -24,7 +24,7 @@ from edgeseq.errors import ContractError
 from edgeseq.strict_json import read_json
 from edgeseq.structure import Cost, Part
 
-_DTYPES = frozenset(
+DTYPES = frozenset(
     ["float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool"]
 )
 
@@ -118,7 +118,7 @@ def _read_port(reader: Reader) -> Port:
     port = Port(
         name=reader.text("name"),
         role=reader.choice("role", get_args(Role)),
-        dtype=(dtype := reader.choice("dtype", _DTYPES)),
+        dtype=(dtype := reader.choice("dtype", DTYPES)),
         shape=reader.shape("shape"),
         time_axis=reader.optional_integer("time_axis", 0),
         ratio=reader.ratio("ratio"),
@@ -188,7 +188,7 @@ def _read_state(reader: Reader) -> State:
         input=reader.text("input"),
         output=reader.text("output"),
         kind=reader.choice("kind", get_args(StateKind)),
-        dtype=(dtype := reader.choice("dtype", _DTYPES)),
+        dtype=(dtype := reader.choice("dtype", DTYPES)),
         shape=reader.shape("shape"),
         initial=_read_initial(Reader(reader.mapping("initial"), f"{reader.where}.initial"), dtype),
         start=reader.integer("start", 0, 0),

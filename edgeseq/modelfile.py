@@ -80,6 +80,18 @@ def read_model_file(path: str | os.PathLike[str], data: bytes | None = None) -> 
     return ModelFile(where, dict(_metadata(data, fields, where)), f"sha256:{digest.hexdigest()}", external, size)
 
 
+def operator_sets(path: str | os.PathLike[str]) -> dict[str, int]:
+    """The versions of the operator sets that a file imports, by domain; ``ai.onnx`` for the empty one."""
+    where = Path(path)
+    data = _contents(where)
+    found: dict[str, int] = {}
+    for number, wire, first, last in _top_level(data, where):
+        if number == _OPSETS and wire == _BYTES:
+            domain, version = _operator_set(data, first, last, where)
+            found[domain or "ai.onnx"] = version
+    return found
+
+
 def with_metadata(data: bytes, key: str, value: str, where: str | os.PathLike[str]) -> bytes:
     """The bytes of an ONNX file with one metadata entry set; everything else stays as it is, byte for byte."""
     path = Path(where)
@@ -183,6 +195,17 @@ def _entry(data: bytes, first: int, last: int, path: Path) -> tuple[str, str]:
         return found[1].decode(), found[2].decode()
     except UnicodeDecodeError as error:
         raise _damaged(path, f"a name in it is not UTF-8 ({error.reason})") from None
+
+
+def _operator_set(data: bytes, first: int, last: int, path: Path) -> tuple[str, int]:
+    """An OperatorSetIdProto: domain 1, version 2."""
+    domain, version = b"", 0
+    for number, wire, begin, end in _fields(data, first, last, path):
+        if (number, wire) == (1, _BYTES):
+            domain = data[begin:end]
+        elif (number, wire) == (2, _VARINT):
+            version = _read_varint(data, begin, end, path, 10)[0]
+    return domain.decode(errors="replace"), version
 
 
 def _external(data: bytes, fields: list[Field], path: Path) -> tuple[str, ...]:

@@ -18,22 +18,29 @@ from edgeseq.files import write_whole
 from edgeseq.modelfile import read_model_file, with_metadata
 
 
-def seal(path: str | os.PathLike[str], contract: Contract, sidecar: bool = False) -> Contract:
+def seal(
+    path: str | os.PathLike[str],
+    contract: Contract,
+    sidecar: bool = False,
+    source: str | os.PathLike[str] | None = None,
+) -> Contract:
     """Write ``contract``, with the digests of the file and of its prologue, into the file at ``path``; return it.
 
-    Graph and weights stay as they are, byte for byte; the file is replaced whole or not at all. A copy of the contract
-    beside the file is written if ``sidecar``, and renewed where there is one. Raises ModelFileError.
+    Graph and weights stay as they are, byte for byte, those of ``source`` where it is given; the file is replaced whole
+    or not at all. A copy of the contract beside the file is written if ``sidecar``, and renewed where there is one.
+    Raises ModelFileError.
     """
     target = Path(path)
-    content = target.read_bytes()
+    origin = target if source is None else Path(source)
+    content = origin.read_bytes()
     if contract.prologue is not None:
         digest = read_model_file(target.parent / contract.prologue.file).digest
         contract = replace(contract, prologue=replace(contract.prologue, digest=digest))
-    sealed = _sealed(replace(contract, digest=read_model_file(target, content).digest, seal=None))
-    _replace(target, with_metadata(content, METADATA_KEY, sealed.to_json(), target))
+    contract = sealed(replace(contract, digest=read_model_file(origin, content).digest, seal=None))
+    _replace(target, with_metadata(content, METADATA_KEY, contract.to_json(), target))
     if sidecar or sidecar_of(target).is_file():
-        _replace(sidecar_of(target), (sealed.to_json(indent=2) + "\n").encode())
-    return sealed
+        _replace(sidecar_of(target), (contract.to_json(indent=2) + "\n").encode())
+    return contract
 
 
 def seal_of(text: str, seal: str | None = None) -> str:
@@ -45,7 +52,8 @@ def seal_of(text: str, seal: str | None = None) -> str:
     return f"sha256:{hashlib.sha256(plain.encode()).hexdigest()}"
 
 
-def _sealed(contract: Contract) -> Contract:
+def sealed(contract: Contract) -> Contract:
+    """``contract``, which has no seal yet, with its own."""
     return replace(contract, seal=seal_of(contract.to_json()))
 
 

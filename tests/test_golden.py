@@ -20,8 +20,7 @@ from edgeseq import runtime
 from edgeseq.cli import main
 from edgeseq.errors import ContractError, EdgeseqError, ModelFileError, UsageError
 from edgeseq.exporters import export, verify
-from edgeseq.exporters.verification import golden as making
-from edgeseq.runtime.golden import read_trace, trace_of, write_trace
+from edgeseq.runtime.golden import LARGEST, read_trace, trace_of, write_trace
 from edgeseq.runtime.loading import describe
 
 
@@ -206,7 +205,7 @@ def test_wide_outputs_are_thinned(tmp_path: Path) -> None:
     trace = read_trace(trace_of(exported.path))
     assert trace.every == {"output": (2, 20)}
     assert trace.outputs["output"].shape == (1, 61, 250)
-    assert trace_of(exported.path).stat().st_size <= making.LARGEST
+    assert trace_of(exported.path).stat().st_size <= LARGEST
     assert runtime.replay(exported.path).passed
 
 
@@ -218,7 +217,7 @@ def test_no_trace_where_even_the_shortest_is_too_large(tmp_path: Path) -> None:
 
 def test_a_trace_keeps_to_its_size_by_being_shorter(tmp_path: Path) -> None:
     exported = export(nn.GRU(2000, 4, batch_first=True), {"input": "float32[batch,time,2000]"}, tmp_path / "m.onnx")
-    assert trace_of(exported.path).stat().st_size <= making.LARGEST
+    assert trace_of(exported.path).stat().st_size <= LARGEST
     assert runtime.replay(exported.path).frames == 30
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import click
 
 from edgeseq import __version__
+from edgeseq.cli.adopt import adopt
 from edgeseq.cli.bench import bench
 from edgeseq.cli.demo import demo
 from edgeseq.cli.doctor import doctor
@@ -19,7 +20,7 @@ from edgeseq.cli.verify import verify
 from edgeseq.errors import EdgeseqError, UsageError
 
 #: Every command, in the order in which the help lists them. A new one is one file and one entry here.
-COMMANDS: tuple[click.Command, ...] = (export, explain, inspect, verify, run, bench, demo, doctor)
+COMMANDS: tuple[click.Command, ...] = (export, explain, inspect, verify, run, bench, adopt, demo, doctor)
 
 
 class _Edgeseq(click.Group):

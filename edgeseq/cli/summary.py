@@ -261,6 +261,8 @@ def _followed(settings: object) -> list[str]:
         told.append(f"followed for {far['frames']:,} frames, bounded by {far.get('limit')}")
         if isinstance(windows := far.get("windows"), dict):
             told.append(f"the model amplifies rounding: from frame {windows.get('whole')} on in windows")
+    if settings.get("against") == "itself":
+        told.append("against itself, for it was made elsewhere")
     if settings.get("inputs") not in (None, "random"):
         told.append(f"on {settings['inputs']}")
     told += [f"{name} {settings[name]} allowed on top" for name in ("atol", "rtol") if settings.get(name)]

@@ -53,7 +53,8 @@ def verify(
 
     The golden trace is a small input with the module's outputs, written at export. Replaying it needs no PyTorch and
     shows how far this machine, device and onnxruntime are off. With --model every law is checked, and a file that was
-    changed since it was last verified gets a new seal if they hold. The exit code is 1 where a check fails.
+    changed since it was last verified, or adopted without its module, gets a new seal if they hold. The exit code is
+    1 where a check fails.
     """
     if model_source is None:
         _check_alone(weights=weights, trust=trust or None, arg=arguments, example=example, atol=atol, rtol=rtol)

@@ -33,6 +33,10 @@ FORMAT = "edgeseq.golden"
 VERSION = 1
 #: The largest trace that is read: what a hostile one may make us allocate.
 _LARGEST = 16 * 2**20
+#: The largest that is written: a trace travels with its model and must not be what makes the download large.
+LARGEST = 256 * 1024
+#: Values of one frame of output that are kept; of a wider one, such as the logits of a vocabulary, every n-th is.
+_VALUES = 256
 
 
 @dataclass(frozen=True)
@@ -255,6 +259,16 @@ def thinned(array: Array, every: tuple[int, int] | None) -> Array:
         return array
     axis, step = every
     return array[(*(slice(None),) * axis, slice(None, None, step))]
+
+
+def widest(shape: tuple[int, ...], time_axis: int | None) -> tuple[int, int] | None:
+    """The widest axis but time and the step along it that leaves ``_VALUES`` of a frame; None for a narrow frame."""
+    sizes = [1 if axis == time_axis else size for axis, size in enumerate(shape)]
+    values = int(np.prod(sizes))
+    if values <= _VALUES:
+        return None
+    axis = int(np.argmax(sizes))
+    return axis, min(sizes[axis], -(-values // _VALUES))
 
 
 def _compare(name: str, streamed: Mapping[str, Array], trace: Trace) -> Compared:

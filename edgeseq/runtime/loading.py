@@ -98,7 +98,7 @@ def describe(path: str | os.PathLike[str]) -> Described:
 
     Raises ModelFileError, ContractError or UsageError.
     """
-    where = _check_path(path)
+    where = check_path(path)
     file = read_model_file(where)
     text = file.metadata.get(METADATA_KEY)
     if text is None:
@@ -142,7 +142,8 @@ def _check_sidecar(path: Path, text: str) -> None:
         )
 
 
-def _check_path(path: object) -> str:
+def check_path(path: object) -> str:
+    """The path as text; ModelFileError or UsageError where there is no file to read."""
     if not isinstance(path, (str, os.PathLike)):
         raise UsageError("path must be a str or a Path", got=type(path).__name__)
     where = os.fsdecode(path)

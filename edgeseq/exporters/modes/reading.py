@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from edgeseq.contract import ADOPTED
 from edgeseq.errors import UsageError
 from edgeseq.exporters.modes import MODES, Exact, Mode, Sequence
 
@@ -31,8 +32,12 @@ def parse_mode(text: str) -> Mode:
 
 
 def mode_of(described: Mapping[str, Any]) -> Mode:
-    """The mode that a contract holds; UsageError where this edgeseq does not know it."""
-    kind = MODES.get(str(described.get("name")))
+    """The mode that a contract holds; UsageError where this edgeseq does not know it.
+
+    An adopted file is held against its module, where there is one, as an exact one is.
+    """
+    name = str(described.get("name"))
+    kind = Exact if name == ADOPTED else MODES.get(name)
     if kind is None:
         raise UsageError("unknown mode", got=repr(described.get("name")), wanted=", ".join(MODES))
     return kind(**{field.name: described[field.name] for field in fields(kind)})
@@ -45,4 +50,4 @@ def described(mode: Mode, **more: Any) -> dict[str, Any]:
 
 def approximates(mode: Mapping[str, Any]) -> bool:
     """Whether files of this mode compute something else than their module."""
-    return mode.get("name") not in (Exact.name, Sequence.name)
+    return mode.get("name") not in (Exact.name, Sequence.name, ADOPTED)

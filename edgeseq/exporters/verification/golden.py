@@ -18,10 +18,6 @@ from edgeseq.exporters.verification.yardstick import SINGLE, Yardstick
 from edgeseq.runtime import golden
 from edgeseq.runtime.loading import describe
 
-#: A trace travels with its model: it must not be what makes the download large.
-LARGEST = 256 * 1024
-#: Values of one frame of output that are kept; of a wider one, such as the logits of a vocabulary, every n-th is.
-_VALUES = 256
 _SEED = 808
 
 Array = np.ndarray[Any, Any]
@@ -39,8 +35,8 @@ def write_trace(
 ) -> bool:
     """Write the golden trace of the sealed file at ``path`` to ``target``; False where even the shortest is too large.
 
-    The trace has as many frames as the laws are checked on, fewer where that would be more than ``LARGEST`` bytes or
-    where the model has amplified rounding too far.
+    The trace has as many frames as the laws are checked on, fewer where that would be more than ``golden.LARGEST``
+    bytes or where the model has amplified rounding too far.
     """
     described = describe(path)
     yardstick = Yardstick(atol or 0.0, rtol or 0.0, cut=amplifying)
@@ -48,7 +44,7 @@ def write_trace(
     frames = short_run(described.contract)
     while frames >= max(1, described.contract.min_frames):
         trace = maker.trace(frames)
-        if trace is not None and len(golden.packed(trace)) <= LARGEST:
+        if trace is not None and len(golden.packed(trace)) <= golden.LARGEST:
             golden.write_trace(target, trace)
             return True
         frames = accepted(described.contract, frames // 2)
@@ -76,7 +72,7 @@ class _Maker:
             near = plain[port.name].reshape(whole.shape)
             if self.yardstick.compare(whole, whole, near, port.time_axis).compared is not None:
                 return None
-            kept = _kept(whole.shape, port.time_axis)
+            kept = golden.widest(whole.shape, port.time_axis)
             if kept is not None:
                 every[port.name] = kept
             outputs[port.name] = np.asarray(golden.thinned(whole, kept).astype(port.dtype), order="C")
@@ -92,13 +88,3 @@ def _in_shape(whole: Array, port: Port, frames: int) -> Array:
         return whole
     time = port.length(frames) if port.length is not None else None
     return whole.reshape(resolve_shape(port.shape, {"batch": 1, "time": time or 0}))
-
-
-def _kept(shape: tuple[int, ...], time_axis: int | None) -> tuple[int, int] | None:
-    """The widest axis but time and the step along it that leaves ``_VALUES`` of a frame; None for a narrow frame."""
-    sizes = [1 if axis == time_axis else size for axis, size in enumerate(shape)]
-    values = int(np.prod(sizes))
-    if values <= _VALUES:
-        return None
-    axis = int(np.argmax(sizes))
-    return axis, min(sizes[axis], -(-values // _VALUES))

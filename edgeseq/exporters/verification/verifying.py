@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from edgeseq.contract import Contract
 from edgeseq.exporters.preparing import prepared
 from edgeseq.exporters.verification.drawing import Calibration
 from edgeseq.exporters.verification.golden import write_trace
@@ -32,18 +33,24 @@ def verify(
 
     ``atol`` and ``rtol`` are the user's allowance on top of the yardstick; ``calibration`` is an iterable of
     ``{name: array}`` to verify on in place of random inputs; ``rules`` are those it was exported with. Returns what was
-    found; a failed law is a failed check, not an exception. A file that was changed after it was last verified gets a
-    new seal, digest, report and golden trace, if every law holds. Raises EdgeseqError where the file cannot be loaded
-    or the model is another one.
+    found; a failed law is a failed check, not an exception. A file that was changed after it was last verified, and one
+    that was adopted without its module, gets a new seal, digest, report and golden trace, if every law holds. Raises
+    EdgeseqError where the file cannot be loaded or the model is another one.
     """
     target = Path(path)
     samples = None if calibration is None else list(calibration)
     model = prepared(model).model
     found = check_laws(target, model, atol=atol, rtol=rtol, calibration=samples, rules=rules)
     described = describe(target)
-    if found.passed and described.doubt:
+    if found.passed and (described.doubt or _against_itself(described.contract)):
         seal(target, replace(described.contract, verification=found.to_dict()))
         write_trace(
             target, model, trace_of(target), calibration=samples, atol=atol, rtol=rtol, amplifying=found.amplifying
         )
     return found
+
+
+def _against_itself(contract: Contract) -> bool:
+    """Whether the report in the file is that of its adoption."""
+    settings = (contract.verification or {}).get("settings")
+    return isinstance(settings, dict) and settings.get("against") == "itself"

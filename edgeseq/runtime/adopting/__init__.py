@@ -1,0 +1,9 @@
+"""Giving a contract to a stateful ONNX file that was made elsewhere."""
+
+from __future__ import annotations
+
+from edgeseq.runtime.adopting.adopt import adopt
+from edgeseq.runtime.adopting.declared import NotDeclared
+from edgeseq.runtime.adopting.recipes import RECIPES
+
+__all__ = ["RECIPES", "NotDeclared", "adopt"]
