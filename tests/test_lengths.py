@@ -48,15 +48,16 @@ class CountsRows(nn.Module):
 
 
 class PoolsAll(nn.Module):
-    """The window is as long as what a strided layer leaves, which torch fixes without a word."""
+    """The window is as long as what a strided layer leaves."""
 
-    def __init__(self) -> None:
+    def __init__(self, pool: Any) -> None:
         super().__init__()
+        self.pool = pool
         self.conv = nn.Conv2d(3, 4, (3, 1), (2, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.conv(x.unsqueeze(-1))
-        return functional.avg_pool2d(x, x.size()[2:]).mean((2, 3))
+        return self.pool(x, x.size()[2:]).mean((2, 3))  # type: ignore[no-any-return]
 
 
 class PadsIfOdd(nn.Module):
@@ -83,9 +84,15 @@ def test_int_and_len_are_themselves_again_after_the_capture() -> None:
     assert not {"int", "len"} & set(vars(sys.modules[__name__]))
 
 
+@pytest.mark.parametrize("pool", [functional.avg_pool2d, functional.max_pool2d])
+def test_a_window_as_long_as_time_takes_all_of_it(pool: Any) -> None:
+    check_rule(PoolsAll(pool), WAVE)
+
+
 def test_a_size_that_follows_from_time_is_not_fixed() -> None:
+    powers = lambda x, size: functional.lp_pool2d(x, 2, size)  # noqa: E731
     with pytest.raises(CaptureError, match=r"\(\(time - 3\)//2\)+ \+ 1 became 18, its value in the example\."):
-        check_rule(PoolsAll(), WAVE)
+        check_rule(PoolsAll(powers), WAVE)
 
 
 def test_a_branch_on_the_remainder_of_time_is_refused_with_its_line() -> None:

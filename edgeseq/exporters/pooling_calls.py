@@ -1,18 +1,16 @@
 """Pooling, captured in other forms where torch's own fixes the length of time while it is traced.
 
 ``max_pool1d`` does; ``max_pool2d`` over two axes, one of them a single row, does not. A window as long as the sequence,
-``F.avg_pool2d(x, x.size()[2:])``, is a mean over all time.
+``F.avg_pool2d(x, x.size()[2:])``, is a mean over all time, or a maximum.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.fx.experimental.symbolic_shapes import statically_known_true
-
-#: What a captured model may call: torch's function, and the one of ``torch.nn.functional`` that chooses it.
-MAX_POOL1D = (torch.max_pool1d, torch.nn.functional.max_pool1d)
 
 
 def max_pool1d(
@@ -32,28 +30,54 @@ def max_pool1d(
     return tuple(part.squeeze(-2) for part in found) if return_indices else found.squeeze(-2)
 
 
-def averaged(function: Any) -> Any:
-    """``torch.nn.functional.avg_pool1d``, 2d or 3d, as a mean along each axis that its window is as long as."""
-
-    def avg_pool(x: torch.Tensor, kernel_size: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
-        sizes = list(kernel_size) if isinstance(kernel_size, (list, tuple)) else [kernel_size]
-        if not any(isinstance(size, torch.SymInt) for size in sizes):
-            return function(x, kernel_size, *args, **kwargs)  # type: ignore[no-any-return]
-        first = x.dim() - len(sizes)
-        whole = [statically_known_true(x.shape[first + place] == size) for place, size in enumerate(sizes)]
-        rest = [1 if all_of_it else size for all_of_it, size in zip(whole, sizes, strict=True)]
-        if args or kwargs or not any(whole):
-            return function(x, kernel_size, *args, **kwargs)  # type: ignore[no-any-return]
-        mean = x.mean([first + place for place, all_of_it in enumerate(whole) if all_of_it], keepdim=True)
-        return mean if all(size == 1 for size in rest) else function(mean, rest)
-
-    return avg_pool
+_AVERAGE = ("stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
+_MAXIMUM = ("stride", "padding", "dilation", "ceil_mode", "return_indices")
 
 
-#: Pooling by averages, as it is captured.
-AVERAGES = {
-    function: averaged(function)
-    for function in (torch.nn.functional.avg_pool1d, torch.nn.functional.avg_pool2d, torch.nn.functional.avg_pool3d)
+def over_all(
+    pool: Callable[..., Any], axes: int, names: tuple[str, ...], reduced: Callable[..., Any]
+) -> Callable[..., Any]:
+    """A function that pools over the last ``axes``, as ``reduced`` along each that its window is as long as.
+
+    ``names`` are those of its arguments behind the window.
+    """
+
+    def called(x: torch.Tensor, kernel_size: Any, *args: Any, **kwargs: Any) -> Any:
+        sizes = list(kernel_size) if isinstance(kernel_size, (list, tuple)) else [kernel_size] * axes
+        first = x.dim() - axes
+        whole = [place for place, size in enumerate(sizes) if _is_all(x.shape[first + place], size)]
+        asked = {**dict(zip(names, args, strict=False)), **kwargs}
+        if not whole or asked.pop("divisor_override", None) is not None or any(map(_shifts, asked.items())):
+            return pool(x, kernel_size, *args, **kwargs)
+        value = reduced(x, [first + place for place in whole], keepdim=True)
+        rest = [1 if place in whole else size for place, size in enumerate(sizes)]
+        return value if rest == [1] * axes else pool(value, rest, *args, **kwargs)
+
+    return called
+
+
+def _shifts(asked: tuple[str, Any]) -> bool:
+    """Whether an argument makes a window as long as its axis more than one reduction of it."""
+    name, value = asked
+    values = value if isinstance(value, (list, tuple)) else [value]
+    plain = {"padding": 0, "dilation": 1, "return_indices": False}
+    return name in plain and any(value != plain[name] for value in values)
+
+
+def _is_all(length: Any, window: Any) -> bool:
+    return isinstance(window, torch.SymInt) and statically_known_true(length == window)
+
+
+_functional = torch.nn.functional
+#: Functions that pool, as they are captured.
+POOLING = {
+    _functional.avg_pool1d: over_all(_functional.avg_pool1d, 1, _AVERAGE, torch.mean),
+    _functional.avg_pool2d: over_all(_functional.avg_pool2d, 2, _AVERAGE, torch.mean),
+    _functional.avg_pool3d: over_all(_functional.avg_pool3d, 3, _AVERAGE, torch.mean),
+    torch.max_pool1d: over_all(max_pool1d, 1, _MAXIMUM, torch.amax),
+    _functional.max_pool1d: over_all(max_pool1d, 1, _MAXIMUM, torch.amax),
+    torch.max_pool2d: over_all(torch.max_pool2d, 2, _MAXIMUM, torch.amax),
+    _functional.max_pool2d: over_all(_functional.max_pool2d, 2, _MAXIMUM, torch.amax),
 }
 
 

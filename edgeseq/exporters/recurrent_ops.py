@@ -14,7 +14,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from edgeseq.errors import NotStreamable
-from edgeseq.exporters.pooling_calls import AVERAGES, MAX_POOL1D, max_pool1d
+from edgeseq.exporters.pooling_calls import POOLING
 from edgeseq.exporters.size_branches import truth_of_sizes
 from edgeseq.exporters.spectral_calls import SPECTRAL
 from edgeseq.exporters.unfold_calls import fold, unfold
@@ -83,8 +83,6 @@ class KeepRecurrentCalls(TorchFunctionMode):
             return truth
         if getattr(func, "__self__", None) is torch.Tensor.data:  # the getter, under which the graph loses the tensor
             return args[0].detach()
-        if func in MAX_POOL1D:
-            return max_pool1d(*args, **(kwargs or {}))
         if (answer := _ANSWERS.get(func)) is not None:
             return answer(*args, **(kwargs or {}))
         mode = _MODES.get(func)
@@ -96,7 +94,7 @@ class KeepRecurrentCalls(TorchFunctionMode):
 #: Functions that are captured as others, which have rules.
 _ANSWERS: dict[Any, Callable[..., Any]] = {
     **SPECTRAL,
-    **AVERAGES,
+    **POOLING,
     torch.nn.functional.unfold: unfold,
     torch.nn.functional.fold: fold,
 }
