@@ -60,9 +60,9 @@ SCRIPT = Script(
     name="silero",
     title="Silero VAD, chunk by chunk",
     about="The file silero_vad.onnx of the package silero-vad, batch 1, 512 new samples per chunk, back to back:"
-    " through the package's own OnnxWrapper, which is given a torch tensor and joins it with the 64 samples before it, and"
-    ' through stream.step of runtime.adopt(path, recipe="silero-vad"), which is given a numpy array, checks it and'
-    " gives the same bits. Both sessions have one thread. Ratios are taken between neighbouring processes.",
+    " through the package's own OnnxWrapper, which is given a torch tensor and joins it with the 64 samples before it,"
+    ' and through stream.step of runtime.adopt(path, recipe="silero-vad"), which is given a numpy array, checks it'
+    " and gives the same bits. Both sessions have one thread. Ratios are taken between neighbouring processes.",
     subjects=SUBJECTS,
     measure=measure,
     figures=figures,
