@@ -64,6 +64,7 @@ def _pairs(option: str, metavar: str, text: str) -> Callable[[options.Command], 
 @click.option("-o", "--output", type=options.FILE, metavar="M.ONNX", help="The copy to write; without it, check only.")
 @options.with_tolerances
 @options.device
+@options.provider
 @options.threads
 @options.json_report
 def adopt(
@@ -82,6 +83,7 @@ def adopt(
     atol: float | None,
     rtol: float | None,
     device: str | None,
+    provider: str | None,
     threads: int | None,
     json_path: str | None,
 ) -> None:
@@ -103,6 +105,7 @@ def adopt(
         atol=atol,
         rtol=rtol,
         device=device,
+        provider=provider,
         threads=threads,
     )
     said: dict[str, Any] = {

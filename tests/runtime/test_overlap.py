@@ -14,6 +14,7 @@ import pytest
 from edgeseq import runtime
 from edgeseq.contract import Chunk
 from edgeseq.errors import ContractError, NonFiniteInput, ProviderError
+from edgeseq.runtime.devices import Device
 from tests import handmade
 from tests.handmade import Handmade
 
@@ -118,6 +119,20 @@ def test_into_a_buffer(load: Load) -> None:
         stream.step(x[:, first : first + 3], out=(part := np.empty((1, 3, 2), np.float32)))
         out[:, first : first + 3] = part
     np.testing.assert_allclose(out, made.whole(x)[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_where_frames_are_copied_to_a_device(load: Load, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a GPU: the graph's memory cannot be written from here but as a whole."""
+    monkeypatch.setattr(Device, "shares_memory", False)
+    made = MADE[name]
+    axis, x = made.contract.ports[0].time_axis or 0, frames(made, 2)
+    stream = load(made).stream(2)
+    for _ in range(2):
+        parts: list[Any] = [stream.step(part) for part in pieces(x, axis, CHUNKS)]
+        got = np.concatenate([*parts, stream.flush()], axis)
+        np.testing.assert_allclose(got, made.whole(x)[0], atol=1e-6)
+        stream.reset()
 
 
 def test_streams_do_not_share_their_past(load: Load) -> None:

@@ -50,6 +50,7 @@ def adopt(
     rtol: float = 0.0,
     device: str = "cpu",
     threads: int = 1,
+    provider: str | None = None,
 ) -> Model:
     """The model in a stateful ONNX file made elsewhere, under a contract made from the graph and from what is said.
 
@@ -68,7 +69,7 @@ def adopt(
     file = read_model_file(where)
     _check_new(file, where)
     target = None if out is None else check_out(Path(where), out, file)
-    place = find_device(device)
+    place = find_device(device, provider)
     session = open_session(where, threads, place.providers)
     place.check_session(session)
     graph = signature_of(session, where)
@@ -86,7 +87,7 @@ def adopt(
     if target is None:
         return model
     write(model, file, target, Tolerance(atol, rtol))
-    return load(target, device, threads)
+    return load(target, device, threads, provider=provider)
 
 
 def _check_new(file: ModelFile, where: str) -> None:

@@ -81,7 +81,7 @@ def _check_complete(graph: Signature, declared: Declared, axes: dict[str, Axes],
         if value.name in proposed or value.name in states:
             continue
         if value.name not in roles | framed:
-            missing["axes" if len(value.dims) > 1 else "constants"][value.name] = None
+            missing["constants" if set(value.dims) <= {1} else "axes"][value.name] = None
         elif value.name not in axes:
             missing["axes"][value.name] = None
     if any(missing.values()):

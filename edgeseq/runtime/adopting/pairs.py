@@ -21,17 +21,15 @@ _WORDS = re.compile(r"[A-Za-z][a-z]*[0-9]*|[A-Z]+(?![a-z])[0-9]*|[0-9]+")
 def propose(graph: Signature, taken: Iterable[str] = ()) -> dict[str, str]:
     """Pairs of an input and an output that are likely a state, without inputs and outputs that are ``taken``.
 
-    Pairs by name come first; then what dtype and shape leave no choice about. One input at least is left for frames.
+    Where no names go together, what dtype and shape leave no choice about; the first input is then left for frames.
     """
     taken = set(taken)
     inputs = [value for value in graph.inputs if value.name not in taken and _may_be_state(value)]
     outputs = [value for value in graph.outputs if value.name not in taken]
-    pairs = _alone(inputs, outputs, _named_alike)
-    inputs = [value for value in inputs if value.name not in pairs]
-    outputs = [value for value in outputs if value.name not in pairs.values()]
-    frames = [value for value in graph.inputs if value.name not in pairs and value.name not in taken]
-    pairs |= _alone([value for value in inputs if value not in frames[:1]], outputs, _fits)
-    return {value.name: pairs[value.name] for value in graph.inputs if value.name in pairs}
+    free = [value for value in graph.inputs if value.name not in taken]
+    return _alone(inputs, outputs, _named_alike) or _alone(
+        [value for value in inputs if value not in free[:1]], outputs, _fits
+    )
 
 
 def _alone(inputs: list[Value], outputs: list[Value], alike: Callable[[Value, Value], bool]) -> dict[str, str]:
