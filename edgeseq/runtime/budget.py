@@ -17,13 +17,13 @@ def grows(state: State) -> bool:
 
 
 def overlap_bytes(contract: Contract) -> int | None:
-    """Bytes of the frames that a stream keeps to put in front of its next call; None where an axis is dynamic."""
+    """Bytes of the frames kept, twice, to be put in front of the next call; None where an axis is dynamic."""
     ports = [port for port in contract.with_role("frame") if port.overlap]
     try:
         shapes = [resolve_shape(history_shape(port), {"batch": 1}) for port in ports]
     except KeyError:
         return None
-    return sum(math.prod(shape) * np.dtype(port.dtype).itemsize for port, shape in zip(ports, shapes, strict=True))
+    return 2 * sum(math.prod(shape) * np.dtype(port.dtype).itemsize for port, shape in zip(ports, shapes, strict=True))
 
 
 def held_bytes(contract: Contract, frames: int | None = None) -> int | None:

@@ -35,14 +35,22 @@ class Call:
         bindings: tuple[Any, Any],
         handles: tuple[Any, Any],
         finite: bool,
+        bindable: bool,
     ) -> None:
-        """``ports`` are those of ``inputs``; with ``finite`` a repeated call looks for NaN and infinities."""
+        """``ports`` are those of ``inputs``; with ``finite`` a repeated call looks for NaN and infinities.
+
+        ``bindable``: a repeated call may put the output elsewhere.
+        """
         self.base_frames = base_frames
         self.inputs = inputs
         self.outputs = outputs
         self.handles = handles
-        self._bindings = bindings
-        self.repeat = repeat_of(base_frames, handles, ports, inputs, outputs, finite)
+        self._bindings = [bindings]
+        self.repeat = repeat_of(base_frames, handles, ports, inputs, outputs, finite, bindable)
+
+    def keep(self, bindings: tuple[Any, Any]) -> None:
+        """Keep the bindings of a second pair of handles alive, in place of those of an earlier one."""
+        self._bindings[1:] = [bindings]
 
 
 class Calls:
@@ -65,6 +73,8 @@ class Calls:
         self._states = states
         self._overlaps = overlaps
         self._finite = opening.finite
+        # The value of an output without a time axis is asked for again after the call.
+        self._bindable = len(self._output_ports) == 1 and self._output_ports[0].time_axis is not None
         self._kept: OrderedDict[int, Call] = OrderedDict()
 
     def of(self, base_frames: int) -> Call:
@@ -95,11 +105,18 @@ class Calls:
         inputs = {port.name: self._overlaps.place(port, self._array(port, base_frames)) for port in self._frame_ports}
         outputs = {port.name: self._device.place(self._array(port, base_frames)) for port in self._output_ports}
         bindings = self._bind(inputs, outputs, 0), self._bind(inputs, outputs, 1)
-        handles = self._handle(bindings[0], inputs), self._handle(bindings[1], inputs)
-        return Call(base_frames, self._frame_ports, inputs, outputs, bindings, handles, self._finite)
+        handles = self._handle(bindings[0], inputs, 0), self._handle(bindings[1], inputs, 1)
+        return Call(base_frames, self._frame_ports, inputs, outputs, bindings, handles, self._finite, self._bindable)
 
-    def _handle(self, binding: Any, inputs: Mapping[str, Buffer]) -> Any:
-        return self._overlaps.handle(binding_handle(self._session, binding), inputs)
+    def bound(self, call: Call, out: Array) -> tuple[Any, Any]:
+        """Handles of ``call`` that have ``out`` in place of the only output."""
+        outputs = {name: self._device.place(out) for name in call.outputs}
+        sides = self._bind(call.inputs, outputs, 0), self._bind(call.inputs, outputs, 1)
+        call.keep(sides)
+        return self._handle(sides[0], call.inputs, 0), self._handle(sides[1], call.inputs, 1)
+
+    def _handle(self, binding: Any, inputs: Mapping[str, Buffer], side: int) -> Any:
+        return self._overlaps.handle(binding_handle(self._session, binding), inputs, side)
 
     def _array(self, port: Port, base_frames: int) -> Array:
         shape = resolve_shape(port.shape, {**self._sizes, "time": frames_in_call(port, base_frames)})

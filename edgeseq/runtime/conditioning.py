@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from edgeseq.contract import Contract, Port, axis_parts, resolve_shape
 from edgeseq.errors import ShapeError
 from edgeseq.runtime.devices import Array
+from edgeseq.runtime.foreign import as_array
 from edgeseq.runtime.inputs import check_array, known_shape, show
 
 
 def bind_conditioning(
-    contract: Contract, given: Mapping[str, Array] | None, batch: int
+    contract: Contract, given: Mapping[str, Any] | None, batch: int
 ) -> tuple[dict[str, Array], dict[str, int]]:
     """A copy of every conditioning and constant array, and the sizes of the named axes, ``batch`` among them.
 
@@ -30,7 +32,7 @@ def bind_conditioning(
     return arrays, sizes
 
 
-def _check_given(given: object, ports: tuple[Port, ...]) -> Mapping[str, Array]:
+def _check_given(given: object, ports: tuple[Port, ...]) -> Mapping[str, Any]:
     names = [port.name for port in ports]
     if given is None:
         given = {}
@@ -56,7 +58,7 @@ def _expects(names: list[str]) -> str:
 
 def _take(port: Port, value: object, sizes: dict[str, int]) -> Array:
     """A copy of a given array; its named axes join ``sizes``."""
-    array = check_array(port.name, value, port.dtype, known_shape(port.shape, sizes))
+    array = check_array(port.name, as_array(port.name, value), port.dtype, known_shape(port.shape, sizes))
     for axis, size in zip(port.shape, array.shape, strict=True):
         if isinstance(axis, str):
             times, name = axis_parts(axis)

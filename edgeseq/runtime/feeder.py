@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,7 @@ class Feeder:
         "_contract",
         "_controls",
         "_finals",
+        "_fragile",
         "_largest",
         "_last",
         "_overlaps",
@@ -58,6 +60,8 @@ class Feeder:
         self._contract = contract
         self._ports = contract.with_role("frame")
         self._untimed = tuple(port.name for port in contract.with_role("output") if port.time_axis is None)
+        # What a run that is not taken over may have spoilt: caches hold nothing before their position that it changes.
+        self._fragile = bool(self._untimed) or any(s.in_place and s.kind != "kv" for s in contract.states)
         self._largest = opening.largest
         self._starts = opening.starts
         self._spare = opening.spare
@@ -109,30 +113,26 @@ class Feeder:
 
     def histories(self) -> Mapping[str, Array]:
         """The frames kept to be put in front of the next call, by input: for reading at once."""
-        return self._overlaps.histories
+        return self._overlaps.read(self.side)
 
     def put(
         self, fed: int, states: Mapping[str, Array], histories: Mapping[str, Array], finals: Mapping[str, Array]
     ) -> None:
         """Go to position ``fed`` with values that :meth:`states`, :meth:`histories` and :meth:`finals` gave there.
 
-        Room for them was reserved. ``broken`` if it does not return.
+        Room for them was reserved. The caller calls the stream broken until this and its own part are done.
         """
-        self.broken = True
         self._reached = max(self._used(), fed)
         self._states.put(self.side, fed, states, self._reached)
-        self._overlaps.put(histories)
+        self._overlaps.put(self.side, histories)
         self.fed, self._finals = fed, (fed, {name: value.copy() for name, value in finals.items()})
         self._tell_remaining(END_UNKNOWN)
-        self.broken = False
 
     def go_back(self, fed: int) -> None:
-        """Go back to position ``fed``, for states that are caches and positions only."""
-        self.broken = True
+        """Go back to position ``fed``, for states that are caches and positions only; ``broken`` as for :meth:`put`."""
         self._reached = self._used()
         self._states.put_positions(self.side, fed)
         self.fed, self._finals = fed, None
-        self.broken = False
 
     def repeatable(self) -> Repeat | None:
         """The latest call, even one before the beginning, where it may be run again as it is."""
@@ -143,7 +143,7 @@ class Feeder:
         self.broken = True
         used = self._used()
         self._states.begin(0, used)
-        self._overlaps.begin()
+        self._overlaps.begin(0)
         self.fed = 0
         self.side = 0
         self._reached = 0
@@ -160,6 +160,7 @@ class Feeder:
         while context < wanted:
             context *= 2
         context = min(context, self.limit or context)
+        self._calls.forget()  # first: an interrupt must not leave calls over states that have moved
         try:
             self._states.grow(self.side, context + self._spare)
         except MemoryError as error:
@@ -168,7 +169,6 @@ class Feeder:
             ) from error
         LOGGER.debug("caches grow from room for %d base frames to %d", self._context, context)
         self._context = context
-        self._calls.forget()
 
     def release(self) -> None:
         """Let go of every buffer and binding; the counts stay. Nothing but they may be asked for afterwards."""
@@ -208,14 +208,31 @@ class Feeder:
                 self._tell_remaining(total - self.fed)
             try:
                 self.run(call.handles[self.side], self.options)
+                answer.take(call, self.fed)
             except engine_errors() as error:
                 self._tell_remaining(END_UNKNOWN)
                 raise self.failed(error, applied or offset > 0) from error
-            answer.take(call, self.fed)
+            except BaseException:
+                self._tell_remaining(END_UNKNOWN)
+                self.interrupted()
+                raise
             self.side ^= 1
             self.fed += size
             self._last = call
             offset += size
+
+    def bind(self, fast: Repeat, out: Any) -> tuple[Any, Any]:
+        """Handles of a call that is repeated with ``out``: with it as the output if it comes again, else the usual."""
+        call = self._last
+        if not fast.again(out) or call is None or call.repeat is not fast:
+            return fast.handles
+        fast.bound, fast.bound_handles = None, fast.handles
+        try:
+            fast.bound_handles = self._calls.bound(call, out)
+        except engine_errors() as error:
+            raise self.failed(error, False) from error
+        fast.bound = out
+        return fast.bound_handles
 
     def repeats_until(self) -> int:
         """The position up to which the latest call may be repeated as it is: no start, no growth, no limit before."""
@@ -226,15 +243,20 @@ class Feeder:
         """What to raise when onnxruntime failed; ``applied``: earlier calls of the same step went through.
 
         A set of states is only read by the call that failed, so that nothing has changed, unless a state other than a
-        cache lives in place. What was written beyond a cache's position is overwritten by the next call.
+        cache lives in place, or an output stands for all frames so far: its value was in the buffer. What was written
+        beyond a cache's position is overwritten by the next call.
         """
-        self.broken = applied or any(state.in_place and state.kind != "kv" for state in self._contract.states)
+        self.broken = applied or self._fragile
         return ProviderError(
             "there is no memory for this call" if isinstance(error, MemoryError) else "onnxruntime failed",
             where=f"position {self.fed}",
             why=first_line(error),
             do="part of the step was applied: call reset()" if self.broken else "the stream is unchanged",
         )
+
+    def interrupted(self) -> None:
+        """Note that a run did not come to its end, or that what it made was not taken over."""
+        self.broken = self.broken or self._fragile
 
     def _used(self) -> int:
         """Base frames for which a cache may hold entries, those of a call that failed included."""

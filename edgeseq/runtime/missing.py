@@ -20,10 +20,11 @@ PIECE = 256
 class Missing:
     """The policy of a stream for frames that never came, and with ``hold`` the last frame of every input.
 
-    ``holds``: :meth:`see` wants every step's frames. ``count``: base frames that were missing so far.
+    ``holds``: ``last`` wants to be every step's last frames, of every input with a time axis of size 1, which nobody
+    writes to; None before there was a step. ``count``: base frames that were missing so far.
     """
 
-    __slots__ = ("_last", "_policy", "_ports", "_seen", "_sizes", "count", "holds")
+    __slots__ = ("_policy", "_ports", "_sizes", "_zeros", "count", "holds", "last")
 
     def __init__(self, policy: str, ports: tuple[Port, ...], sizes: Mapping[str, int]) -> None:
         """UsageError for a policy that is unknown, or that would give an input a value beside its range."""
@@ -37,41 +38,32 @@ class Missing:
         self.holds = policy == "hold"
         if policy == "zero":
             self._check_zeros("open the stream with on_missing='hold'")
-        self._last: dict[str, Array] = {}
+        self._zeros = {port.name: self._zero(port) for port in ports} if policy != "raise" else {}
         self.begin()
 
     def begin(self) -> None:
         """Forget what was seen and counted."""
         self.count = 0
-        self._seen = False
-        for port in self._ports if self._policy != "raise" else ():
-            self._last[port.name] = self._zeros(port)
+        self.last: Mapping[str, Array] | None = None
 
     @property
-    def held(self) -> dict[str, Array] | None:
+    def held(self) -> Mapping[str, Array] | None:
         """The inputs' last frames, none before there was one; None where they are not held."""
-        return (self._last if self._seen else {}) if self.holds else None
+        return (self.last or {}) if self.holds else None
 
     def put(self, held: Mapping[str, Array] | None, count: int) -> None:
         """Go on from what :attr:`held` was, and from so many missing frames."""
-        self.begin()
-        if self.holds and held:
-            self.see(held.items())
+        self.last = (held or None) if self.holds else None
         self.count = count
 
     def release(self) -> None:
         """Let go of the frames that are held; the count stays."""
-        self._last = {}
-
-    def see(self, tails: Iterable[tuple[str, Array]]) -> None:
-        """Keep the inputs' last frames, given with a time axis of size 1."""
-        for name, tail in tails:
-            self._last[name][...] = tail
-        self._seen = True
+        self.last = None
+        self._zeros = {}
 
     def see_frames(self, frames: Mapping[str, Array]) -> None:
         """Keep the last frames of whole chunks."""
-        self.see((port.name, frames[port.name][along(port.time_axis or 0, -1, None)]) for port in self._ports)
+        self.last = copies((port.name, frames[port.name][along(port.time_axis or 0, -1, None)]) for port in self._ports)
 
     def check(self, base_frames: int) -> None:
         """UsageError or ShapeError where ``base_frames`` cannot be made up."""
@@ -80,7 +72,7 @@ class Missing:
                 "this stream does not say what stands in for a missing frame",
                 do="open it with model.stream(on_missing='hold'), which repeats the last frame, or on_missing='zero'",
             )
-        if self.holds and not self._seen:
+        if self.holds and self.last is None:
             self._check_zeros("step a frame first: there is none to hold yet")
         for port in self._ports:
             if base_frames * port.ratio.numerator % port.ratio.denominator:
@@ -92,14 +84,14 @@ class Missing:
 
     def frames(self, base_frames: int) -> dict[str, Array]:
         """What stands in for so many base frames, for reading only: one frame of every input, shown many times."""
-        arrays = {}
+        arrays, lasts = {}, self.last or self._zeros
         for port in self._ports:
-            last, axis = self._last[port.name], port.time_axis or 0
+            last, axis = lasts[port.name], port.time_axis or 0
             shape = (*last.shape[:axis], frames_of(port, base_frames), *last.shape[axis + 1 :])
             arrays[port.name] = np.broadcast_to(last, shape)
         return arrays
 
-    def _zeros(self, port: Port) -> Array:
+    def _zero(self, port: Port) -> Array:
         """One frame of zeros."""
         return zeros(resolve_shape(port.shape, {**self._sizes, "time": 1}), np.dtype(port.dtype))
 
@@ -114,3 +106,8 @@ class Missing:
                     why=f"its values go from {low:.0f} to {high:.0f}",
                     do=do,
                 )
+
+
+def copies(tails: Iterable[tuple[str, Array]]) -> dict[str, Array]:
+    """Copies of arrays by name."""
+    return {name: tail.copy() for name, tail in tails}

@@ -10,7 +10,7 @@ from edgeseq.contract import Contract, axis_parts
 from edgeseq.errors import ProviderError, ShapeError, UsageError
 from edgeseq.runtime.answers import Answers
 from edgeseq.runtime.conditioning import bind_conditioning
-from edgeseq.runtime.devices import Array, Device
+from edgeseq.runtime.devices import Device
 from edgeseq.runtime.finite import check_finite
 from edgeseq.runtime.opening import Opening
 from edgeseq.runtime.prologue import Prologue
@@ -36,7 +36,7 @@ class Model:
     def stream(
         self,
         batch: int = 1,
-        conditioning: Mapping[str, Array] | None = None,
+        conditioning: Mapping[str, Any] | None = None,
         max_context: int | None = None,
         on_nonfinite: str = "raise",
         on_missing: str = "raise",
@@ -75,7 +75,7 @@ class Model:
     def run(
         self,
         frames: Any,
-        conditioning: Mapping[str, Array] | None = None,
+        conditioning: Mapping[str, Any] | None = None,
         on_nonfinite: str = "raise",
     ) -> Answers:
         """All outputs for a whole sequence: an array, or a dict by name where there are several.

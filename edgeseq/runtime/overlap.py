@@ -1,6 +1,7 @@
 """Frames of earlier calls in front of every call: the ``overlap`` of a frame port.
 
-A stream keeps the last ``overlap`` frames that each such input was fed, zeros where there were none::
+A stream keeps the last ``overlap`` frames that each such input was fed, zeros where there were none. They take turns
+between two sides, as the states do, so that a call counts for both or for neither::
 
     history  |a b|           overlap = 2
     call     |a b|c d e|     what the graph is given
@@ -51,7 +52,10 @@ class Overlapped(Buffer):
     __slots__ = ("_fresh", "_front", "_history", "_memory", "_tail")
 
     def __init__(self, port: Port, history: Array, memory: Array, device: Device) -> None:
-        """``memory`` is what the graph is given, laid out by the caller; on a GPU it is copied there in every call."""
+        """``memory`` is what the graph is given, laid out by the caller; on a GPU it is copied there in every call.
+
+        ``history`` holds both sides along its first axis.
+        """
         placed = device.place(memory)
         self._memory = memory
         self._history = history
@@ -67,24 +71,27 @@ class Overlapped(Buffer):
         """Copy the new frames in."""
         self._fresh[...] = source
 
-    def before(self) -> None:
-        """Put the history in front."""
-        self._front[...] = self._history
+    def before(self, side: int) -> None:
+        """Put the history of ``side`` in front."""
+        self._front[...] = self._history[side]
         if self.array is None:
             self.value.update_inplace(self._memory)
 
-    def after(self) -> None:
-        """Keep the last frames for the next call."""
-        self._history[...] = self._tail
+    def after(self, side: int) -> None:
+        """Keep the last frames for the next call, on the other side than ``side``."""
+        self._history[1 - side] = self._tail
 
 
 class Overlaps:
-    """The histories of one stream, by input; ``histories`` is empty for a model without overlap."""
+    """The histories of one stream, by input; ``histories`` is empty for a model without overlap.
+
+    Each has two sides along its first axis. The caller keeps the one that holds the current frames.
+    """
 
     def __init__(self, contract: Contract, device: Device, sizes: Mapping[str, int]) -> None:
         self._device = device
         self.histories: dict[str, Array] = {
-            port.name: zeros(resolve_shape(history_shape(port), sizes), np.dtype(port.dtype))
+            port.name: zeros((2, *resolve_shape(history_shape(port), sizes)), np.dtype(port.dtype))
             for port in contract.with_role("frame")
             if port.overlap
         }
@@ -94,15 +101,19 @@ class Overlaps:
         """Bytes of all histories."""
         return sum(history.nbytes for history in self.histories.values())
 
-    def begin(self) -> None:
+    def begin(self, side: int) -> None:
         """Go back to the start of a stream: zeros in front of its first frame."""
         for history in self.histories.values():
-            history[...] = 0
+            history[side] = 0
 
-    def put(self, values: Mapping[str, Array]) -> None:
-        """Go on with the histories of another stream, or of another time."""
+    def read(self, side: int) -> dict[str, Array]:
+        """The frames in ``side``; the very memory."""
+        return {name: history[side] for name, history in self.histories.items()}
+
+    def put(self, side: int, values: Mapping[str, Array]) -> None:
+        """Go on with what :meth:`read` gave, in another stream or at another time."""
         for name, history in self.histories.items():
-            history[...] = values[name]
+            history[side] = values[name]
 
     def release(self) -> None:
         """Let go of the histories."""
@@ -114,11 +125,11 @@ class Overlaps:
             return self._device.place(array)
         return Overlapped(port, self.histories[port.name], array, self._device)
 
-    def handle(self, handle: Any, inputs: Mapping[str, Buffer]) -> Any:
-        """What :meth:`runner`'s function takes in place of a bare ``handle`` over ``inputs``."""
+    def handle(self, handle: Any, inputs: Mapping[str, Buffer], side: int) -> Any:
+        """What :meth:`runner`'s function takes in place of a bare ``handle`` over ``inputs`` that reads ``side``."""
         if not self.histories:
             return handle
-        return handle, [buffer for buffer in inputs.values() if isinstance(buffer, Overlapped)]
+        return handle, side, [buffer for buffer in inputs.values() if isinstance(buffer, Overlapped)]
 
     def runner(self, run: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
         """``run`` with the histories put in front and renewed; a run that fails renews nothing."""
@@ -127,11 +138,11 @@ class Overlaps:
 
 def _overlapping(run: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
     def run_overlapping(handle: Any, options: Any) -> None:
-        inner, buffers = handle
+        inner, side, buffers = handle
         for buffer in buffers:
-            buffer.before()
+            buffer.before(side)
         run(inner, options)
         for buffer in buffers:
-            buffer.after()
+            buffer.after(side)
 
     return run_overlapping

@@ -116,9 +116,9 @@ class Readings:
 
     def _check_open(self) -> None:
         self._check_not_closed()
+        self._check_not_broken()
         if self._total is not None:
             raise StreamEnded("the stream has ended", why="flush was called", do="call reset() to start anew")
-        self._check_not_broken()
 
     def _check_not_broken(self) -> None:
         if self._feeder.broken:
@@ -134,8 +134,15 @@ class Readings:
                 where=f"position {total}",
                 got=f"{taken} more frames",
                 wanted=f"at most {limit} in all",
-                do="call reset(), or open a stream with more room: a larger max_context in stream() or at export",
+                do=f"call reset(), or {self._more_room(limit)}",
             )
+
+    def _more_room(self, limit: int) -> str:
+        """What to do about a limit, by who set it."""
+        most = self._contract.max_context
+        if most == limit:
+            return "export the model with a larger max_context or a longer table of positions: the file ends here"
+        return f"open a stream with a larger max_context{'' if most is None else f', at most {most}'}"
 
     def _given(self, fed: int) -> dict[str, int]:
         return {port.name: given(port, fed) for port in self._timed}

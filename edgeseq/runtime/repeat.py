@@ -21,15 +21,20 @@ class Repeat:
     ``target``, ``shape`` and ``dtype`` are those of the only input, ``result``, ``out_shape`` and ``out_dtype`` of the
     only output; shapes and the result are None where there are several, and all are in ``targets`` and ``results``.
     ``vector`` holds all values that must be finite, in one piece; where it is None and ``unsure``, it takes more to
-    know, and :meth:`check` is to be called in every step. ``tails`` are the inputs' last frames.
+    know, and :meth:`check` is to be called in every step. ``tails`` are the inputs' last frames. ``bound``: the
+    caller's array that ``bound_handles`` have in place of the only output.
     """
 
     __slots__ = (
+        "_bindable",
         "_finite",
+        "_latest",
         "_looked_at",
         "_ports",
         "_vectors",
         "base_frames",
+        "bound",
+        "bound_handles",
         "dtype",
         "handles",
         "out_dtype",
@@ -53,12 +58,19 @@ class Repeat:
         results: dict[str, Array],
         memory: Mapping[str, Array],
         finite: bool,
+        bindable: bool,
     ) -> None:
-        """``memory``: what the graph is given of every target, in one piece; the frames in front of it are finite."""
+        """``memory``: what the graph is given of every target, in one piece; the frames in front of it are finite.
+
+        ``bindable``: nobody looks for the result in ``results`` later, so that it may be elsewhere.
+        """
         self._ports = ports
         self._finite = finite
+        self._latest: Array | None = None
+        self._bindable = bindable
         self.base_frames = base_frames
-        self.handles = handles
+        self.handles = self.bound_handles = handles
+        self.bound: Array | None = None
         self.targets = tuple(targets.items())
         self.target = self.targets[0][1]
         self.shape = self.target.shape if len(targets) == 1 else None
@@ -100,13 +112,22 @@ class Repeat:
             if self._finite:
                 check_finite_frames(port, target)
 
-    def answer(self, out: Any) -> dict[str, Array]:
-        """The results of several outputs: copies, or ``out`` with them copied in."""
-        if out is None:
-            return {name: result.copy() for name, result in self.results}
+    def copies(self) -> dict[str, Array]:
+        """The results of several outputs, copied."""
+        return {name: result.copy() for name, result in self.results}
+
+    def fill(self, out: Any) -> None:
+        """Copy the results into ``out``, that fits."""
+        if self.result is not None:
+            out[...] = self.result
+            return
         for name, result in self.results:
             out[name][...] = result
-        return out  # type: ignore[no-any-return]
+
+    def again(self, out: Any) -> bool:
+        """Whether this array came in the step before, too, and the graph may write to it: the only output's place."""
+        again, self._latest = out is self._latest, out if self._bindable else None
+        return again and out.flags.aligned
 
     def fits(self, out: object) -> bool:
         """Whether ``out`` is a dict with a place for each of several outputs."""
@@ -133,6 +154,7 @@ def repeat_of(
     inputs: Mapping[str, Buffer],
     outputs: Mapping[str, Buffer],
     finite: bool,
+    bindable: bool,
 ) -> Repeat | None:
     """The flat form of a call; None where its buffers lie on another device."""
     targets = {name: buffer.array for name, buffer in inputs.items() if buffer.array is not None}
@@ -140,4 +162,4 @@ def repeat_of(
     memory = {name: buffer.memory for name, buffer in inputs.items() if buffer.memory is not None}
     if len(targets) < len(inputs) or len(results) < len(outputs):
         return None
-    return Repeat(base_frames, handles, ports, targets, results, memory, finite)
+    return Repeat(base_frames, handles, ports, targets, results, memory, finite, bindable)

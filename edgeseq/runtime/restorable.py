@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from edgeseq.errors import UsageError
+from edgeseq.runtime.alone import alone
 from edgeseq.runtime.inputs import check_count
 from edgeseq.runtime.opening import Opening
 from edgeseq.runtime.readings import Readings
@@ -32,19 +31,20 @@ class Restorable(Readings):
         self._until = 0
         self._kept: deque[Snapshot] = deque(maxlen=KEPT_SNAPSHOTS)
 
+    @alone
     def snapshot(self, keep: bool = False) -> Snapshot:
         """Copies of everything that this stream is now; conditioning apart, which a stream gets when it is opened.
 
         With ``keep`` the stream keeps it too, for :meth:`rewind`: the newest 16 of them, until ``reset``.
         """
-        with self._alone():
-            self._check_not_closed()
-            self._check_not_broken()
-            taken = self._seen().copied()
-            if keep:
-                self._kept.append(taken)
-            return taken
+        self._check_not_closed()
+        self._check_not_broken()
+        taken = self._seen().copied()
+        if keep:
+            self._kept.append(taken)
+        return taken
 
+    @alone
     def restore(self, snapshot: Snapshot) -> None:
         """Become what ``snapshot`` holds; what follows is bit for bit what followed there.
 
@@ -52,48 +52,29 @@ class Restorable(Readings):
         stay. Caches grow where they have to. ContractError or UsageError where it does not belong here, and nothing
         has changed.
         """
-        with self._alone():
-            self._check_not_closed()
-            self._become(check_fit(snapshot, self._opening))
-            while self._kept and self._kept[-1] is not snapshot:
-                self._kept.pop()
+        self._check_not_closed()
+        self._become(check_fit(snapshot, self._opening))
+        while self._kept and self._kept[-1] is not snapshot:
+            self._kept.pop()
 
+    @alone
     def rewind(self, frames: int) -> None:
         """Take back the last ``frames`` base frames, so that ``frames_in`` is less by as many.
 
         To where a snapshot was kept, ``snapshot(keep=True)``, a stream can always go back. To anywhere else it can
         where its states are caches and positions only: nothing is copied then. UsageError where it cannot.
         """
-        with self._alone():
-            self._check_open()
-            count, total = check_count("frames", frames), self.frames_in
-            if count > total:
-                raise UsageError("there are not so many frames to take back", got=count, wanted=f"at most {total}")
-            kept = next((kept for kept in reversed(self._kept) if kept.frames_in == total - count), None)
-            if kept is not None:
-                self._become(kept)
-            elif count:
-                self._take_back(count)
-            while self._kept and self._kept[-1].frames_in > self.frames_in:
-                self._kept.pop()
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """UsageError where another thread is in a call of this stream."""
-        if self._busy:
-            raise self._crowded()
-        self._busy = True
-        try:
-            yield
-        finally:
-            self._busy = False
-
-    def _crowded(self) -> UsageError:
-        return UsageError(
-            "the stream is in the middle of another call",
-            why="it belongs to one thread at a time",
-            do="open a stream for every thread: model.stream(); they share the model",
-        )
+        self._check_open()
+        count, total = check_count("frames", frames), self.frames_in
+        if count > total:
+            raise UsageError("there are not so many frames to take back", got=count, wanted=f"at most {total}")
+        kept = next((kept for kept in reversed(self._kept) if kept.frames_in == total - count), None)
+        if kept is not None:
+            self._become(kept)
+        elif count:
+            self._take_back(count)
+        while self._kept and self._kept[-1].frames_in > self.frames_in:
+            self._kept.pop()
 
     def _seen(self) -> Snapshot:
         """What the stream is, its arrays not copied."""
@@ -118,8 +99,8 @@ class Restorable(Readings):
         feeder = self._feeder
         self._fast = None
         feeder.reserve(snapshot.position)
-        feeder.put(snapshot.position, snapshot.states, snapshot.histories, snapshot.finals)
         feeder.broken = True
+        feeder.put(snapshot.position, snapshot.states, snapshot.histories, snapshot.finals)
         self._waiting.put(snapshot.waiting, snapshot.frames_waiting)
         self._missing.put(snapshot.held, snapshot.frames_missing)
         self._total = snapshot.total
@@ -135,14 +116,15 @@ class Restorable(Readings):
                 why=why,
                 do="keep a snapshot where you may go back to: stream.snapshot(keep=True)",
             )
-        waiting = self._waiting
+        waiting, feeder, target = self._waiting, self._feeder, self.frames_in - count
         self._fast = None
+        feeder.broken = True
         if count <= waiting.frames:
             waiting.cut(waiting.frames - count)
         else:
-            target = self.frames_in - count
             waiting.drop()
-            self._feeder.go_back(target)
+            feeder.go_back(target)
+        feeder.broken = False
         self._repeat_at_once()
 
     def _why_not(self, count: int) -> str | None:

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from math import isfinite
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 from numpy import ndarray
 
-from edgeseq.contract import Port, resolve_shape
 from edgeseq.errors import EdgeseqError, ProviderError, ShapeError, UsageError
-from edgeseq.runtime.answers import Answer, Answers
-from edgeseq.runtime.devices import Array
+from edgeseq.runtime.advancing import Advancing
+from edgeseq.runtime.alone import alone, crowded
+from edgeseq.runtime.answers import Answers
 from edgeseq.runtime.engine import engine_errors
 from edgeseq.runtime.finite import dot
+from edgeseq.runtime.foreign import as_array
 from edgeseq.runtime.inputs import check_count, check_frames, check_names, known_shape
 from edgeseq.runtime.logs import LOGGER
-from edgeseq.runtime.missing import PIECE
+from edgeseq.runtime.missing import copies
 from edgeseq.runtime.opening import Opening
 from edgeseq.runtime.repeat import Repeat
-from edgeseq.runtime.restorable import Restorable
-from edgeseq.runtime.schedule import fed_at_end, frames_of, lengths_at_end, round_up
-from edgeseq.runtime.states import zeros
+from edgeseq.runtime.schedule import lengths_at_end
 
 _NUMBERS = itertools.count(1)
 
 
-class Stream(Restorable):
+class Stream(Advancing):
     """One stream of a model, or ``batch`` of them in lock-step; made by ``Model.stream``.
 
     ``step`` takes any number of frames and returns those that are ready, ``flush`` returns what is still owed and ends
@@ -65,6 +63,10 @@ class Stream(Restorable):
 
         Raises ShapeError, NonFiniteInput, ContextFull, StreamEnded, or ProviderError when onnxruntime fails.
         """
+        # No thread is changed and no signal arrives between these two lines: CPython looks for either after a call.
+        if self._busy:
+            raise crowded()
+        self._busy = True
         try:
             fast = self._fast
             if fast is not None and self._feeder.fed + fast.base_frames <= self._until:
@@ -72,9 +74,7 @@ class Stream(Restorable):
                 if type(frames) is ndarray and frames.shape == fast.shape and frames.dtype is fast.dtype and not named:
                     fast.target[...] = frames
                     return self._repeat(fast, out)
-                if frames is None and fast.take(named):
-                    return self._repeat(fast, out)
-                if type(frames) is dict and not named and fast.take(frames):
+                if fast.take(self._named(frames, named)):
                     return self._repeat(fast, out)
             return self._step(self._named(frames, named), out)
         except EdgeseqError as error:
@@ -84,9 +84,14 @@ class Stream(Restorable):
             raise ProviderError(
                 "there is no memory for this step", why=str(error), do="step fewer frames at once"
             ) from error
+        finally:
+            self._busy = False
 
     def _repeat(self, fast: Repeat, out: Any) -> Answers:
-        """Run a call whose inputs are copied in, and copy its outputs out."""
+        """Run a call whose inputs are copied in, and copy its outputs out.
+
+        The position moves last, when nothing can fail or be interrupted any more: what raises has changed nothing.
+        """
         vector = fast.vector
         if vector is None:
             if fast.unsure:
@@ -103,25 +108,30 @@ class Stream(Restorable):
             )
             or fast.fits(out)
         ):
-            return self._step(dict(fast.targets), out)
-        feeder = self._feeder
+            return self._general(dict(fast.targets), out)
+        feeder, held, result, answer = self._feeder, self._held, fast.result, out
+        handles = fast.handles if out is None else fast.bound_handles if out is fast.bound else feeder.bind(fast, out)
         try:
-            feeder.run(fast.handles[feeder.side], feeder.options)
+            feeder.run(handles[feeder.side], feeder.options)
+            if out is None:
+                answer = fast.copies() if result is None else result.copy()
+            elif handles is fast.handles:
+                fast.fill(out)
+            seen = None if held is None else copies(fast.tails)
         except engine_errors() as error:
             self._fast = None
             raise feeder.failed(error, False) from error
+        except BaseException:
+            self._fast = None
+            feeder.interrupted()
+            raise
         feeder.side ^= 1
         feeder.fed += fast.base_frames
-        if self._held is not None:
-            self._held.see(fast.tails)
-        result = fast.result
-        if result is None:
-            return fast.answer(out)
-        if out is None:
-            return result.copy()
-        out[...] = result
-        return out  # type: ignore[no-any-return]
+        if held is not None:
+            held.last = seen
+        return answer  # type: ignore[no-any-return]
 
+    @alone
     def missing(self, frames: int, *, out: Any = None) -> Answers:
         """Go on over ``frames`` base frames that never came, and return what a step of as many would.
 
@@ -130,19 +140,21 @@ class Stream(Restorable):
         ``raise`` this raises UsageError. However many they are, they are fed a few hundred at a time.
         """
         try:
-            self._check_open()
-            count = check_count("frames", frames)
-            self._missing.check(count)
-            self._check_room(count)
-            answer = self._advance(self._made_up(count), count, out)
+            with self._or_broken():
+                self._check_open()
+                count = check_count("frames", frames)
+                self._missing.check(count)
+                self._check_room(count)
+                answer = self._advance(self._made_up(count), count, out)
+                self._missing.count += count
+                return answer
         except EdgeseqError as error:
             self._log_refusal("missing", error)
             raise
         except MemoryError as error:
             raise UsageError("there is no memory for the answer to so many missing frames", got=frames) from error
-        self._missing.count += count
-        return answer
 
+    @alone
     def flush(self) -> Answers:
         """Return what is still owed, and the final value of outputs without a time axis; ends the stream.
 
@@ -150,55 +162,48 @@ class Stream(Restorable):
         unchanged stream, where the model takes no sequence of this length.
         """
         try:
-            self._check_open()
-            feeder, total = self._feeder, self.frames_in
-            lengths = lengths_at_end(self._contract, total)
-            end = fed_at_end(self._contract, total, feeder.fed) if total else 0
-            answer = Answer(self._out_ports, self._sizes, self._given(feeder.fed), lengths)
-            self._fast = None
-            feeder.reserve(end)
-            before = feeder.fed
-            for frames, size in self._last_pieces(end - before):
-                feeder.feed(frames, size, answer, total, applied=feeder.fed > before)
+            with self._or_broken():
+                self._check_open()
+                total = self.frames_in
+                lengths = lengths_at_end(self._contract, total)
+                answer = self._rest(total, lengths)
+                LOGGER.info("stream %d flushed: %d frames in, %s out", self._number, total, lengths)
+                return answer
         except EdgeseqError as error:
             self._log_refusal("flush", error)
             raise
         except MemoryError as error:
             raise ProviderError("there is no memory for what is still owed", why=str(error)) from error
-        answer.settle(feeder.finals())
-        self._waiting.drop()
-        self._total = total
-        LOGGER.info("stream %d flushed: %d frames in, %s out", self._number, total, lengths)
-        return answer.value
 
+    @alone
     def fork(self) -> Stream:
         """A second stream that goes on from here on its own: one copy of the state, all else is shared.
 
         It has the conditioning, the policies and the room for context of this one, and its kept snapshots.
         """
-        with self._alone():
-            self._check_not_closed()
-            self._check_not_broken()
-            try:
-                return Stream(self._opening, self)
-            except MemoryError as error:
-                raise ProviderError("there is no memory for another stream", why=str(error)) from error
+        self._check_not_closed()
+        self._check_not_broken()
+        try:
+            return Stream(self._opening, self)
+        except MemoryError as error:
+            raise ProviderError("there is no memory for another stream", why=str(error)) from error
 
+    @alone
     def reset(self) -> None:
         """Start anew: position 0, initial states, nothing waiting. Conditioning, policies and cache sizes stay."""
-        with self._alone():
-            self._check_not_closed()
-            feeder = self._feeder
-            self._fast = None
-            feeder.broken = True
-            self._waiting.drop()
-            self._missing.begin()
-            self._kept.clear()
-            self._total = None
-            feeder.begin()
-            self._repeat_at_once()
+        self._check_not_closed()
+        feeder = self._feeder
+        self._fast = None
+        feeder.broken = True
+        self._waiting.drop()
+        self._missing.begin()
+        self._kept.clear()
+        self._total = None
+        feeder.begin()
+        self._repeat_at_once()
         LOGGER.debug("stream %d reset", self._number)
 
+    @alone
     def close(self) -> None:
         """Let go of buffers and bindings, for good; the counters can still be read. Closing twice is closing once."""
         if self._closed:
@@ -235,60 +240,24 @@ class Stream(Restorable):
         return {self._ports[0].name: frames}
 
     def _step(self, frames: Mapping[str, Any], out: Any) -> Answers:
-        """The general step: any inputs, frames that wait, delays, several calls."""
+        """A step that does not repeat the latest one as it stands: arrays of other packages may yet do."""
         self._check_open()
         check_names(frames, self._ports, "the inputs", self._conditioning)
+        frames = {name: as_array(name, value) for name, value in frames.items()}
+        fast = self._fast
+        if fast is not None and self._feeder.fed + fast.base_frames <= self._until and fast.take(frames):
+            return self._repeat(fast, out)
+        return self._general(frames, out)
+
+    def _general(self, frames: Mapping[str, Any], out: Any) -> Answers:
+        """The general step: any arrays, frames that wait, delays, several calls."""
         taken = check_frames(frames, self._ports, self._shapes, self._finite)
         self._check_room(taken)
-        answer = self._advance(iter([(frames, taken)]), taken, out)
-        if self._held is not None:
-            self._held.see_frames(frames)
-        return answer
-
-    def _advance(self, pieces: Iterator[tuple[Mapping[str, Array], int]], taken: int, out: Any) -> Answers:
-        """Feed ``taken`` base frames, which come in pieces, each with its number of base frames; the frames ready."""
-        feeder, waiting = self._feeder, self._waiting
-        before, end = feeder.fed, feeder.fed + waiting.ready(taken)
-        answer = Answer(self._out_ports, self._sizes, self._given(before), self._given(end), out)
-        self._fast = None
-        feeder.reserve(end)
-        for frames, size in pieces:
-            ready, joined = waiting.ready(size), waiting.join(frames)
-            feeder.feed(joined, ready, answer, applied=feeder.fed > before)
-            waiting.keep(joined, ready, waiting.frames + size - ready)
-        answer.settle(feeder.finals())
-        self._choose_fast(before)
-        return answer.value
-
-    def _made_up(self, base_frames: int) -> Iterator[tuple[Mapping[str, Array], int]]:
-        """What stands in for missing frames, in pieces that all but the last are of one size."""
-        most = round_up(PIECE, self._contract.chunk.multiple)
-        for begin in range(0, base_frames, most):
-            size = min(most, base_frames - begin)
-            yield self._missing.frames(size), size
-
-    def _last_pieces(self, base_frames: int) -> Iterator[tuple[Mapping[str, Array], int]]:
-        """What waits and filler after it, in pieces as those of missing frames."""
-        most = round_up(PIECE, self._contract.chunk.multiple)
-        for begin in range(0, base_frames, most):
-            size = min(most, base_frames - begin)
-            waiting = 0 if begin else self._waiting.frames
-            filler = {port.name: self._filler(port, size - waiting) for port in self._ports}
-            yield self._waiting.join(filler) if waiting else filler, size
-
-    def _choose_fast(self, before: int) -> None:
-        """Set the call that ``step`` may repeat without further thought, and the position up to which it may."""
-        call, fed = self._feeder.last, self._feeder.fed
-        if call is None or self._waiting.frames or fed - before != call.base_frames:
-            return
-        if all(frames_of(port, fed) >= port.delay for port in self._timed):
-            self._fast = call.repeat
-            self._until = self._feeder.repeats_until()
-
-    def _filler(self, port: Port, base_frames: int) -> Array:
-        """Zeros that follow the last real frame."""
-        sizes = {**self._sizes, "time": frames_of(port, base_frames)}
-        return zeros(resolve_shape(port.shape, sizes), np.dtype(port.dtype))
+        with self._or_broken():
+            answer = self._advance(iter([(frames, taken)]), taken, out)
+            if self._held is not None:
+                self._held.see_frames(frames)
+            return answer
 
     def _log_refusal(self, what: str, error: EdgeseqError) -> None:
         LOGGER.debug("stream %d refused %s: %s", self._number, what, error)

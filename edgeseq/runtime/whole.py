@@ -14,6 +14,7 @@ from edgeseq.runtime.conditioning import bind_conditioning
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.engine import engine_errors, first_line
 from edgeseq.runtime.finite import check_finite
+from edgeseq.runtime.foreign import as_array
 from edgeseq.runtime.inputs import check_frames, check_names, known_shape
 from edgeseq.runtime.schedule import lengths_at_end
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _FINITE = "give finite values, or run with on_nonfinite='pass'"
 
 
-def run_whole(model: Model, frames: Any, conditioning: Mapping[str, Array] | None, on_nonfinite: str) -> Answers:
+def run_whole(model: Model, frames: Any, conditioning: Mapping[str, Any] | None, on_nonfinite: str) -> Answers:
     """Every output for a whole sequence; see ``Model.run``."""
     ports = model.contract.with_role("frame")
     if not isinstance(frames, Mapping):
@@ -32,6 +33,7 @@ def run_whole(model: Model, frames: Any, conditioning: Mapping[str, Array] | Non
             raise ShapeError("this model has several inputs", wanted=names, do="give them as a dict by name")
         frames = {ports[0].name: frames}
     check_names(frames, ports, "the inputs", model.contract.with_role("conditioning"))
+    frames = {name: as_array(name, value) for name, value in frames.items()}
     batch = _batch(model, frames)
     if not model.contract.whole_sequences:
         return _streamed(model, frames, batch, conditioning, on_nonfinite)
@@ -61,7 +63,7 @@ def _batch(model: Model, frames: Mapping[str, Any]) -> int:
 
 
 def _streamed(
-    model: Model, frames: Mapping[str, Any], batch: int, conditioning: Mapping[str, Array] | None, on_nonfinite: str
+    model: Model, frames: Mapping[str, Any], batch: int, conditioning: Mapping[str, Any] | None, on_nonfinite: str
 ) -> Answers:
     with model.stream(batch, conditioning, on_nonfinite=on_nonfinite) as stream:
         first, last = stream.step(frames), stream.flush()
@@ -78,7 +80,7 @@ def _streamed(
 
 
 def _called(
-    model: Model, frames: Mapping[str, Any], batch: int, conditioning: Mapping[str, Array] | None, finite: bool
+    model: Model, frames: Mapping[str, Any], batch: int, conditioning: Mapping[str, Any] | None, finite: bool
 ) -> dict[str, Array]:
     contract = model.contract
     arrays, sizes = bind_conditioning(contract, conditioning, batch)

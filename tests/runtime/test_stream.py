@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -233,13 +234,26 @@ def test_a_full_context_is_refused_and_nothing_is_lost(load: Load) -> None:
         stream.step(frames(2, 3))
     assert str(caught.value) == (
         "the context is full at position 3 (got 3 more frames, wanted at most 5 in all). "
-        "Call reset(), or open a stream with more room: a larger max_context in stream() or at export."
+        "Call reset(), or open a stream with a larger max_context, at most 64."
     )
     parts += [array(stream.step(x[:, i : i + 1])) for i in (3, 4)]
     with pytest.raises(ContextFull):
         stream.step(x[:, :1])
     np.testing.assert_allclose(np.concatenate(parts, axis=1), made.whole(x)[0], rtol=1e-4, atol=1e-5)
     stream.flush()
+
+
+@pytest.mark.parametrize(
+    ("limit", "remedy"),
+    [
+        (5, "export the model with a larger max_context or a longer table of positions: the file ends here."),
+        (None, "open a stream with a larger max_context."),
+    ],
+)
+def test_a_full_context_says_whose_limit_it_is(load: Load, limit: int | None, remedy: str) -> None:
+    stream = load(handmade.attention(limit)).stream(max_context=5)
+    with pytest.raises(ContextFull, match=re.escape(f"Call reset(), or {remedy}") + "$"):
+        stream.step(frames(2, 6))
 
 
 @pytest.mark.parametrize("size", [1, 2])
