@@ -12,7 +12,7 @@ import pytest
 
 from edgeseq import runtime
 from edgeseq.contract import Chunk, Initial
-from edgeseq.runtime.adopting import NotDeclared
+from edgeseq.errors import NotDeclared
 from tests import handmade, strangers
 from tests.strangers import frames, running_sum, write
 
