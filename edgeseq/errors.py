@@ -6,7 +6,8 @@ One root, few subclasses, one template: what, where, why, got, wanted, do.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 #: What a terminal obeys rather than shows, and what cannot be written as UTF-8: control characters, line separators,
 #: changes of direction, halves of characters.
@@ -97,6 +98,10 @@ class ContextFull(EdgeseqError):
     """The step would go past the longest context the model or the stream has room for."""
 
 
+class PoolFull(EdgeseqError):
+    """A pool has no room for another stream, or this machine no memory for the pool."""
+
+
 class StreamEnded(EdgeseqError):
     """The stream was flushed and takes no more frames until ``reset``, or it was closed for good."""
 
@@ -105,29 +110,22 @@ class ProviderError(EdgeseqError):
     """onnxruntime, or the device that was asked for, is missing, doubled or failed."""
 
 
+class TickFailed(ProviderError):
+    """onnxruntime failed in a step of a pool.
+
+    ``answers`` are those of the slots that went through all the same, by slot. ``ended`` are slots that were half way
+    through: their streams have ended. All other streams are as they were before.
+    """
+
+    def __init__(self, what: str, *, answers: Mapping[int, Any], ended: Sequence[int], **told: Any) -> None:
+        super().__init__(what, **told)
+        self.answers = dict(answers)
+        self.ended = tuple(ended)
+
+
 class NotInstalled(EdgeseqError, ImportError):
     """A package that this part of edgeseq needs is not installed."""
 
 
 class UsageError(EdgeseqError, ValueError):
     """An argument that means nothing here: an unknown mode, a malformed input spec, a negative count."""
-
-
-class NotDeclared(UsageError):
-    """What a file made elsewhere needs to be stepped is neither in it nor said by the caller of ``adopt``.
-
-    ``missing`` holds what has to be said, by keyword of ``adopt``: names and what is proposed for them, None where
-    nothing is.
-    """
-
-    def __init__(
-        self,
-        what: str,
-        *,
-        missing: Mapping[str, Mapping[str, str | None]],
-        where: str | None = None,
-        why: str | None = None,
-        do: str | None = None,
-    ) -> None:
-        self.missing = missing
-        super().__init__(what, where=where, why=why, do=do)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgeseq.contract import Contract, axis_parts
 from edgeseq.errors import ProviderError, ShapeError, UsageError
@@ -16,6 +16,9 @@ from edgeseq.runtime.opening import Opening
 from edgeseq.runtime.prologue import Prologue
 from edgeseq.runtime.stream import Stream
 from edgeseq.runtime.whole import refuse_stream, run_whole
+
+if TYPE_CHECKING:
+    from edgeseq.runtime.pool import Pool
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Model:
         """
         refuse_stream(self)
         self._check_batch(batch)
-        self._check_max_context(max_context)
+        self.check_max_context(max_context)
         if on_nonfinite not in ("raise", "pass"):
             raise UsageError("unknown on_nonfinite", got=repr(on_nonfinite), wanted="'raise' or 'pass'")
         finite = on_nonfinite == "raise"
@@ -71,6 +74,25 @@ class Model:
             raise ProviderError(
                 "there is no memory for this stream", why=str(error), do="take a smaller batch or max_context"
             ) from error
+
+    def pool(
+        self,
+        capacity: int,
+        shards: int = 1,
+        max_context: int | None = None,
+        on_nonfinite: str = "raise",
+        idle_timeout: float | None = None,
+    ) -> Pool:
+        """A pool of up to ``capacity`` streams that come and go, each at its own pace, stepped as one batch.
+
+        ``shards`` cuts it into as many parts, each with a thread and a batch of its own; the weights are shared and a
+        stream never moves. ``max_context`` bounds the frames of a stream, and the room that caches take.
+        ``idle_timeout``: seconds after which a stream for which nothing came is closed. Raises UsageError where the
+        streams of this model cannot be told apart in a batch, PoolFull where this machine has no memory for it.
+        """
+        from edgeseq.runtime.pool import Pool
+
+        return Pool(self, capacity, shards, max_context, on_nonfinite, idle_timeout)
 
     def run(
         self,
@@ -103,7 +125,8 @@ class Model:
             if batch > 1 and not batched:
                 raise ShapeError(f"{port.name} has no batch axis", got=f"batch={batch}", wanted="batch=1")
 
-    def _check_max_context(self, max_context: object) -> None:
+    def check_max_context(self, max_context: object) -> None:
+        """UsageError for what is no number of frames that the model can hold."""
         if max_context is None:
             return
         if type(max_context) is not int or max_context < 1:
