@@ -52,7 +52,7 @@ def _pairs(option: str, metavar: str, text: str) -> Callable[[options.Command], 
 @click.option(
     "--chunk", metavar="N[:MAX]", help="Frames of the smallest call, and the most; 512:512 where each has to have 512."
 )
-@click.option("--recipe", metavar="NAME", help="All of this for a file that is known: silero-vad.")
+@click.option("--recipe", metavar="NAME", help="All of this for a known file: silero-vad, silero-vad-8k.")
 @click.option(
     "--frame-period",
     callback=options.parsed(parse_duration),

@@ -165,7 +165,7 @@ UNFIT: dict[str, tuple[dict[str, Any], str]] = {
     "initial of no state": ({"states": PAIRS, "initial": {"x": 1}}, "initial names what is not a state"),
     "initial of text": ({"states": PAIRS, "initial": {"h": "one"}}, "bad initial value of h"),
     "a period of years": ({"states": PAIRS, "frame_period": 1e12}, "bad frame_period"),
-    "no such recipe": ({"recipe": "wine"}, "unknown recipe (got 'wine', wanted silero-vad)"),
+    "no such recipe": ({"recipe": "wine"}, "unknown recipe (got 'wine', wanted silero-vad, silero-vad-8k)"),
     "another file's recipe": ({"recipe": "silero-vad"}, "the recipe silero-vad is for another file"),
 }
 

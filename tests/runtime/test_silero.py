@@ -81,6 +81,14 @@ def test_any_chunks(vad: runtime.Model, wrapper: Any, size: int, samples: int) -
     np.testing.assert_array_equal(stepped(vad.stream(), x, size), wanted)
 
 
+def test_at_eight_kilohertz(wrapper: Any) -> None:
+    assert FILE is not None
+    x = sound(256 * 20 + 3)
+    wanted = wrapper.audio_forward(torch.from_numpy(x), 8_000).numpy()
+    stream = runtime.adopt(FILE, recipe="silero-vad-8k").stream()
+    np.testing.assert_array_equal(stepped(stream, x, 256), wanted)
+
+
 def test_reset_is_silence_again(vad: runtime.Model, wrapper: Any) -> None:
     x, stream = sound(512 * 12), vad.stream()
     stepped(stream, x[:, ::-1].copy())

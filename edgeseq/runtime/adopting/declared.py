@@ -30,8 +30,8 @@ class NotDeclared(UsageError):
 class Declared:
     """Pairs of states, constants, overlaps, axes and initial values by name; the calls; the time from frame to frame.
 
-    ``chunk`` holds the fewest base frames of a call and the most, None for no limit; ``tried`` says that longer calls
-    are still to be tried. ``states`` None: nothing was said of them.
+    ``chunk`` holds the fewest base frames of a call and the most, None for no limit. ``states`` None: nothing was said
+    of them.
     """
 
     states: Mapping[str, str] | None = None
@@ -40,7 +40,6 @@ class Declared:
     axes: Mapping[str, Axes] = field(default_factory=dict)
     initial: Mapping[str, Any] = field(default_factory=dict)
     chunk: tuple[int, int | None] | None = None
-    tried: bool = True
     frame_period: float | None = None
     recipe: str | None = None
 
@@ -53,7 +52,6 @@ class Declared:
                 joined[item.name] = {**other, **own}
             else:
                 joined[item.name] = other if own is None else own
-        joined["tried"] = (base if self.chunk is None else self).tried
         return Declared(**joined)
 
 
@@ -81,7 +79,6 @@ def declare(
         axes={name: parse_axes(name, text) for name, text in (axes or {}).items()},
         initial=dict(initial or {}),
         chunk=_chunk(chunk),
-        tried=not isinstance(chunk, tuple),
         frame_period=frame_period,
     )
 

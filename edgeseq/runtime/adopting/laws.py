@@ -149,7 +149,7 @@ class Laws:
         what, do = {
             "chunks": (
                 "depends on how its frames are cut into calls",
-                "check states, overlap and constants; if every call has to have just N frames, say chunk=(N, N)",
+                "check states, overlap, constants and axes; if every call has to have just N frames, say chunk=(N, N)",
             ),
             "neighbours": (
                 "depends on the other rows of the batch",

@@ -11,25 +11,34 @@ from edgeseq.runtime.adopting.axes import parse_axes
 from edgeseq.runtime.adopting.declared import Declared
 from edgeseq.runtime.adopting.signature import Signature
 
-#: Silero VAD 5 and 6 at 16 kHz: 512 new samples for one probability, the 64 before them in front, silence before the
-#: first. So does ``OnnxWrapper`` of the package silero-vad.
-_SILERO_VAD = Declared(
-    states={"state": "stateN"},
-    constants={"sr": 16_000},
-    overlap={"input": 64},
-    axes={
-        "input": parse_axes("input", "batch,time"),
-        "state": parse_axes("state", "2,batch,128"),
-        "output": parse_axes("output", "batch,time/512"),
-    },
-    chunk=(512, 512),
-    tried=False,
-    frame_period=1 / 16_000,
-    recipe="silero-vad",
-)
+
+def _silero_vad(name: str, rate: int, samples: int, before: int) -> Declared:
+    """Silero VAD 5 and 6: so many new samples for one probability, those before them in front, silence at first.
+
+    So does ``OnnxWrapper`` of the package silero-vad.
+    """
+    return Declared(
+        states={"state": "stateN"},
+        constants={"sr": rate},
+        overlap={"input": before},
+        axes={
+            "input": parse_axes("input", "batch,time"),
+            "state": parse_axes("state", "2,batch,128"),
+            "output": parse_axes("output", f"batch,time/{samples}"),
+        },
+        chunk=(samples, samples),
+        frame_period=1 / rate,
+        recipe=name,
+    )
+
 
 #: By name; a constant of a recipe that a file does without is left out.
-RECIPES: Mapping[str, Declared] = MappingProxyType({"silero-vad": _SILERO_VAD})
+RECIPES: Mapping[str, Declared] = MappingProxyType(
+    {
+        "silero-vad": _silero_vad("silero-vad", 16_000, 512, 64),
+        "silero-vad-8k": _silero_vad("silero-vad-8k", 8_000, 256, 32),
+    }
+)
 
 
 def recipe_for(name: str | None, graph: Signature, where: str) -> Declared:
