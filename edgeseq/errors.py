@@ -129,3 +129,23 @@ class NotInstalled(EdgeseqError, ImportError):
 
 class UsageError(EdgeseqError, ValueError):
     """An argument that means nothing here: an unknown mode, a malformed input spec, a negative count."""
+
+
+class NotDeclared(UsageError):
+    """What a file made elsewhere needs to be stepped is neither in it nor said by the caller of ``adopt``.
+
+    ``missing`` holds what has to be said, by keyword of ``adopt``: names and what is proposed for them, None where
+    nothing is.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        missing: Mapping[str, Mapping[str, str | None]],
+        where: str | None = None,
+        why: str | None = None,
+        do: str | None = None,
+    ) -> None:
+        self.missing = missing
+        super().__init__(what, where=where, why=why, do=do)

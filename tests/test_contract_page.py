@@ -189,6 +189,19 @@ def test_page_passes_the_golden_trace(name: str, exported: Callable[[str], str])
     assert found == outputs
 
 
+@pytest.mark.parametrize("overlap", [False, True])
+def test_page_passes_the_golden_trace_of_an_adopted_file(overlap: bool, tmp_path: Path) -> None:
+    made, out = handmade.left_context(4) if overlap else handmade.gru(), tmp_path / "out.onnx"
+    path = made.save_bare(tmp_path / "m.onnx")
+    said: dict[str, Any] = {"overlap": {"x": 2}, "axes": {"x": "batch,time,2", "y": "batch,time,2"}}
+    runtime.adopt(path, out=out, **(said if overlap else {"states": {"h": "h.next"}}))
+    contract, run = runner(str(out))
+    assert page_code()["check"](trace_of(out), contract, run) == []
+    assert page_code()["check"](trace_of(out), contract, lambda feeds: {**run(feeds), "y": 2 * run(feeds)["y"]}) == [
+        "y"
+    ]
+
+
 def test_page_sees_what_is_off(exported: Callable[[str], str], tmp_path: Path) -> None:
     """One wrong value in one frame, NaN in place of a number, a frame too many, the trace of another file."""
     path = exported("gru-with-state")

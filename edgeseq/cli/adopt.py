@@ -14,11 +14,10 @@ from edgeseq.cli.durations import parse_duration
 from edgeseq.cli.files import say, write_report
 from edgeseq.cli.tables import table
 from edgeseq.cli.terminal import working
-from edgeseq.errors import UsageError
+from edgeseq.errors import NotDeclared, UsageError
 
 if TYPE_CHECKING:
     from edgeseq.runtime import Model
-    from edgeseq.runtime.adopting import NotDeclared
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -62,6 +61,7 @@ def _pairs(option: str, metavar: str, text: str) -> Callable[[options.Command], 
 @click.option("--sample-rate", type=click.FloatRange(min=0, min_open=True), metavar="HZ", help="Frames per second.")
 @click.option("--yes", is_flag=True, help="Take the states that names, shapes and dtypes suggest.")
 @click.option("-o", "--output", type=options.FILE, metavar="M.ONNX", help="The copy to write; without it, check only.")
+@click.option("--sidecar", is_flag=True, help="Also write the contract as M.contract.json.")
 @options.with_tolerances
 @options.device
 @options.provider
@@ -80,6 +80,7 @@ def adopt(
     sample_rate: float | None,
     yes: bool,
     output: Path | None,
+    sidecar: bool,
     atol: float | None,
     rtol: float | None,
     device: str | None,
@@ -102,6 +103,7 @@ def adopt(
         recipe=recipe,
         frame_period=frame_period if sample_rate is None else 1 / sample_rate,
         out=output,
+        sidecar=sidecar or None,
         atol=atol,
         rtol=rtol,
         device=device,
@@ -112,17 +114,15 @@ def adopt(
         keyword: _named(_OPTIONS[keyword], pairs, _READ.get(keyword, str)) or None
         for keyword, pairs in declared.items()
     }
-    libraries.runtime()
-    from edgeseq.runtime import adopting
-
+    runtime = libraries.runtime()
     with working(f"adopting {path}"):
         try:
-            model = adopting.adopt(path, **said, **chosen)
-        except adopting.NotDeclared as error:
+            model = runtime.adopt(path, **said, **chosen)
+        except NotDeclared as error:
             if not yes or set(error.missing) != {"states"}:
                 raise _to_say(error) from None
             said["states"] = {**(said["states"] or {}), **error.missing["states"]}
-            model = adopting.adopt(path, **said, **chosen)
+            model = runtime.adopt(path, **said, **chosen)
     _tell(model, path, output, json_path)
 
 

@@ -122,6 +122,7 @@ HANDMADE = {
     "conv": handmade.causal_conv,
     "ahead": handmade.centred_conv_then_sum,
     "strided": handmade.strided_conv,
+    "context": handmade.left_context,
     "attention": handmade.attention,
     "bounded": lambda: handmade.attention(max_context=40),
     "sums": handmade.scaled_sum,

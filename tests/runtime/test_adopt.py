@@ -12,7 +12,8 @@ import pytest
 
 from edgeseq import runtime
 from edgeseq.contract import Chunk, Initial
-from edgeseq.runtime.adopting import NotDeclared
+from edgeseq.errors import NotDeclared
+from edgeseq.runtime.adopting.comparing import Tolerance, distance
 from tests import handmade, strangers
 from tests.strangers import frames, running_sum, write
 
@@ -169,3 +170,29 @@ def test_states_that_do_not_start_at_zero(path: Path, value: Any) -> None:
     kinds = {Initial("fill", value=5.0).kind, "data"}
     assert model.contract.states[0].initial.kind in kinds
     np.testing.assert_array_equal(np.asarray(model.run(np.zeros((1, 2, 2), np.float32))), np.full((1, 2, 2), 5))
+
+
+# What is near enough.
+
+
+def test_the_comparison_tells_the_worst_place_and_what_is_allowed_there() -> None:
+    wanted = np.array([[1.0, -8.0, 2.0]], np.float32)
+    got = wanted + np.array([[0.0, 0.001, 0.002]], np.float32)
+    found = distance(got, wanted, Tolerance())
+    assert (found.place, found.holds) == ((0, 2), True)
+    assert found.far == pytest.approx(0.002, rel=1e-3)
+    assert found.allowed == pytest.approx(8 * 2**-11.5)
+    assert found.share == pytest.approx(found.far / found.allowed)
+
+
+@pytest.mark.parametrize("wrong", [1.01, np.nan, np.inf])
+def test_the_comparison_can_fail(wrong: float) -> None:
+    found = distance(np.array([1.0, wrong], np.float32), np.ones(2, np.float32), Tolerance())
+    assert (found.place, found.holds) == ((1,), False)
+
+
+def test_whole_numbers_have_no_digits_to_lose() -> None:
+    one, two = np.array([1]), np.array([2])
+    assert distance(one, one, Tolerance()).holds
+    assert not distance(one, two, Tolerance()).holds
+    assert distance(one, two, Tolerance(atol=1.0)).holds

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from edgeseq import runtime
-from edgeseq.runtime.adopting import NotDeclared
+from edgeseq.errors import NotDeclared
 from edgeseq.runtime.adopting.pairs import propose
 from edgeseq.runtime.adopting.signature import Signature, Value
 from tests import strangers

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from edgeseq import runtime
-from edgeseq.errors import EdgeseqError, UsageError, VerificationError
+from edgeseq.errors import ContractError, EdgeseqError, UsageError, VerificationError
 from tests import handmade, strangers
 from tests.strangers import running_sum, write
 
@@ -144,6 +144,15 @@ def test_a_graph_of_one_row_that_says_batch(path: Path) -> None:
     write(path, graph, axis=np.array([1]), shape=np.array([1, 1, 2]))
     text = refused(UsageError, path, states={"s": "s_out"}, axes={"x": "batch,time,2"}, chunk=(1, 1))
     assert text.startswith("the file does not take two rows at once: ")
+
+
+def test_states_that_no_file_justifies(path: Path) -> None:
+    graph = """huge (float[batch,time,2] x, float[batch,1000000000,2] s) => (float[batch,time,2] y,
+        float[batch,1000000000,2] s_out) { y = Identity(x)
+        s_out = Identity(s) }"""
+    write(path, graph)
+    text = refused(ContractError, path, states={"s": "s_out"})
+    assert text.startswith("the contract asks for more than its file justifies")
 
 
 UNFIT: dict[str, tuple[dict[str, Any], str]] = {

@@ -12,6 +12,7 @@ import onnx
 import pytest
 
 from edgeseq import runtime
+from edgeseq.contract import Contract
 from edgeseq.errors import ContractError, EdgeseqError, UsageError, VerificationError
 from edgeseq.runtime.golden import trace_of
 from tests import handmade, strangers
@@ -122,3 +123,10 @@ def test_a_sidecar_that_is_there_is_renewed(path: Path) -> None:
     shutil.copy(path, out.with_name("out.contract.json"))
     runtime.adopt(path, states=PAIRS, out=out)
     runtime.load(out)
+
+
+def test_a_sidecar_where_it_is_asked_for(path: Path) -> None:
+    strangers.lstm(path)
+    model = runtime.adopt(path, states=PAIRS, out=path.with_name("out.onnx"), sidecar=True)
+    text = path.with_name("out.contract.json").read_text(encoding="utf-8")
+    assert Contract.from_json(text) == model.contract

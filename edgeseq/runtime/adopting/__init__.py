@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from edgeseq.runtime.adopting.adopt import adopt
-from edgeseq.runtime.adopting.declared import NotDeclared
 from edgeseq.runtime.adopting.recipes import RECIPES
 
-__all__ = ["RECIPES", "NotDeclared", "adopt"]
+__all__ = ["RECIPES", "adopt"]

@@ -46,6 +46,7 @@ def adopt(
     chunk: int | tuple[int, int | None] | None = None,
     initial: Mapping[str, Any] | None = None,
     frame_period: float | None = None,
+    sidecar: bool = False,
     atol: float = 0.0,
     rtol: float = 0.0,
     device: str = "cpu",
@@ -62,8 +63,8 @@ def adopt(
 
     Nothing is guessed: what is open raises NotDeclared, which proposes what names, shapes and dtypes suggest. The model
     is then checked by chunking, with ``atol`` and ``rtol`` allowed on top; VerificationError says what does not hold.
-    A copy with the contract in it is written to ``out``, with a golden trace beside it; nothing is, where ``out`` is
-    None. Raises also what ``load`` does.
+    A copy with the contract in it is written to ``out``, with a golden trace beside it, and the contract as JSON if
+    ``sidecar``; nothing is, where ``out`` is None. Raises also what ``load`` does.
     """
     where = check_path(path)
     file = read_model_file(where)
@@ -72,27 +73,40 @@ def adopt(
     place = find_device(device, provider)
     session = open_session(where, threads, place.providers)
     place.check_session(session)
-    graph = signature_of(session, where)
-    declared = declare(states, constants, overlap, axes, initial, chunk, frame_period).over(
-        recipe_for(recipe, graph, where)
-    )
-    check_names(declared, graph, where)
-    draft = draft_of(graph, declared, where)
-    probe = Probe(session, draft)
-    calls, seen = look(probe, declared, where)
-    check_states(draft.states, seen, where)
-    outputs, calls = outputs_of(graph, probe, declared, calls, seen, where)
-    contract = _contract(draft, outputs, calls, declared, file)
-    model = _checked(contract, session, place, file, probe, Tolerance(atol, rtol))
+    declared = declare(states, constants, overlap, axes, initial, chunk, frame_period)
+    tolerance = Tolerance(atol, rtol)
+    model = _checked(session, place, file, *_described(session, file, declared, recipe), tolerance)
     if target is None:
         return model
-    write(model, file, target, Tolerance(atol, rtol))
+    write(model, file, target, tolerance, sidecar)
     return load(target, device, threads, provider=provider)
 
 
 def _check_new(file: ModelFile, where: str) -> None:
     if METADATA_KEY in file.metadata:
         raise UsageError("the file has a contract already", where=where, do="load it with runtime.load(path)")
+
+
+def _described(session: Any, file: ModelFile, declared: Declared, recipe: str | None) -> tuple[Contract, Probe]:
+    """The contract that graph, recipe and declarations make together, and what calls the graph for more checks."""
+    where = str(file.path)
+    graph = signature_of(session, where)
+    declared = declared.over(recipe_for(recipe, graph, where))
+    check_names(declared, graph, where)
+    draft = draft_of(graph, declared, where)
+    _check_size(draft, declared, file)
+    probe = Probe(session, draft)
+    calls, seen = look(probe, declared, where)
+    check_states(draft.states, seen, where)
+    outputs, calls = outputs_of(graph, probe, declared, calls, seen, where)
+    return _contract(draft, outputs, calls, declared, file), probe
+
+
+def _check_size(draft: Draft, declared: Declared, file: ModelFile) -> None:
+    """ContractError where one call, or the states, would take more than the file justifies, before any is made."""
+    least = (declared.chunk or (draft.size or 1, None))[0]
+    ports = (*draft.frames, *draft.given)
+    check_allowance(Contract(ports, draft.states, chunk=Chunk(least)), file.size, str(file.path))
 
 
 def _contract(draft: Draft, outputs: tuple[Port, ...], chunk: Chunk, declared: Declared, file: ModelFile) -> Contract:
@@ -120,15 +134,14 @@ def _floor(opset: Mapping[str, int]) -> str:
 
 
 def _checked(
-    contract: Contract, session: Any, place: Device, file: ModelFile, probe: Probe, tolerance: Tolerance
+    session: Any, place: Device, file: ModelFile, contract: Contract, probe: Probe, tolerance: Tolerance
 ) -> Model:
     """The model under a contract that was held against the graph and the laws, sealed in memory."""
     where = str(file.path)
     check_allowance(contract, file.size, where)
     check_agreement(contract, session, where)
-    laws = Laws(Model(where, contract, place, session, file.digest), tolerance)
+    model = Model(where, contract, place, session, file.digest)
+    laws = Laws(model, tolerance)
     pairs = check_pairs(probe, signature_of(session, where), contract.chunk.multiple, where)
-    checks = [*pairs, *laws.check()]
-    found = verification(file.digest, checks, laws.frames, tolerance)
-    contract = sealed(replace(contract, verification=found, digest=file.digest, seal=None))
-    return Model(where, contract, place, session, file.digest)
+    found = verification(file.digest, [*pairs, *laws.check()], laws.frames, tolerance)
+    return replace(model, contract=sealed(replace(contract, verification=found, digest=file.digest, seal=None)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -47,6 +48,11 @@ class Distance:
     far: float = 0.0
     allowed: float = 0.0
     place: tuple[int, ...] = ()
+
+    @property
+    def share(self) -> float:
+        """The difference in terms of what is allowed."""
+        return self.far / self.allowed if self.allowed else math.inf if self.far else 0.0
 
     @property
     def holds(self) -> bool:

@@ -14,18 +14,6 @@ from edgeseq.runtime.adopting.axes import Axes, parse_axes
 from edgeseq.runtime.adopting.signature import Signature
 
 
-class NotDeclared(UsageError):
-    """What a file needs to be stepped is neither in it nor said by the caller.
-
-    ``missing`` holds what has to be said, by keyword of ``adopt``: pairs of a name and what is proposed for it, None
-    where nothing is.
-    """
-
-    def __init__(self, what: str, *, missing: Mapping[str, Mapping[str, str | None]], **parts: Any) -> None:
-        self.missing = missing
-        super().__init__(what, **parts)
-
-
 @dataclass(frozen=True)
 class Declared:
     """Pairs of states, constants, overlaps, axes and initial values by name; the calls; the time from frame to frame.

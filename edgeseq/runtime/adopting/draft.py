@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from edgeseq.contract import Axis, Initial, Port, State
-from edgeseq.errors import UsageError
+from edgeseq.errors import NotDeclared, UsageError
 from edgeseq.runtime.adopting.axes import Axes, fitted, told
-from edgeseq.runtime.adopting.declared import Declared, NotDeclared
+from edgeseq.runtime.adopting.declared import Declared
 from edgeseq.runtime.adopting.pairs import propose
 from edgeseq.runtime.adopting.signature import Signature, Value
 from edgeseq.runtime.inputs import show

@@ -88,12 +88,13 @@ class Laws:
         return answer if isinstance(answer, dict) else {self.contract.with_role("output")[0].name: answer}
 
     def _chunks(self, single: Arrays) -> Check:
-        random, worst = np.random.default_rng(_SEED), Distance()
+        random, distances = np.random.default_rng(_SEED), []
         for largest in (3 * self._unit, 5 * self._one, self.frames):
             sizes = random.integers(1, largest // self._unit + 1, CALLS) * self._unit
             chunks = [self.frames] if largest == self.frames else _cut(sizes.tolist(), self.frames)
             found = self.streamed(self._inputs, chunks)
-            worst = max([worst, *(self._near("chunks", name, found, single) for name in single)], key=_excess)
+            distances += [self._near("chunks", name, found, single) for name in single]
+        worst = max(distances, key=lambda found: found.share)
         same_size = self.contract.chunk.max == self._one
         size = f"each call {self._one:,}" if same_size else "calls of several sizes"
         return Check("chunks", f"{self.frames:,} frames in 4 chunkings, {size}", True, worst.far, worst.allowed)
@@ -114,7 +115,7 @@ class Laws:
         for name in single:
             if not same(rows[0], rows[1], [name]):
                 raise self._broken("neighbours", name, "another neighbour changes it")
-        worst = max((self._near("neighbours", name, rows[0], single) for name in single), key=_excess)
+        worst = max((self._near("neighbours", name, rows[0], single) for name in single), key=lambda found: found.share)
         return Check("neighbours", "beside another row, and one 1,000 times louder", True, worst.far, worst.allowed)
 
     def _beside(self, seed: int, loud: float) -> Arrays:
@@ -186,7 +187,3 @@ def _cut(chunks: list[int], total: int) -> list[int]:
             break
         kept.append(size)
     return kept
-
-
-def _excess(found: Distance) -> float:
-    return found.far - found.allowed

@@ -37,7 +37,7 @@ def check_out(path: Path, out: str | os.PathLike[str], file: ModelFile) -> Path:
     return target
 
 
-def write(model: Model, file: ModelFile, target: Path, tolerance: Tolerance) -> None:
+def write(model: Model, file: ModelFile, target: Path, tolerance: Tolerance, sidecar: bool) -> None:
     """Write the copy, last, and before it the trace. Raises ModelFileError."""
     trace = _trace(model, tolerance)
     try:
@@ -47,7 +47,7 @@ def write(model: Model, file: ModelFile, target: Path, tolerance: Tolerance) -> 
             write_trace(trace_of(target), trace)
     except OSError as error:
         raise ModelFileError("cannot write", where=str(trace_of(target)), why=error.strerror) from None
-    seal(target, model.contract, source=file.path)
+    seal(target, model.contract, sidecar, source=file.path)
 
 
 def _trace(model: Model, tolerance: Tolerance) -> Trace | None:
