@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import numpy.typing as npt
 import onnx
 import pytest
 
+import edgeseq
 from edgeseq import runtime
 from edgeseq.contract import Contract
 from edgeseq.errors import ContractError, EdgeseqError, UsageError, VerificationError
@@ -129,4 +132,6 @@ def test_a_sidecar_where_it_is_asked_for(path: Path) -> None:
     strangers.lstm(path)
     model = runtime.adopt(path, states=PAIRS, out=path.with_name("out.onnx"), sidecar=True)
     text = path.with_name("out.contract.json").read_text(encoding="utf-8")
+    schema = json.loads(Path(edgeseq.__file__).with_name("contract.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(json.loads(text))
     assert Contract.from_json(text) == model.contract

@@ -103,6 +103,24 @@ def test_rows(vad: runtime.Model, wrapper: Any) -> None:
     np.testing.assert_array_equal(stepped(vad.stream(3), x), wanted)
 
 
+def test_callers_at_their_own_pace(vad: runtime.Model, wrapper: Any) -> None:
+    """Three callers in a pool, the second for every other tick only: each has the 64 samples of its own past."""
+    x, pool = sound(512 * 12, rows=3), vad.pool(capacity=4)
+    slots = np.array([pool.open() for _ in range(3)], np.int32)
+    wanted = [wrapper.audio_forward(torch.from_numpy(row[None]), 16_000).numpy()[0] for row in x]
+    taken = [0, 0, 0]
+    got: list[list[float]] = [[], [], []]
+    for tick in range(12):
+        here = [row for row in range(3) if row != 1 or tick % 2]
+        chunks = np.stack([x[row, 512 * taken[row] : 512 * (taken[row] + 1)] for row in here])
+        for row, probability in zip(here, np.asarray(pool.step(slots[here], chunks)), strict=True):
+            got[row] += probability.tolist()
+            taken[row] += 1
+    assert taken == [12, 6, 12]
+    for row in range(3):
+        np.testing.assert_allclose(got[row], wanted[row][: taken[row]], atol=1e-6)
+
+
 def test_the_overlap_matters(vad: runtime.Model) -> None:
     """Without the 64 samples before each chunk the probabilities are others: the equality above can fail."""
     assert FILE is not None
