@@ -93,6 +93,14 @@ def test_the_copy_is_held_against_its_module_where_there_is_one(path: Path, tmp_
     assert "against itself" not in ran("inspect", out)
 
 
+def test_a_doubt_is_told(tmp_path: Path) -> None:
+    strangers.lstm(tmp_path / "m.onnx", frames=1)
+    words = ["--state", "h=cn", "--state", "c=hn", "--axes", "x=1,time,4", "--axes", "y=1,time,3"]
+    text = ran("adopt", tmp_path / "m.onnx", *words, "-o", tmp_path / "out.onnx")
+    assert "warning: h=cn was declared, though names suggest h=hn\n" in text
+    assert "doubtful: h=cn was declared" in " ".join(ran("inspect", tmp_path / "out.onnx").split())
+
+
 def test_overlap_constants_and_chunks(tmp_path: Path) -> None:
     handmade.left_context().save_bare(tmp_path / "m.onnx")
     text = ran("adopt", tmp_path / "m.onnx", "--overlap", "x=2", "--axes", "x=batch,time,2", "--chunk", "4:4")

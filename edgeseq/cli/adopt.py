@@ -201,6 +201,8 @@ def _tell(model: Model, path: Path, output: Path | None, json_path: str | None) 
     checks = (contract.verification or {})["checks"]
     rows = [[check["name"], "passed", check["detail"], f"{check['worst']:.2g}"] for check in checks]
     say("\n".join(["", *table(["check", "result", "on", "worst"], rows)]), json_path)
+    for doubt in (contract.verification or {}).get("doubts", []):
+        click.echo(f"warning: {doubt}", err=True)
     if output is None:
         say("\nnothing was written; -o M.onnx writes a copy with this contract", json_path)
     elif trace_of(output).is_file():

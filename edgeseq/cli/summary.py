@@ -248,7 +248,12 @@ def _verification(report: Mapping[str, Any] | None) -> str:
     if failed:
         return f"FAILED: {', '.join(failed)}"
     passed = f"{len(names)} check{'' if len(names) == 1 else 's'} passed: {', '.join(names)}"
-    return "; ".join([passed, *_followed(report.get("settings"))])
+    return "; ".join([passed, *_followed(report.get("settings")), *_doubts(report.get("doubts"))])
+
+
+def _doubts(doubts: object) -> list[str]:
+    """What a verification could not show, where it says so."""
+    return [f"doubtful: {doubt}" for doubt in doubts] if isinstance(doubts, list) else []
 
 
 def _followed(settings: object) -> list[str]:

@@ -41,6 +41,15 @@ import edgeseq.runtime.measuring.worker
     assert loaded_by(code) == []
 
 
+def test_adopting_is_lean(tmp_path: Path) -> None:
+    path = handmade.gru().save_bare(tmp_path / "m.onnx")
+    code = f"""
+from edgeseq import runtime
+runtime.adopt({path!r}, states={{"h": "h.next"}}, out={str(tmp_path / "out.onnx")!r}).stream()
+"""
+    assert loaded_by(code) == []
+
+
 def test_the_proof_can_fail() -> None:
     assert loaded_by("import click, onnx, edgeseq.runtime") == ["onnx", "click"]
 

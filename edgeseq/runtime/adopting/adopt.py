@@ -17,7 +17,7 @@ from edgeseq.runtime.adopting.comparing import Tolerance
 from edgeseq.runtime.adopting.declared import Declared, check_names, declare
 from edgeseq.runtime.adopting.draft import Draft, draft_of
 from edgeseq.runtime.adopting.laws import Laws, verification
-from edgeseq.runtime.adopting.pairing import check_pairs
+from edgeseq.runtime.adopting.pairing import check_pairs, doubts_of
 from edgeseq.runtime.adopting.probe import Probe
 from edgeseq.runtime.adopting.recipes import recipe_for
 from edgeseq.runtime.adopting.signature import signature_of
@@ -142,6 +142,7 @@ def _checked(
     check_agreement(contract, session, where)
     model = Model(where, contract, place, session, file.digest)
     laws = Laws(model, tolerance)
-    pairs = check_pairs(probe, signature_of(session, where), contract.chunk.multiple, where)
-    found = verification(file.digest, [*pairs, *laws.check()], laws.frames, tolerance)
+    checks = [*check_pairs(probe, contract.chunk.multiple, where), *laws.check()]
+    doubts = doubts_of(probe.draft, signature_of(session, where))
+    found = verification(file.digest, checks, laws.frames, tolerance, doubts)
     return replace(model, contract=sealed(replace(contract, verification=found, digest=file.digest, seal=None)))

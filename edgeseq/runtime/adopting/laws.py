@@ -169,10 +169,13 @@ class Laws:
         }
 
 
-def verification(digest: str, checks: list[Check], frames: int, tolerance: Tolerance) -> dict[str, Any]:
-    """What a contract holds of these checks."""
+def verification(
+    digest: str, checks: list[Check], frames: int, tolerance: Tolerance, doubts: list[str]
+) -> dict[str, Any]:
+    """What a contract holds of these checks, and of what they cannot show."""
     settings = {"inputs": "random", "against": "itself", "frames": frames, **asdict(tolerance)}
-    return {"digest": digest, "passed": True, "checks": [asdict(check) for check in checks], "settings": settings}
+    found = [asdict(check) for check in checks]
+    return {"digest": digest, "passed": True, "checks": found, "settings": settings, "doubts": doubts}
 
 
 def _part(array: Array, port: Port, begin: int, end: int) -> Array:

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgeseq.errors import VerificationError
 from edgeseq.runtime.adopting.comparing import Arrays, Check, same
+from edgeseq.runtime.adopting.draft import Draft
 from edgeseq.runtime.adopting.pairs import contradicted
 from edgeseq.runtime.adopting.probe import Probe, Refused, draw
 from edgeseq.runtime.adopting.signature import Signature
@@ -15,11 +16,8 @@ from edgeseq.runtime.adopting.signature import Signature
 _SEED = 808
 
 
-def check_pairs(probe: Probe, graph: Signature, base_frames: int, where: str) -> Iterator[Check]:
-    """The check that every state is read and moves; VerificationError names the first that is not or does not.
-
-    A second one where the names of the pairs say something else than was declared: calls of one size would not show it.
-    """
+def check_pairs(probe: Probe, base_frames: int, where: str) -> Iterator[Check]:
+    """The check that every state is read and moves; VerificationError names the first that is not or does not."""
     states = probe.draft.states
     plain = probe(base_frames, 1)
     for state in states:
@@ -33,9 +31,15 @@ def check_pairs(probe: Probe, graph: Signature, base_frames: int, where: str) ->
             raise _wrong(state.input, f"{state.output} always holds its initial value", where)
     if states:
         yield Check("pairs", f"{len(states)} state{'s' * (len(states) > 1)}, each read and renewed")
-    if doubts := contradicted({state.input: state.output for state in states}, graph):
-        told = ", ".join(f"{name}={output}" for name, output in doubts.items())
-        yield Check("names", f"taken as declared, though names suggest {told}")
+
+
+def doubts_of(draft: Draft, graph: Signature) -> list[str]:
+    """What was declared otherwise than the names say, in words: calls of one size cannot show whether it is right."""
+    pairs = {state.input: state.output for state in draft.states}
+    named = contradicted(pairs, graph)
+    return [
+        f"{name}={pairs[name]} was declared, though names suggest {name}={output}" for name, output in named.items()
+    ]
 
 
 def _tried(probe: Probe, base_frames: int, states: Arrays) -> Arrays:
