@@ -15,6 +15,8 @@ import edgeseq
 
 FEATURES, HIDDEN = 64, 128
 WIDTH, HEADS, LAYERS, POSITIONS = 128, 4, 4, 40_000
+#: nanoGPT's model of characters.
+GPT_TOKENS, GPT_WIDTH, GPT_HEADS, GPT_LAYERS, GPT_POSITIONS = 65, 384, 6, 6, 8_192
 
 
 class Recurrent(nn.Module):
@@ -33,13 +35,14 @@ class Recurrent(nn.Module):
 class Block(nn.Module):
     """Causal self-attention and a two-layer perceptron, each behind a norm and beside a residual."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = WIDTH, heads: int = HEADS) -> None:
         super().__init__()
-        self.attention_norm = nn.LayerNorm(WIDTH)
-        self.query_key_value = nn.Linear(WIDTH, 3 * WIDTH)
-        self.out = nn.Linear(WIDTH, WIDTH)
-        self.mlp_norm = nn.LayerNorm(WIDTH)
-        self.mlp = nn.Sequential(nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH))
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(width)
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``[batch, time, width]`` to the same shape."""
@@ -51,7 +54,7 @@ class Block(nn.Module):
         """Each frame looks at itself and those before it."""
         batch, time, width = x.shape
         query, key, value = (
-            part.view(batch, time, HEADS, width // HEADS).transpose(1, 2)
+            part.view(batch, time, self.heads, width // self.heads).transpose(1, 2)
             for part in self.query_key_value(x).chunk(3, dim=-1)
         )
         seen = F.scaled_dot_product_attention(query, key, value, is_causal=True)
@@ -73,6 +76,70 @@ class Transformer(nn.Module):
         x = x + self.positions[: x.shape[1]]
         out: torch.Tensor = self.norm(self.blocks(x))
         return out
+
+
+class GPT(nn.Module):
+    """Six layers over characters, with a learned table of positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(GPT_TOKENS, GPT_WIDTH)
+        self.positions = nn.Embedding(GPT_POSITIONS, GPT_WIDTH)
+        self.blocks = nn.Sequential(*(Block(GPT_WIDTH, GPT_HEADS) for _ in range(GPT_LAYERS)))
+        self.norm = nn.LayerNorm(GPT_WIDTH)
+        self.head = nn.Linear(GPT_WIDTH, GPT_TOKENS, bias=False)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """``[batch, time]`` to ``[batch, time, 65]``."""
+        places = torch.arange(tokens.shape[1], device=tokens.device)
+        x = self.tokens(tokens) + self.positions(places)
+        out: torch.Tensor = self.head(self.norm(self.blocks(x)))
+        return out
+
+
+class Layer(nn.Module):
+    """One recurrent layer of ``kind``, its outputs alone."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.layer = getattr(nn, kind)(FEATURES, HIDDEN, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``[batch, time, 64]`` to ``[batch, time, 128]``."""
+        hidden: torch.Tensor = self.layer(x)[0]
+        return hidden
+
+
+class Large(nn.Module):
+    """A GRU of 10 MB."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru = nn.GRU(FEATURES, 480, 2, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``[batch, time, 64]`` to ``[batch, time, 480]``."""
+        hidden: torch.Tensor = self.gru(x)[0]
+        return hidden
+
+
+def write_gpt(folder: Path) -> None:
+    """Export the GPT over characters to ``model.onnx``."""
+    torch.manual_seed(0)
+    edgeseq.export(GPT(), {"tokens": "int64[batch,time]"}, folder / "model.onnx")
+
+
+def write_layers(folder: Path) -> None:
+    """Export one layer of every recurrent kind to ``RNN.onnx``, ``LSTM.onnx`` and ``GRU.onnx``."""
+    for kind in ("RNN", "LSTM", "GRU"):
+        torch.manual_seed(0)
+        edgeseq.export(Layer(kind), {"x": f"float32[batch,time,{FEATURES}]"}, folder / f"{kind}.onnx")
+
+
+def write_large(folder: Path) -> None:
+    """Export the large GRU to ``model.onnx``."""
+    torch.manual_seed(0)
+    edgeseq.export(Large(), {"x": f"float32[batch,time,{FEATURES}]"}, folder / "model.onnx")
 
 
 def write_gru(folder: Path) -> None:
