@@ -7,7 +7,7 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-models test lint types unit rule format docs fuzz check-wheel clean
+.PHONY: demo demo-models test lint types unit nightly rule format docs fuzz check-wheel clean
 
 # The main job end to end: train two models, export and verify them, stream and compare them without torch.
 demo: $(STAMP)
@@ -28,6 +28,10 @@ types: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/pytest -n $(WORKERS)
+
+# What takes too long for every change: a hundred million steps of one stream, which neither drift nor grow.
+nightly: $(STAMP)
+	EDGESEQ_STEPS=100000000 $(BIN)/pytest tests/runtime/test_steady.py -k million
 
 # The rows of one streaming rule: make rule OP=aten.conv1d
 rule: $(STAMP)

@@ -51,8 +51,8 @@ def figures(found: Comparison) -> tuple[Figure, ...]:
 SCRIPT = Script(
     name="stream_memory",
     title="What a stream takes of memory",
-    about="Streams of the GRU of step_overhead, open at the same time in one process, one frame per step: what each adds"
-    " to resident memory, less its state tensors, of which there are two sets (1 KiB together).",
+    about="Streams of the GRU of step_overhead, open at the same time in one process, one frame per step: what each"
+    " adds to resident memory, less its state tensors, of which there are two sets (1 KiB together).",
     subjects=WAYS,
     measure=measure,
     figures=figures,

@@ -24,7 +24,7 @@ KEPT_SIZES = 4
 class Call:
     """Buffers for calls of ``base_frames``, and what runs them: ``handles[side]`` reads the states of ``side``."""
 
-    __slots__ = ("_bindings", "base_frames", "handles", "inputs", "outputs", "repeat")
+    __slots__ = ("base_frames", "handles", "inputs", "outputs", "repeat")
 
     def __init__(
         self,
@@ -32,7 +32,6 @@ class Call:
         ports: tuple[Port, ...],
         inputs: dict[str, Buffer],
         outputs: dict[str, Buffer],
-        bindings: tuple[Any, Any],
         handles: tuple[Any, Any],
         finite: bool,
         bindable: bool,
@@ -45,12 +44,7 @@ class Call:
         self.inputs = inputs
         self.outputs = outputs
         self.handles = handles
-        self._bindings = [bindings]
         self.repeat = repeat_of(base_frames, handles, ports, inputs, outputs, finite, bindable)
-
-    def keep(self, bindings: tuple[Any, Any]) -> None:
-        """Keep the bindings of a second pair of handles alive, in place of those of an earlier one."""
-        self._bindings[1:] = [bindings]
 
 
 class Calls:
@@ -106,13 +100,12 @@ class Calls:
         outputs = {port.name: self._device.place(self._array(port, base_frames)) for port in self._output_ports}
         bindings = self._bind(inputs, outputs, 0), self._bind(inputs, outputs, 1)
         handles = self._handle(bindings[0], inputs, 0), self._handle(bindings[1], inputs, 1)
-        return Call(base_frames, self._frame_ports, inputs, outputs, bindings, handles, self._finite, self._bindable)
+        return Call(base_frames, self._frame_ports, inputs, outputs, handles, self._finite, self._bindable)
 
     def bound(self, call: Call, out: Array) -> tuple[Any, Any]:
         """Handles of ``call`` that have ``out`` in place of the only output."""
         outputs = {name: self._device.place(out) for name in call.outputs}
         sides = self._bind(call.inputs, outputs, 0), self._bind(call.inputs, outputs, 1)
-        call.keep(sides)
         return self._handle(sides[0], call.inputs, 0), self._handle(sides[1], call.inputs, 1)
 
     def _handle(self, binding: Any, inputs: Mapping[str, Buffer], side: int) -> Any:

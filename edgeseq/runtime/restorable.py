@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 from edgeseq.errors import UsageError
 from edgeseq.runtime.alone import alone
 from edgeseq.runtime.inputs import check_count
@@ -29,7 +27,7 @@ class Restorable(Readings):
         self._busy = False
         self._fast: Repeat | None = None
         self._until = 0
-        self._kept: deque[Snapshot] = deque(maxlen=KEPT_SNAPSHOTS)
+        self._kept: list[Snapshot] = []
 
     @alone
     def snapshot(self, keep: bool = False) -> Snapshot:
@@ -41,7 +39,7 @@ class Restorable(Readings):
         self._check_not_broken()
         taken = self._seen().copied()
         if keep:
-            self._kept.append(taken)
+            self._kept = [*self._kept[1 - KEPT_SNAPSHOTS :], taken]
         return taken
 
     @alone

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import mmap
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from edgeseq.runtime.schedule import along
 
 #: Base frames that a cache has room for when nothing else is asked for; it doubles from there.
 FIRST_CONTEXT = 256
+#: Bytes of a cache from which on its memory is asked of the operating system itself.
+_LARGE = 2**20
 
 
 class States:
@@ -130,7 +133,8 @@ class States:
 
     def _filled(self, state: State, shape: tuple[int, ...]) -> Array:
         """An array for a state; a cache holds the initial value. Zeros that nobody reads take no memory."""
-        array = zeros(shape, np.dtype(state.dtype))
+        make = untouched if "capacity" in state.shape else zeros
+        array = make(shape, np.dtype(state.dtype))
         if "capacity" in state.shape and self._initial[state.name].any():
             array[...] = self._initial[state.name]
         return array
@@ -147,6 +151,22 @@ def zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         return np.zeros(shape, dtype)
     except (ValueError, OverflowError) as error:
         raise MemoryError(f"{error} for shape {show(shape)}") from None
+
+
+def untouched(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Zeros of which only the pages that are written to become memory.
+
+    Large arrays of numpy come in huge pages, and in memory that was used before and has to be cleared: with an axis in
+    front of the entries, a cache would be in memory as a whole as soon as one entry is written.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    if size < _LARGE or not hasattr(mmap, "MAP_PRIVATE"):
+        return zeros(shape, dtype)
+    try:
+        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except (OSError, ValueError, OverflowError) as error:
+        raise MemoryError(f"{error} for shape {show(shape)}") from None
+    return np.frombuffer(memory, dtype).reshape(shape)
 
 
 def entries(state: State, base_frames: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.metadata
 import subprocess
 import sys
 from pathlib import Path
@@ -67,8 +66,12 @@ def test_a_missing_onnxruntime_names_the_extra(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.usefixtures("_fresh_search")
-def test_a_doubled_onnxruntime_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.metadata, "distribution", lambda name: name)
+def test_a_doubled_onnxruntime_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "nowhere"), str(tmp_path)])
+    (tmp_path / "onnxruntime-1.31.1.dist-info").mkdir()
+    engine.onnxruntime()
+    engine.onnxruntime.cache_clear()
+    (tmp_path / "onnxruntime_gpu-1.31.1.dist-info").mkdir()
     with pytest.raises(ProviderError) as caught:
         engine.onnxruntime()
     assert str(caught.value) == (

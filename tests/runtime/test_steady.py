@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from edgeseq import runtime
 from tests import handmade
@@ -87,3 +91,38 @@ def test_the_count_can_fail(load: Load) -> None:
     x, kept = np.zeros((1, 1, 4), np.float32), []
     _, held = survivors(lambda: kept.append(stream.step(x)), 2_000)
     assert held > 50_000
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process, from Linux's /proc."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
+def test_room_that_is_not_used_is_not_in_memory(load: Load) -> None:
+    """A cache of 160 MB, in a stream, in its forks and after it starts anew."""
+    stream, x = load(handmade.attention()).stream(max_context=20_000_000), np.zeros((1, 1, 2), np.float32)
+    before = resident_bytes()
+    twins = [stream.fork() for _ in range(5)]
+    stream.reset()
+    stream.restore(twins[0].snapshot())
+    assert stream.state_bytes > 150_000_000
+    assert resident_bytes() - before < 20_000_000
+    del twins, x
+
+
+def test_a_million_steps_neither_drift_nor_grow(load: Load) -> None:
+    """A GRU of one unit that four frames drive round: every turn ends with the same bits. ``make nightly`` goes further."""
+    steps = int(os.environ.get("EDGESEQ_STEPS", 1_000_000))
+    stream = load(handmade.gru(1, 1)).stream()
+    frames = [np.full((1, 1, 1), value, np.float32) for value in (0.5, -0.25, 1.0, 0.0)]
+    for _ in range(50):  # until it goes round
+        for frame in frames:
+            wanted = stream.step(frame)
+    step, blocks, turns = stream.step, sys.getallocatedblocks(), steps // len(frames)
+    for _ in range(turns):
+        for frame in frames:
+            answer = step(frame)
+    assert sys.getallocatedblocks() - blocks < 200
+    assert stream.position == len(frames) * (turns + 50)
+    np.testing.assert_array_equal(answer, wanted)
