@@ -112,7 +112,7 @@ def test_room_that_is_not_used_is_not_in_memory(load: Load) -> None:
 
 
 def test_a_million_steps_neither_drift_nor_grow(load: Load) -> None:
-    """A GRU of one unit that four frames drive round: every turn ends with the same bits. ``make nightly`` goes further."""
+    """Four frames drive a GRU of one unit round: every turn ends with the same bits. ``make nightly`` goes further."""
     steps = int(os.environ.get("EDGESEQ_STEPS", 1_000_000))
     stream = load(handmade.gru(1, 1)).stream()
     frames = [np.full((1, 1, 1), value, np.float32) for value in (0.5, -0.25, 1.0, 0.0)]
