@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from edgeseq.runtime.finite import all_finite
 from edgeseq.runtime.inputs import check_array, check_finite_frames, check_names, check_range, known_shape
 from edgeseq.runtime.pool.stores import batch_axis
 from edgeseq.runtime.schedule import along, frames_of
+
+if TYPE_CHECKING:
+    from edgeseq.runtime.pool.pool import Pool
 
 
 @dataclass(frozen=True)
@@ -137,12 +140,12 @@ def stacked(
             frames[port.name].append(array if batched else np.expand_dims(array, batch_axis(port.name, port.shape)))
             check_array(f"{port.name} of slot {slot}", frames[port.name][-1], port.dtype, shapes[port.name])
         kept.append(batched)
-    slots = np.fromiter(given, np.int64, len(given))
+    slots = np.array(list(given))
     counts = np.array([_base_frames(ports[0], array) for array in frames[ports[0].name]], np.int64)
-    return slots, {port.name: _side_by_side(port, frames[port.name]) for port in ports}, counts, kept
+    return slots, {port.name: side_by_side(port, frames[port.name]) for port in ports}, counts, kept
 
 
-def _side_by_side(port: Port, arrays: list[Array]) -> Array:
+def side_by_side(port: Port, arrays: list[Array]) -> Array:
     """The rows along the batch axis, zeros behind those that are shorter."""
     axis, time = batch_axis(port.name, port.shape), port.time_axis or 0
     most = max(array.shape[time] for array in arrays)
@@ -151,6 +154,14 @@ def _side_by_side(port: Port, arrays: list[Array]) -> Array:
         behind = [(0, most - array.shape[time] if at == time else 0) for at in range(array.ndim)]
         padded.append(np.pad(array, behind) if array.shape[time] < most else array)
     return np.concatenate(padded, axis)
+
+
+def frames_of_one(pool: Pool, given: Any) -> tuple[dict[str, Array], int, bool]:
+    """The frames of one stream with a batch axis, how many base frames they are, and whether they came with one."""
+    named = by_name(given, {}, pool.ports, "step(name=array, ...)")
+    shapes = {port.name: known_shape(port.shape, {**pool.sizes, "batch": 1}) for port in pool.ports}
+    _, frames, counts, batched = stacked({"the stream": named}, pool.ports, shapes)
+    return frames, int(counts[0]), batched[0]
 
 
 def by_name(given: Any, named: Mapping[str, Any], ports: tuple[Port, ...], how: str) -> Mapping[str, Any]:

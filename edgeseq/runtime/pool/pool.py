@@ -32,6 +32,7 @@ from edgeseq.runtime.pool.wishes import check_wishes, full
 
 if TYPE_CHECKING:
     from edgeseq.runtime.model import Model
+    from edgeseq.runtime.pool.aio import AsyncPool
 
 _COUNTED = ("ticks", "frames", "opened", "closed", "idle_closed", "refused", "failed")
 
@@ -39,7 +40,8 @@ _COUNTED = ("ticks", "frames", "opened", "closed", "idle_closed", "refused", "fa
 class Pool:
     """Up to ``capacity`` streams of a model, made by ``Model.pool``.
 
-    A stream is a *slot*, a number below ``capacity``. Calls from several threads take turns. A call that raises has
+    A stream is a *slot*, a number below ``capacity``. ``ports`` are its inputs, ``outputs`` what it gives. Calls from
+    several threads take turns. A call that raises has
     changed nothing, but for TickFailed, which says what went through and which streams it ended.
     """
 
@@ -58,8 +60,8 @@ class Pool:
         self.model = model
         self.capacity = capacity
         self._contract = model.contract
-        self._ports = model.contract.with_role("frame")
-        self._outputs = model.contract.with_role("output")
+        self.ports = model.contract.with_role("frame")
+        self.outputs = model.contract.with_role("output")
         self._finite = on_nonfinite == "raise"
         self._idle = idle_timeout
         self._next_sweep = 0.0
@@ -117,8 +119,8 @@ class Pool:
             if isinstance(slots, Mapping):
                 return self._step_dict(slots)
             chosen = check_slots(slots, self.capacity)
-            given = by_name(frames, named, self._ports, "step(slots, name=array, ...)")
-            asked = ask(chosen, given, counts, self._ports, self._conditions.sizes, self._finite)
+            given = by_name(frames, named, self.ports, "step(slots, name=array, ...)")
+            asked = ask(chosen, given, counts, self.ports, self._conditions.sizes, self._finite)
             check_open(self._made, asked.slots)
             check_context(self._crew, asked, self._limit)
             return self._one_or_dict(self._advance(asked, self._out(out)))
@@ -132,7 +134,7 @@ class Pool:
             self._steady = None
             ordered, order = self._open_slots(slots)
             parts = self._work(ordered, lambda shard, rows, cut: shard.flush(rows))
-            return self._one_or_dict(merged(self._outputs, parts, order, None))
+            return self._one_or_dict(merged(self.outputs, parts, order, None))
 
     def reset(self, slots: Any) -> None:
         """Start some streams anew, with the conditioning that they have; also those that have ended."""
@@ -170,6 +172,20 @@ class Pool:
             shard, row = self._shard(slot), slot % self._slots.each
             return int(shard.totals[row] if shard.state[row] == ENDED else shard.fed[row] + shard.waiting[row])
 
+    def serve(
+        self, max_queue_delay: float = 0.0, max_queue: int = 1024, prefill_budget: int | None = None
+    ) -> AsyncPool:
+        """A front for the coroutines of one event loop: ``await stream.step(frame)``.
+
+        What streams ask for within ``max_queue_delay`` seconds becomes one tick; with 0 what is there when the last
+        tick is done. At most ``max_queue`` requests are in the queue: more wait for a place. Of steps longer than the
+        model's chunk a tick takes at most ``prefill_budget`` base frames, so that a long prompt does not hold up the
+        others; without it all. UsageError.
+        """
+        from edgeseq.runtime.pool.aio import AsyncPool
+
+        return AsyncPool(self, max_queue_delay, max_queue, prefill_budget)
+
     def drain(self) -> int:
         """Take no more streams, for a new version of the model to take over; how many are still open."""
         with self._lock:
@@ -206,6 +222,11 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.shutdown()
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """The sizes of the named axes of the model's own, once the first stream has fixed them."""
+        return self._conditions.sizes
 
     def __len__(self) -> int:
         return self._slots.open
@@ -254,11 +275,11 @@ class Pool:
 
         def step(shard: Shard, rows: Array, cut: slice) -> Ready:
             whole = len(rows) == len(asked.slots)
-            part = asked.frames if whole else along_rows(self._ports, asked.frames, cut)
+            part = asked.frames if whole else along_rows(self.ports, asked.frames, cut)
             return shard.step(rows, part, asked.counts[cut], direct)
 
         parts = self._work(asked.slots, step)
-        made = merged(self._outputs, parts, asked.order, out)
+        made = merged(self.outputs, parts, asked.order, out)
         self._steady = self._settled(asked, made)
         self._count(asked.slots, int(asked.counts.sum()), begun)
         return made
@@ -267,7 +288,7 @@ class Pool:
         """The tick that was just done, where it may come again as it is."""
         if asked.order is not None or len(self._slots.sizes) > 1:
             return None
-        return Steady.after(self._crew.shards[0], asked, self._ports, made, self._limit)
+        return Steady.after(self._crew.shards[0], asked, self.ports, made, self._limit)
 
     def _again(self, steady: Steady, frames: Array, out: Any) -> Any:
         begun = time.perf_counter()
@@ -294,7 +315,7 @@ class Pool:
         found = self._crew.run(parts, work)
         failed = [one for one in found if isinstance(one, Exception)]
         if failed:
-            error = failure(self._outputs, [slots[cut] for _, _, cut in parts], found, self._one_or_dict)
+            error = failure(self.outputs, [slots[cut] for _, _, cut in parts], found, self._one_or_dict)
             self._counts["failed"] += error not in failed
             raise error from failed[0]
         return [one for one in found if isinstance(one, Ready)]
@@ -303,20 +324,20 @@ class Pool:
         if not given:
             raise ShapeError("no slot was given", wanted="a dict {slot: frames} with at least one slot")
         sizes = {**self._conditions.sizes, "batch": 1}
-        shapes = {port.name: known_shape(port.shape, sizes) for port in self._ports}
-        slots, frames, counts, batched = stacked(given, self._ports, shapes)
+        shapes = {port.name: known_shape(port.shape, sizes) for port in self.ports}
+        slots, frames, counts, batched = stacked(given, self.ports, shapes)
         answer = self.step(slots, frames, counts)
-        named = answer if len(self._outputs) > 1 else {self._outputs[0].name: answer}
+        named = answer if len(self.outputs) > 1 else {self.outputs[0].name: answer}
         return {
-            slot: self._one_or_dict({port.name: row_of(port, named[port.name], at, kept) for port in self._outputs})
+            slot: self._one_or_dict({port.name: row_of(port, named[port.name], at, kept) for port in self.outputs})
             for at, (slot, kept) in enumerate(zip(given, batched, strict=True))
         }
 
     def _out(self, out: Any) -> dict[str, Any] | None:
-        return None if out is None else dict(by_name(out, {}, self._outputs, "out={name: array, ...}"))
+        return None if out is None else dict(by_name(out, {}, self.outputs, "out={name: array, ...}"))
 
     def _one_or_dict(self, named: dict[str, Any]) -> Any:
-        return named if len(self._outputs) > 1 else named[self._outputs[0].name]
+        return named if len(self.outputs) > 1 else named[self.outputs[0].name]
 
     def _check_not_closed(self) -> None:
         if self._closed:
