@@ -16,7 +16,19 @@ from benchmarks.result import Result
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "figures.md"
-SCRIPTS = ("step_overhead", "finite_check", "million_steps", "capacity", "export_time", "rnn_forms")
+SCRIPTS = (
+    "step_overhead",
+    "recurrent_layers",
+    "finite_check",
+    "prefill",
+    "fork",
+    "million_steps",
+    "stream_memory",
+    "capacity",
+    "first_answer",
+    "export_time",
+    "rnn_forms",
+)
 
 
 def measure() -> None:

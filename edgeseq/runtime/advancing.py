@@ -82,12 +82,9 @@ class Advancing(Restorable):
 
     def _choose_fast(self, before: int) -> None:
         """Set the call that ``step`` may repeat without further thought, and the position up to which it may."""
-        call, fed = self._feeder.last, self._feeder.fed
-        if call is None or self._waiting.frames or fed - before != call.base_frames:
-            return
-        if all(frames_of(port, fed) >= port.delay for port in self._timed):
-            self._fast = call.repeat
-            self._until = self._feeder.repeats_until()
+        call = self._feeder.last
+        if call is not None and self._feeder.fed - before == call.base_frames:
+            self._repeat_at_once()
 
     def _filler(self, port: Port, base_frames: int) -> Array:
         """Zeros that follow the last real frame."""

@@ -13,7 +13,7 @@ from edgeseq.runtime.devices import Array, Buffer
 from edgeseq.runtime.engine import binding_handle, onnxruntime
 from edgeseq.runtime.opening import Opening
 from edgeseq.runtime.overlap import Overlaps
-from edgeseq.runtime.repeat import repeat_of
+from edgeseq.runtime.repeat import Repeat, repeat_of
 from edgeseq.runtime.schedule import frames_in_call
 from edgeseq.runtime.states import States, zeros
 
@@ -24,7 +24,7 @@ KEPT_SIZES = 4
 class Call:
     """Buffers for calls of ``base_frames``, and what runs them: ``handles[side]`` reads the states of ``side``."""
 
-    __slots__ = ("base_frames", "handles", "inputs", "outputs", "repeat")
+    __slots__ = ("_early", "base_frames", "handles", "inputs", "outputs", "repeat")
 
     def __init__(
         self,
@@ -45,6 +45,13 @@ class Call:
         self.outputs = outputs
         self.handles = handles
         self.repeat = repeat_of(base_frames, handles, ports, inputs, outputs, finite, bindable)
+        self._early: Repeat | None = None
+
+    def early(self, ports: tuple[Port, ...]) -> Repeat | None:
+        """``repeat`` for a call of whose outputs, at ``ports``, no frame is real yet: the answers have none."""
+        if self._early is None and self.repeat is not None:
+            self._early = self.repeat.without_frames(ports)
+        return self._early
 
 
 class Calls:

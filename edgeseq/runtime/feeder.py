@@ -134,9 +134,9 @@ class Feeder:
         self._states.put_positions(self.side, fed)
         self.fed, self._finals = fed, None
 
-    def repeatable(self) -> Repeat | None:
+    def repeatable(self) -> Call | None:
         """The latest call, even one before the beginning, where it may be run again as it is."""
-        return self._last.repeat if self._last is not None and self._calls.keeps(self._last) else None
+        return self._last if self._last is not None and self._calls.keeps(self._last) else None
 
     def begin(self) -> None:
         """Go to position 0 with initial states; caches keep their size."""

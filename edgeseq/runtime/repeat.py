@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any
@@ -124,6 +125,16 @@ class Repeat:
         for name, result in self.results:
             out[name][...] = result
 
+    def without_frames(self, ports: tuple[Port, ...]) -> Repeat:
+        """The same call, with no frame taken of the outputs that have a time axis."""
+        early, axes = copy.copy(self), {port.name: port.time_axis for port in ports}
+        early.results = tuple((name, _none_of(result, axes[name])) for name, result in self.results)
+        first = early.results[0][1]
+        early.result = None if self.result is None else first
+        early.out_shape = None if self.result is None else first.shape
+        early._bindable = False
+        return early
+
     def again(self, out: Any) -> bool:
         """Whether this array came in the step before, too, and the graph may write to it: the only output's place."""
         again, self._latest = out is self._latest, out if self._bindable else None
@@ -134,6 +145,10 @@ class Repeat:
         if self.result is not None or type(out) is not dict or len(out) != len(self.results):
             return False
         return all(is_place(out.get(name), result) for name, result in self.results)
+
+
+def _none_of(result: Array, axis: int | None) -> Array:
+    return result if axis is None else result[along(axis, 0, 0)]
 
 
 def is_place(out: object, result: Array) -> bool:

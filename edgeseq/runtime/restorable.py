@@ -8,7 +8,7 @@ from edgeseq.runtime.inputs import check_count
 from edgeseq.runtime.opening import Opening
 from edgeseq.runtime.readings import Readings
 from edgeseq.runtime.repeat import Repeat
-from edgeseq.runtime.schedule import frames_of
+from edgeseq.runtime.schedule import frames_of, silent_until
 from edgeseq.runtime.snapshot_fit import check_fit, check_position
 from edgeseq.runtime.snapshots import Snapshot
 
@@ -147,8 +147,16 @@ class Restorable(Readings):
         return None
 
     def _repeat_at_once(self) -> None:
-        """Let the next step repeat the latest call, whose size is likely its own, where nothing is in the way."""
-        feeder = self._feeder
-        early = any(frames_of(port, feeder.fed) < port.delay for port in self._timed)
-        self._fast = None if early or self._waiting.frames or self._total is not None else feeder.repeatable()
-        self._until = feeder.repeats_until()
+        """Let the next step repeat the latest call, whose size is likely its own, where nothing is in the way.
+
+        Either all outputs give every frame of their calls from here on, or none gives any up to some position.
+        """
+        feeder, call = self._feeder, self._feeder.repeatable()
+        self._fast, self._until = None, feeder.repeats_until()
+        if call is None or self._waiting.frames or self._total is not None:
+            return
+        if all(frames_of(port, feeder.fed) >= port.delay for port in self._timed):
+            self._fast = call.repeat
+        else:
+            self._fast = call.early(self._out_ports)
+            self._until = min(self._until, *(silent_until(port) for port in self._timed))

@@ -36,6 +36,11 @@ def given(port: Port, fed: int) -> int:
     return max(0, frames_of(port, fed) - port.delay)
 
 
+def silent_until(port: Port) -> int:
+    """The most base frames after which a timed output has given no real frame."""
+    return ((port.delay + 1) * port.ratio.denominator - 1) // port.ratio.numerator
+
+
 def round_up(base_frames: int, multiple: int) -> int:
     """The smallest multiple that is at least ``base_frames``."""
     return -(-base_frames // multiple) * multiple
