@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -220,6 +221,20 @@ def test_no_state_enters_another_model(load: Load) -> None:
         f"the snapshot is another model's (got {here.digest}, wanted {there.digest}). "
         "Restore it into a stream of the file it was taken from."
     )
+
+
+def test_other_weights_under_the_same_contract_are_another_model(load: Load, tmp_path: Path) -> None:
+    """A file changed after it was verified keeps its contract, and the digest that stands there."""
+    made = handmade.gru()
+    path = Path(made.save(tmp_path / "m.onnx"))
+    here = runtime.load(path)
+    weights = made.weights["b"].tobytes()
+    assert path.read_bytes().count(weights) == 1
+    path.write_bytes(path.read_bytes().replace(weights, (made.weights["b"] + 1).tobytes()))
+    there = runtime.load(path, allow_unverified=True)
+    assert there.contract == here.contract
+    with pytest.raises(ContractError, match=r"^the snapshot is another model's"):
+        there.stream().restore(here.stream().snapshot())
 
 
 def test_no_state_enters_another_batch_or_other_conditioning(load: Load) -> None:
