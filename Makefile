@@ -7,7 +7,7 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-models test lint types unit nightly rule format docs fuzz check-wheel clean
+.PHONY: demo demo-models test thorough lint types unit nightly rule format docs fuzz check-wheel clean
 
 # The main job end to end: train two models, export and verify them, stream and compare them without torch.
 demo: $(STAMP)
@@ -18,6 +18,10 @@ demo-models: $(STAMP)
 	$(BIN)/python -m edgeseq.demo.shipping
 
 test: lint types unit
+
+# What takes too long for every change: all published models through ONNX, step graphs of every kind counted.
+thorough: $(STAMP)
+	$(BIN)/pytest -n $(WORKERS) -m thorough
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

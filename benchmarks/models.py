@@ -5,6 +5,7 @@ Only the processes that prepare a measurement import this: those that measure lo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -22,9 +23,9 @@ GPT_TOKENS, GPT_WIDTH, GPT_HEADS, GPT_LAYERS, GPT_POSITIONS = 65, 384, 6, 6, 8_1
 class Recurrent(nn.Module):
     """One GRU layer over frames of features."""
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: int = HIDDEN) -> None:
         super().__init__()
-        self.gru = nn.GRU(FEATURES, HIDDEN, batch_first=True)
+        self.gru = nn.GRU(FEATURES, hidden, batch_first=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``[batch, time, 64]`` to ``[batch, time, 128]``."""
@@ -134,6 +135,15 @@ def write_layers(folder: Path) -> None:
     for kind in ("RNN", "LSTM", "GRU"):
         torch.manual_seed(0)
         edgeseq.export(Layer(kind), {"x": f"float32[batch,time,{FEATURES}]"}, folder / f"{kind}.onnx")
+
+
+def write_grus(folder: Path, widths: Sequence[int]) -> None:
+    """Export one GRU layer of each width to ``WIDTH.onnx``."""
+    for width in widths:
+        torch.manual_seed(0)
+        edgeseq.export(
+            Recurrent(width), {"x": f"float32[batch,time,{FEATURES}]"}, folder / f"{width}.onnx", golden=False
+        )
 
 
 def write_large(folder: Path) -> None:

@@ -41,6 +41,7 @@ def test_the_model_is_refused_for_its_reason(row: Published) -> None:
     assert line(row, None) in PAGE.read_text(encoding="utf-8"), "docs/models.md is out of date: make docs"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("row", named([row for row in ROWS if row.id in OWED]))
 def test_what_is_owed_is_still_refused(row: Published) -> None:
     """Fails as soon as the model streams, or is refused in other words: then the table of debts has to say so."""
@@ -53,6 +54,7 @@ def test_every_debt_is_a_model_and_stands_once() -> None:
     assert not OWED.keys() & UNTRIED.keys()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("row", named([row for row in TESTED if row.exported]))
 def test_the_model_exports(row: Published, tmp_path: Path) -> None:
     with one_thread():

@@ -57,7 +57,7 @@ ROWS = (
     Row("aten.repeat.default", "over time", lambda _, x: x.repeat(1, 2, 1), refused="it repeats the whole sequence"),
     Row("aten.stack.default", "look-ahead meets none", lambda _, x, y: torch.stack([headed(x), y], 2), HALVES, delay=1),
     alike("aten.split.Tensor", lambda x: torch.split(x, 2, -1)),
-    Row("aten.split.Tensor", "over time", lambda _, x: torch.split(x, 20, 1)[0], refused="it cuts time into pieces"),
+    Row("aten.split.Tensor", "over time", lambda _, x: torch.split(x, 5000, 1)[0], refused="it cuts time into pieces"),
     alike("aten.split_with_sizes.default", lambda x: torch.split(x, [1, 3], -1)[1]),
     alike("aten.split_with_sizes.default", lambda x: aten.split.sizes(x, [1, 3], -1)[1], "split by sizes"),
     alike("aten.split.Tensor", lambda x: x.chunk(2, -1), "chunk"),

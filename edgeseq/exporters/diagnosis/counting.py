@@ -76,13 +76,14 @@ class _Counting(Watch):
 
 
 class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts floating point operations, a multiply-add as two."""
+    """Counts floating point operations, a multiply-add as two. A scan counts as nothing: it adds up, or compares."""
 
     flops = 0
+    supports_higher_order_operators = True
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        count = COUNTS.get(func._overloadpacket)
+        count = COUNTS.get(getattr(func, "_overloadpacket", None))
         if count is not None:
             self.flops += count(*args, **(kwargs or {}), out_val=result)
         return result

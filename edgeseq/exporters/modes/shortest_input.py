@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import nn
 
@@ -31,7 +33,8 @@ def _takes(model: nn.Module, captured: Captured, frames: int) -> bool:
         for item in captured.inputs
     }
     try:
-        with torch.no_grad():
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a statistic of one frame is: the user never asked for it
             model(**nested(zeros))
     except _REFUSALS:
         return False
