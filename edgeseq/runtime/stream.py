@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from math import isfinite
 from types import TracebackType
 from typing import Any
@@ -213,7 +214,9 @@ class Stream(Advancing):
         self._fast = None
         self._feeder.release()
         self._missing.release()
+        self._waiting.put({}, self._waiting.frames)
         self._kept.clear()
+        self._opening = replace(self._opening, conditioning={})
 
     def __enter__(self) -> Stream:
         self._check_not_closed()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -92,6 +93,21 @@ def test_a_with_block_closes_whatever_happens(load: Load) -> None:
     with pytest.raises(ShapeError), model.stream() as stream:
         stream.step(X)
     assert stream.closed
+
+
+def test_conditioning_is_let_go_of_and_a_fork_keeps_it(load: Load) -> None:
+    stream = load(handmade.scaled_sum()).stream(conditioning={"scale": np.ones((1, 2), np.float32)})
+    frame = {"a": np.ones((1, 1, 2), np.float32), "b": np.ones((1, 1, 2), np.float32)}
+    stream.step(frame)
+    held = weakref.ref(stream._opening.conditioning["scale"])
+    twin = stream.fork()
+    stream.close()
+    gc.collect()
+    assert held() is not None
+    twin.step(frame)
+    twin.close()
+    gc.collect()
+    assert held() is None
 
 
 def test_one_closed_stream_does_not_close_another(load: Load) -> None:
