@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from math import isfinite
 from typing import Any
 
@@ -13,6 +14,8 @@ from edgeseq.runtime.devices import Array
 #: Values of one dot product. numpy's OpenBLAS takes a second thread for more than 10,000, and a thread that sleeps
 #: between two frames takes longer to wake than the whole product.
 PIECE = 8192
+#: Values up to which their top bytes are looked through faster.
+SHORT = 256
 
 #: The dot product of a vector with itself is finite only if every value is. This one sets off no warning when it
 #: overflows, unlike ``np.dot``; beneath its dispatch to other array types, which takes a tenth of a microsecond.
@@ -23,6 +26,17 @@ def flat_pieces(array: Array) -> tuple[Array, ...]:
     """The values of a contiguous array as vectors of at most ``PIECE`` values that share its memory."""
     flat = np.asarray(array).reshape(-1)
     return tuple(flat[begin : begin + PIECE] for begin in range(0, flat.size, PIECE))
+
+
+def top_bytes(vector: Array) -> Array | None:
+    """The bytes that hold sign and exponent of a short vector's values, sharing its memory; None for a longer one.
+
+    NaN, infinities and hardly anything else have 127 or 255 there. For few values that is looked up twice as fast as a
+    dot product is made.
+    """
+    if vector.size > SHORT or sys.byteorder != "little" or vector.dtype.itemsize not in (4, 8):
+        return None
+    return vector.view(np.uint8)[vector.dtype.itemsize - 1 :: vector.dtype.itemsize]
 
 
 def summable(dtype: np.dtype[Any]) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgeseq.contract import Port
 from edgeseq.runtime.devices import Array, Buffer
-from edgeseq.runtime.finite import dot, flat_pieces, summable
+from edgeseq.runtime.finite import dot, flat_pieces, summable, top_bytes
 from edgeseq.runtime.inputs import check_finite_frames, check_range
 from edgeseq.runtime.schedule import along
 
@@ -21,9 +21,9 @@ class Repeat:
 
     ``target``, ``shape`` and ``dtype`` are those of the only input, ``result``, ``out_shape`` and ``out_dtype`` of the
     only output; shapes and the result are None where there are several, and all are in ``targets`` and ``results``.
-    ``vector`` holds all values that must be finite, in one piece; where it is None and ``unsure``, it takes more to
-    know, and :meth:`check` is to be called in every step. ``tails`` are the inputs' last frames. ``bound``: the
-    caller's array that ``bound_handles`` have in place of the only output.
+    ``vector`` holds all values that must be finite, in one piece, ``top`` their top bytes where they are few; where
+    ``vector`` is None and ``unsure``, it takes more to know, and :meth:`check` is to be called in every step. ``tails``
+    are the inputs' last frames. ``bound``: the caller's array that ``bound_handles`` have in place of the only output.
     """
 
     __slots__ = (
@@ -46,6 +46,7 @@ class Repeat:
         "tails",
         "target",
         "targets",
+        "top",
         "unsure",
         "vector",
     )
@@ -87,6 +88,7 @@ class Repeat:
         self._looked_at = ranged or not all(summable(target.dtype) for target in watched)
         alone = len(self._vectors) == 1 and not self._looked_at
         self.vector = self._vectors[0] if alone else None
+        self.top = None if self.vector is None else top_bytes(self.vector)
         self.unsure = not alone and (self._looked_at or bool(self._vectors))
         self.tails = tuple((port.name, targets[port.name][along(port.time_axis or 0, -1, None)]) for port in ports)
 

@@ -93,31 +93,36 @@ class Stream(Advancing):
 
         The position moves last, when nothing can fail or be interrupted any more: what raises has changed nothing.
         """
-        vector = fast.vector
-        if vector is None:
-            if fast.unsure:
-                fast.check()
-        elif not isfinite(dot(vector, vector)):
-            fast.check()  # refuses, unless it is only the sum of squares that is too large
-        if out is not None and not (
-            (
-                type(out) is ndarray
-                and out.shape == fast.out_shape
-                and out.dtype is fast.out_dtype
-                and (flags := out.flags).c_contiguous
-                and flags.writeable
-            )
-            or fast.fits(out)
-        ):
+        if fast.top is not None:
+            if 127 in (top := fast.top.tobytes()) or 255 in top:
+                fast.check()  # refuses, unless a value is large but finite
+        elif fast.vector is not None:
+            if not isfinite(dot(fast.vector, fast.vector)):
+                fast.check()  # refuses, unless it is only the sum of squares that is too large
+        elif fast.unsure:
+            fast.check()
+        feeder = self._feeder
+        if out is None:
+            handles = fast.handles
+        elif (
+            type(out) is ndarray
+            and out.shape == fast.out_shape
+            and out.dtype is fast.out_dtype
+            and (flags := out.flags).c_contiguous
+            and flags.writeable
+        ) or fast.fits(out):
+            handles = fast.bound_handles if out is fast.bound else feeder.bind(fast, out)
+        else:
             return self._general(dict(fast.targets), out)
-        feeder, held, result, answer = self._feeder, self._held, fast.result, out
-        handles = fast.handles if out is None else fast.bound_handles if out is fast.bound else feeder.bind(fast, out)
+        held = self._held
         try:
             feeder.run(handles[feeder.side], feeder.options)
             if out is None:
-                answer = fast.copies() if result is None else result.copy()
-            elif handles is fast.handles:
-                fast.fill(out)
+                answer = fast.copies() if fast.result is None else fast.result.copy()
+            else:
+                answer = out
+                if handles is fast.handles:
+                    fast.fill(out)
             seen = None if held is None else copies(fast.tails)
         except engine_errors() as error:
             self._fast = None
@@ -130,7 +135,7 @@ class Stream(Advancing):
         feeder.fed += fast.base_frames
         if held is not None:
             held.last = seen
-        return answer  # type: ignore[no-any-return]
+        return answer
 
     @alone
     def missing(self, frames: int, *, out: Any = None) -> Answers:

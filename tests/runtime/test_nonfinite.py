@@ -12,7 +12,7 @@ import pytest
 from edgeseq import runtime
 from edgeseq.contract import Contract, Length, Port, State
 from edgeseq.errors import EdgeseqError, NonFiniteInput, UsageError
-from edgeseq.runtime.finite import PIECE, all_finite
+from edgeseq.runtime.finite import PIECE, SHORT, all_finite
 from tests import handmade
 from tests.handmade import Handmade
 
@@ -189,3 +189,29 @@ def test_the_look_itself_can_fail() -> None:
 def test_the_refusal_is_a_value_error_too() -> None:
     assert issubclass(NonFiniteInput, EdgeseqError)
     assert issubclass(NonFiniteInput, ValueError)
+
+
+@pytest.mark.parametrize("features", [3, SHORT, SHORT + 1])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_bit_pattern_at_every_place_of_a_repeated_step(load: Load, dtype: str, features: int) -> None:
+    """Few values are looked at by their exponents, more are multiplied."""
+    stream, limits = load(running_sum(dtype, features)).stream(), np.finfo(dtype)
+    stream.step(frame(dtype, features=features))
+    whole = np.dtype(f"u{np.dtype(dtype).itemsize}")
+    infinity = np.array([np.inf], dtype).view(whole)[0]
+    sign = whole.type(1) << whole.type(8 * whole.itemsize - 1)
+    bad = [infinity, infinity | sign, infinity + whole.type(1), infinity | sign | whole.type(1), ~whole.type(0)]
+    for place in (0, features // 2, features - 1):
+        for pattern in bad:
+            x = frame(dtype, features=features)
+            x.view(whole)[0, 0, place] = pattern
+            with pytest.raises(NonFiniteInput):
+                stream.step(x)
+        for value in (limits.max, limits.min, limits.tiny, limits.max / 2, limits.smallest_subnormal, -0.0):
+            x = np.zeros((1, 1, features), dtype)
+            x[0, 0, place] = value
+            before = stream.position
+            stream.step(x)
+            x[0, 0, place] = -value
+            stream.step(x)
+            assert stream.position == before + 2
