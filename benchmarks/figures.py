@@ -25,6 +25,8 @@ SCRIPTS = (
     "million_steps",
     "stream_memory",
     "capacity",
+    "pool_tick",
+    "silero",
     "first_answer",
     "export_time",
     "rnn_forms",

@@ -95,7 +95,11 @@ class Pool:
             if slot is None:
                 self._counts["refused"] += 1
                 raise full(self._contract, self.capacity, self._limit)
-            self._shard(slot).open(slot % self._slots.each, arrays)
+            try:
+                self._shard(slot).open(slot % self._slots.each, arrays)
+            except BaseException:
+                self._close(slot)
+                raise
             self._counts["opened"] += 1
             return slot
 

@@ -25,6 +25,7 @@ _FED, _SIDE = 0, 1
 class Rows:
     """The rows of one shard; ``fed[row]`` counts the base frames that a stream was fed.
 
+    ``reached[row]``: base frames for which its caches may hold entries, those of calls that failed included.
     ``sliceable``: consecutive rows can be run as they lie.
 
     A call reads one side of the states and writes the other; only then, in one assignment, its rows turn to the other
@@ -43,16 +44,17 @@ class Rows:
         self._bindings = Bindings(session)
         self._clock = np.zeros((2, held.count), np.int64)
         self.fed = self._clock[_FED]
+        self.reached = np.zeros(held.count, np.int64)
         self.starts = unique_starts(state.start for state in contract.states)
         self._caches = any(grows(state) for state in contract.states)
         self.sliceable = all(store.sliceable for store in held.stores)
         moved = sum(store.row_bytes for store in held.two_sided)
         self._gathered = min(max(held.count * _SCRATCH // max(1, 2 * moved), _GATHERED[0]), _GATHERED[1])
 
-    def begin(self, row: int, used: int) -> None:
-        """Put a row at position 0 with initial states; ``used``: base frames that its caches hold."""
-        self._held.begin(row, int(self._clock[_SIDE, row]), used)
-        self._clock[_FED, row] = 0
+    def begin(self, row: int) -> None:
+        """Put a row at position 0 with initial states."""
+        self._held.begin(row, int(self._clock[_SIDE, row]), int(self.reached[row]))
+        self._clock[_FED, row] = self.reached[row] = 0
 
     def run(
         self,
@@ -71,6 +73,7 @@ class Rows:
         Raises what onnxruntime raises; every row is then as it was, or wholly through.
         """
         self._restart(rows)
+        self._reach(rows, base_frames)
         for piece in pieces(rows, self.sliceable, self._caches, self._gathered):
             part = {name: array[self._rows(name, piece.chosen)] for name, array in frames.items()}
             left = None if remaining is None else remaining[piece.chosen]
@@ -82,12 +85,17 @@ class Rows:
     ) -> None:
         """:meth:`run` for rows ``first`` to ``last``, all on one side and past every start; ``out`` is filled."""
         side = int(self._clock[_SIDE, first])
+        self._reach(slice(first, last), base_frames)
         inputs = dict(frames)
         for port in self._controls:
             inputs[port.name] = np.full(last - first, END_UNKNOWN, np.int64)
         self._bindings.run(self._bindings.find((first, last, side)) or self._range(first, last), inputs, out)
         clock = self._clock[:, first:last]
         np.add(clock, [[base_frames], [1 - 2 * side]], out=clock)
+
+    def _reach(self, rows: Array | slice, base_frames: int) -> None:
+        if self._caches:
+            self.reached[rows] = np.maximum(self.reached[rows], self.fed[rows] + base_frames)
 
     def _restart(self, rows: Array) -> None:
         for start in self.starts:

@@ -57,7 +57,7 @@ class Shard:
     def nbytes(self) -> int:
         """Bytes held for rows, in use or not."""
         arrays = (*self._kept.values(), *self._summaries.values(), self.state, self.waiting, self.totals)
-        return self._held.nbytes + sum(array.nbytes for array in arrays) + 2 * self.fed.nbytes
+        return self._held.nbytes + sum(array.nbytes for array in arrays) + 3 * self.fed.nbytes
 
     @property
     def fed(self) -> Array:
@@ -68,28 +68,29 @@ class Shard:
     def open(self, row: int, conditioning: Mapping[str, Array]) -> None:
         """Begin a stream in a free row."""
         self._held.give(row, conditioning)
-        self._begin(row, 0)
-        self.state[row] = OPEN
+        self.reset(row)
 
     def reset(self, row: int) -> None:
         """Begin anew, with the same conditioning."""
-        self._begin(row, int(self.fed[row]))
+        self.state[row] = BROKEN  # until it is done, should it be interrupted
+        self._begin(row)
         self.state[row] = OPEN
 
     def lose(self) -> None:
         """End every stream: the thread that ran them is gone."""
         self.state[self.state != FREE] = BROKEN
 
-    def _begin(self, row: int, used: int) -> None:
+    def _begin(self, row: int) -> None:
         self.waiting[row] = 0
         for summary in self._summaries.values():
             summary[row] = 0
-        self._rows.begin(row, used)
+        self._rows.begin(row)
 
     def close(self, row: int) -> None:
         """Zero a row and free it."""
-        self._held.wipe(row, int(self.fed[row]))
-        self._begin(row, 0)
+        self.state[row] = BROKEN
+        self._held.wipe(row, int(self._rows.reached[row]))
+        self._begin(row)
         for kept in self._kept.values():
             kept[row] = 0
         self.state[row] = FREE

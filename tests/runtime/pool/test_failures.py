@@ -105,6 +105,29 @@ def test_an_interrupt_between_two_calls_ends_the_streams_that_were_under_way(
         np.testing.assert_allclose(pool.step([2], X[2:3, 2:4])[0], whole(model, 2, 4)[2:], atol=1e-6)
 
 
+def test_what_a_failed_call_wrote_is_wiped_too(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache is written before the call fails: nothing points at those entries, and yet they are somebody's."""
+    model = load(handmade.attention(max_context=50))
+    run = Bindings.run
+
+    def late(self: Bindings, *args: Any) -> None:
+        run(self, *args)
+        raise RuntimeError("device lost")
+
+    with model.pool(2) as pool:
+        slots = opened(pool, 2)
+        pool.step(slots, X[:2, :2])
+        monkeypatch.setattr(Bindings, "run", late)
+        with pytest.raises(TickFailed):
+            pool.step(slots, X[:2, 2:12])
+        monkeypatch.setattr(Bindings, "run", run)
+        cache = pool._crew.shards[0]._held.states["cache"].array
+        assert cache[1, 11].any()
+        pool.close(1)
+        assert not cache[1].any()
+        np.testing.assert_allclose(pool.step([0], X[:1, 2:6])[0], whole(model, 0, 6)[2:], atol=1e-6)
+
+
 def test_a_shard_that_fails_does_not_take_the_others_with_it(
     load: Load, failing: Callable[[BaseException, int], None]
 ) -> None:
