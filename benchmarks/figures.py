@@ -29,6 +29,7 @@ SCRIPTS = (
     "silero",
     "first_answer",
     "export_time",
+    "export_depth",
     "rnn_forms",
 )
 

@@ -98,6 +98,45 @@ class GPT(nn.Module):
         return out
 
 
+class DeepGPT(nn.Module):
+    """Narrow blocks, as many as asked for, over characters."""
+
+    def __init__(self, blocks: int) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(GPT_TOKENS, 64)
+        self.positions = nn.Embedding(512, 64)
+        self.blocks = nn.Sequential(*(Block(64, 4) for _ in range(blocks)))
+        self.head = nn.Sequential(nn.LayerNorm(64), nn.Linear(64, GPT_TOKENS, bias=False))
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """``[batch, time]`` to ``[batch, time, 65]``."""
+        places = torch.arange(tokens.shape[1], device=tokens.device)
+        out: torch.Tensor = self.head(self.blocks(self.tokens(tokens) + self.positions(places)))
+        return out
+
+
+class Dilated(nn.Module):
+    """A causal convolution of 32 channels beside a residual."""
+
+    def __init__(self, dilation: int) -> None:
+        super().__init__()
+        self.past = 2 * dilation
+        self.conv = nn.utils.parametrizations.weight_norm(nn.Conv1d(32, 32, 3, dilation=dilation))
+        self.norm = nn.BatchNorm1d(32)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``[batch, 32, time]`` to the same shape."""
+        out: torch.Tensor = x + torch.relu(self.norm(self.conv(F.pad(x, (self.past, 0)))))
+        return out
+
+
+class DeepConvolutions(nn.Sequential):
+    """Dilations from 1 to 128, again and again, as many as asked for."""
+
+    def __init__(self, blocks: int) -> None:
+        super().__init__(*(Dilated(2 ** (number % 8)) for number in range(blocks)))
+
+
 class Layer(nn.Module):
     """One recurrent layer of ``kind``, its outputs alone."""
 
