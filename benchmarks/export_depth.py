@@ -24,7 +24,7 @@ def measure(subject: str, folder: Path, _: int) -> dict[str, float]:
     import edgeseq.exporters
     from benchmarks.models import DeepConvolutions, DeepGPT
 
-    kind, _, count = subject.partition("-")
+    kind, count = subject.split("-")
     torch.manual_seed(0)
     model = DeepGPT(int(count)) if kind == "gpt" else DeepConvolutions(int(count))
     inputs = {"tokens": "int64[batch,time]"} if kind == "gpt" else {"x": "float32[batch,32,time]"}
