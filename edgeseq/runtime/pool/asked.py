@@ -12,6 +12,7 @@ from edgeseq.contract import Axis, Port
 from edgeseq.errors import ShapeError
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.finite import all_finite
+from edgeseq.runtime.foreign import as_array
 from edgeseq.runtime.inputs import check_array, check_finite_frames, check_names, check_range, known_shape
 from edgeseq.runtime.pool.stores import batch_axis
 from edgeseq.runtime.schedule import along, frames_of
@@ -65,6 +66,7 @@ def ask(
 ) -> Asked:
     """What is to be stepped; ShapeError or NonFiniteInput where it does not fit."""
     check_names(frames, ports, "the inputs")
+    frames = {port.name: as_array(port.name, frames[port.name]) for port in ports}
     shapes = {port.name: known_shape(port.shape, {**sizes, "batch": len(slots)}) for port in ports}
     for port in ports:
         check_array(port.name, frames[port.name], port.dtype, shapes[port.name])
@@ -130,19 +132,31 @@ def stacked(
 ) -> tuple[Array, dict[str, Array], Array, list[bool]]:
     """A dict by slot as slots, frames and counts; and for each slot whether its frames came with a batch axis."""
     frames: dict[str, list[Array]] = {port.name: [] for port in ports}
-    kept: list[bool] = []
+    batched: list[bool] = []
     for slot, value in given.items():
         named = value if isinstance(value, Mapping) else {ports[0].name: value}
-        check_names(named, ports, f"the inputs of slot {slot}")
-        for port in ports:
-            array = np.asarray(named[port.name])
-            batched = array.ndim == len(port.shape)
-            frames[port.name].append(array if batched else np.expand_dims(array, batch_axis(port.name, port.shape)))
-            check_array(f"{port.name} of slot {slot}", frames[port.name][-1], port.dtype, shapes[port.name])
-        kept.append(batched)
-    slots = np.array(list(given))
+        check_names(named, ports, f"the inputs of {_whose(slot)}")
+        rows = {port.name: _row(port, named[port.name], shapes[port.name], _whose(slot)) for port in ports}
+        for name, (array, _) in rows.items():
+            frames[name].append(array)
+        batched.append(all(whole for _, whole in rows.values()))
     counts = np.array([_base_frames(ports[0], array) for array in frames[ports[0].name]], np.int64)
-    return slots, {port.name: side_by_side(port, frames[port.name]) for port in ports}, counts, kept
+    joined = {port.name: side_by_side(port, frames[port.name]) for port in ports}
+    return np.array(list(given)), joined, counts, batched
+
+
+def _row(port: Port, value: Any, shape: tuple[Axis, ...], whose: str) -> tuple[Array, bool]:
+    """The frames of one stream with a batch axis of one, and whether they came with it."""
+    name = f"{port.name} of {whose}"
+    array = as_array(name, value)
+    alone = isinstance(array, np.ndarray) and array.ndim == len(shape) - 1
+    if alone:
+        array = np.expand_dims(array, batch_axis(port.name, port.shape))
+    return check_array(name, array, port.dtype, shape), not alone
+
+
+def _whose(slot: Any) -> str:
+    return f"slot {slot}" if isinstance(slot, (int, np.integer)) else str(slot)
 
 
 def side_by_side(port: Port, arrays: list[Array]) -> Array:

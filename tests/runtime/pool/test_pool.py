@@ -42,6 +42,19 @@ def test_a_dict_of_slots_is_answered_with_one(model: runtime.Model) -> None:
         np.testing.assert_array_equal(answers[slot].reshape(row.shape), row)
 
 
+def test_tensors_are_taken_as_they_are(model: runtime.Model) -> None:
+    torch = pytest.importorskip("torch")
+    x = frames(2, 3)
+    with model.pool(2) as pool, model.pool(2) as other:
+        wanted = other.step(opened(other, 2), x)
+        slots = opened(pool, 2)
+        np.testing.assert_array_equal(pool.step(slots, torch.from_numpy(x)), wanted)
+        pool.reset(slots)
+        np.testing.assert_array_equal(pool.step({0: torch.from_numpy(x[0])})[0], wanted[0])
+        with pytest.raises(ShapeError, match="x of slot 1 cannot be read as an array"):
+            pool.step({1: torch.from_numpy(x[1]).requires_grad_()})
+
+
 def test_out_is_filled(model: runtime.Model) -> None:
     with model.pool(4) as pool:
         slots = opened(pool, 3)
