@@ -25,7 +25,7 @@ before it was tried. Made by `make docs`; the tests say when it is out of date.
 
 Every model is streamed in torch, in float32, in random chunks, at its shortest length and at lengths that leave other
 remainders, flushed with loud frames past the end, and compared with the module run on the whole: 1e-4 of the largest
-answer is allowed. Those marked * also go through the whole export to ONNX, with its laws, by `make thorough`; the others
+answer is allowed. Those marked * also go through the whole export to ONNX, with its laws, by `make thorough`; others
 do not.
 
 *Delay* is in frames of the input. *State* is bytes for one stream, a cache counted at 1,000 frames or at the longest
