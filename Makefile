@@ -19,9 +19,10 @@ demo-models: $(STAMP)
 
 test: lint types unit
 
-# What takes too long for every change: all published models through ONNX, step graphs of every kind counted.
+# What takes too long for every change: published models through ONNX, the longest of ours, more random networks.
 thorough: $(STAMP)
 	$(BIN)/pytest -n $(WORKERS) -m thorough
+	EDGESEQ_EXAMPLES=200 $(BIN)/pytest -n $(WORKERS) tests/test_laws.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

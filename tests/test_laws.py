@@ -16,7 +16,7 @@ from edgeseq.testing import check_rule
 from tests.networks import CHANGING, CHANNELS, KEEPING, SUMMARIES, Network, random_chain
 
 SPEC = {"x": f"float32[batch,time,{CHANNELS}]"}
-EXAMPLES = int(os.environ.get("EDGESEQ_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("EDGESEQ_EXAMPLES", "24"))
 relaxed = settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, print_blob=True
 )

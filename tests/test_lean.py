@@ -12,7 +12,10 @@ from onnx import helper
 from benchmarks.lean import MOST, Pair, difference, page, pair, row
 from benchmarks.lean_models import MODELS, POSITIONS
 
-_CACHED = ("gpt", "gpt_by_hand", "encoder", "llama")
+_CACHED = ("gpt", "gpt_by_hand", "encoder")
+#: Graphs that only the thorough run counts.
+_LONG = ("llama", "sliding", "mean", "denoiser")
+_EACH = [pytest.param(name, marks=[pytest.mark.thorough] if name in _LONG else []) for name in MODELS]
 made = lru_cache(pair)
 
 
@@ -40,14 +43,14 @@ def over_pairs(graph: onnx.GraphProto) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", _EACH)
 def test_a_step_takes_hardly_more_nodes_than_by_hand_and_computes_the_same(name: str) -> None:
     steps = made(name)
     assert difference(steps) < 1e-5
     assert len(steps.exported.graph.node) <= MOST * len(steps.by_hand.graph.node)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", _EACH)
 def test_no_node_computes_a_constant(name: str) -> None:
     assert constant_nodes(made(name).exported.graph) == []
 

@@ -135,7 +135,26 @@ def assert_same(found: list[Array], wanted: list[Array], *, folded: bool = False
 
 def rows(*ids: str) -> list[Any]:
     """Rows of the table as parameters with readable ids."""
-    return [pytest.param(BY_ID[name], id=name) for name in ids or BY_ID]
+    marks = {name: [pytest.mark.thorough] for name in LONG if not ids}
+    return [pytest.param(BY_ID[name], id=name, marks=marks.get(name, [])) for name in ids or BY_ID]
+
+
+#: Their exports take the longest, and others of their families are exported in every run.
+LONG = {
+    *(
+        "added-inputs",
+        "causal-denoiser",
+        "conv-tasnet-block",
+        "dict-outputs",
+        "dpcrn",
+        "film-tcn",
+        "gtcrn",
+        "heinsen-gru",
+    ),
+    *("hybrid-decoder", "lip-reader", "lstm-projected", "masked-memory", "min-lstm", "multi-speaker", "multi-task"),
+    *("sentence-vae", "show-attend-tell", "speech-translation", "three-to-two", "trajectory-decoder"),
+    *("transformer-seq2seq", "vocoder", "wavenet-without-padding"),
+}
 
 
 # torch says this once per process of every LSTM with a projection on an x86 machine, exported or not.

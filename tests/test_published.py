@@ -17,11 +17,16 @@ from tests.published.trial import one_thread, stream_and_compare
 
 #: The models are the outside world: they call what torch has deprecated since, and torch warns of their options.
 pytestmark = pytest.mark.filterwarnings("ignore")
+#: They take the longest, up to ten seconds each, and others of their families are tried in every run.
+LONG = {
+    *("annotated-decoder", "annotated-translator", "bahdanau-seq2seq", "conv-tasnet-cumulative", "convlstm"),
+    *("decision-transformer", "dtln", "encodec", "encodec-reflect", "gtcrn", "mamba-minimal", "qrnn", "rwkv-4", "sru"),
+}
 TESTED = [row for row in ROWS if row.id not in OWED and row.id not in UNTRIED]
 
 
 def named(rows: list[Published]) -> list[object]:
-    return [pytest.param(row, id=row.id) for row in rows]
+    return [pytest.param(row, id=row.id, marks=[pytest.mark.thorough] if row.id in LONG else []) for row in rows]
 
 
 @pytest.mark.parametrize("row", named([row for row in TESTED if isinstance(row.expected, Streams)]))

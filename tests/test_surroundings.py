@@ -94,7 +94,7 @@ def test_another_torch_is_refused_before_the_capture(monkeypatch: pytest.MonkeyP
 @pytest.mark.usefixtures("_no_capture")
 def test_a_doubled_onnxruntime_is_refused_before_the_capture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     engine.onnxruntime.cache_clear()
-    monkeypatch.setattr(importlib.metadata, "distribution", lambda name: name)
+    monkeypatch.setattr(engine, "_installed", lambda: {"onnxruntime", "onnxruntime_gpu"})
     with pytest.raises(ProviderError, match=r"^both onnxruntime and onnxruntime-gpu are installed"):
         edgeseq.export(nn.Linear(64, 64), INPUTS, tmp_path / "m.onnx")
     with pytest.raises(ProviderError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,9 @@ from edgeseq.runtime.pool.together import Chosen, carried_out
 
 if TYPE_CHECKING:
     from edgeseq.runtime.pool.pool import Pool
+
+#: Seconds between two looks for streams that were closed by somebody else.
+_LOOK = 0.05
 
 
 class AsyncPool:
@@ -41,26 +45,34 @@ class AsyncPool:
         self._waited = 0.0
 
     async def open(self, conditioning: Mapping[str, Array] | None = None) -> AsyncStream:
-        """A new stream; raises what ``Pool.open`` raises."""
+        """A new stream; raises what ``Pool.open`` raises. Where the caller is cancelled, it is closed again."""
         self._check_served()
-        return AsyncStream(self, await self._in_thread(lambda: self.pool.open(conditioning)))
+        opened = asyncio.ensure_future(self._in_thread(lambda: self.pool.open(conditioning)))
+        try:
+            return AsyncStream(self, await asyncio.shield(opened))
+        except asyncio.CancelledError:
+            opened.add_done_callback(self._unwanted)
+            raise
+
+    def _unwanted(self, opened: asyncio.Future[int]) -> None:
+        if not opened.cancelled() and opened.exception() is None:
+            self.pool.close(opened.result())
 
     async def drain(self) -> None:
         """Take no more streams, and wait until those that are open have been closed."""
         self.pool.drain()
         while len(self.pool):
             self._closed_one.clear()
-            await self._closed_one.wait()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._closed_one.wait(), _LOOK)
+            self.pool.sweep()
 
     async def close(self) -> None:
         """Stop serving once the tick that runs is through; what waits in the queue gets StreamEnded."""
         self._stopped = True
+        self._arrived.set()
         if self._server is not None:
-            self._arrived.set()
-            await self._server
-        for request in self._queue:
-            request.give(0, StreamEnded("the pool is not served any more"), self.pool.outputs)
-        self._queue.clear()
+            await asyncio.wait([self._server])
         self._thread.shutdown(wait=True)
 
     def stats(self) -> dict[str, float]:
@@ -75,14 +87,14 @@ class AsyncPool:
     ) -> None:
         await self.close()
 
-    async def step(self, slot: int, frames: Any) -> Any:
+    async def step(self, slot: int, generation: int, frames: Any) -> Any:
         """The answer to a step of one stream, as ``AsyncStream.step``."""
         given, count, batched = frames_of_one(self.pool, frames)
-        return await self._ask(lambda answer: Request(slot, answer, None, given, count, batched))
+        return await self._ask(lambda answer: Request(slot, generation, answer, None, given, count, batched))
 
-    async def do(self, slot: int, work: Callable[[], Any]) -> Any:
+    async def do(self, slot: int, generation: int, work: Callable[[], Any]) -> Any:
         """What ``work`` gives for one stream, in its turn among the stream's steps."""
-        answer = await self._ask(lambda answer: Request(slot, answer, work))
+        answer = await self._ask(lambda answer: Request(slot, generation, answer, work))
         self._closed_one.set()
         return answer
 
@@ -99,29 +111,41 @@ class AsyncPool:
             request = make(loop.create_future())
             self._queue.append(request)
             self._arrived.set()
-            if self._server is None:
+            if self._server is None or self._server.done():
                 self._server = loop.create_task(self._serve())
             try:
                 return await request.answer
             except asyncio.CancelledError:
-                if not request.begun:
+                if not request.begun and request in self._queue:
                     self._queue.remove(request)
                 raise
 
     async def _serve(self) -> None:
-        multiple = self.pool.model.contract.chunk.multiple
-        while not self._stopped:
-            await self._arrived.wait()
-            await self._gather()
-            chosen = choose(self._queue, self._budget, multiple)
-            for request, count in chosen:
-                request.begun = True
-                if count == request.left:
-                    self._queue.remove(request)
-            if not self._queue:
-                self._arrived.clear()
-            if chosen:
-                await self._tick(chosen)
+        """Tick while there is something to do. However it ends, nobody is left waiting."""
+        begun: list[Chosen] = []
+        try:
+            while not self._stopped:
+                await self._arrived.wait()
+                await self._gather()
+                begun = self._begun()
+                if begun:
+                    await self._tick(begun)
+        finally:
+            gone = StreamEnded("the pool is not served any more")
+            for request in [*(request for request, _ in begun), *self._queue]:
+                request.give(0, gone, self.pool.outputs)
+            self._queue.clear()
+
+    def _begun(self) -> list[Chosen]:
+        """What goes into this tick; what is wholly in it leaves the queue."""
+        chosen = choose(self._queue, self._budget, self.pool.model.contract.chunk.multiple)
+        for request, count in chosen:
+            request.begun = True
+            if count == request.left:
+                self._queue.remove(request)
+        if not self._queue:
+            self._arrived.clear()
+        return chosen
 
     async def _gather(self) -> None:
         """Wait a moment for others, unless every open stream has asked for something."""
@@ -136,7 +160,11 @@ class AsyncPool:
         except Exception as error:  # noqa: BLE001  whoever asked must hear of it, and the loop must go on
             answers = [error] * len(chosen)
         for (request, count), answer in zip(chosen, answers, strict=True):
-            if request.give(count, answer, self.pool.outputs) and request in self._queue:
+            try:
+                through = request.give(count, answer, self.pool.outputs)
+            except MemoryError as error:
+                through = request.give(0, error, self.pool.outputs)
+            if through and request in self._queue:
                 self._queue.remove(request)
 
     async def _in_thread(self, work: Callable[[], Any]) -> Any:
@@ -152,6 +180,8 @@ class AsyncStream:
 
     def __init__(self, front: AsyncPool, slot: int) -> None:
         self._front = front
+        self._generation = front.pool.generation(slot)
+        self._closed = False
         self.slot = slot
 
     async def step(self, frames: Any = None, /, **named: Any) -> Any:
@@ -160,19 +190,24 @@ class AsyncStream:
         ``frames`` may leave the batch axis out; then the answer has none either. What is cancelled while it waits has
         never been; what a tick has begun is carried out to its end, its answer dropped.
         """
-        return await self._front.step(self.slot, named if frames is None else frames)
+        return await self._front.step(self.slot, self._generation, named if frames is None else frames)
 
     async def flush(self) -> Any:
         """What is still owed, with a batch axis of one; the stream takes no more frames until ``reset``."""
-        return await self._front.do(self.slot, lambda: self._front.pool.flush([self.slot]))
+        return await self._do(lambda: self._front.pool.flush([self.slot]))
 
     async def reset(self) -> None:
         """Start anew, with the same conditioning."""
-        await self._front.do(self.slot, lambda: self._front.pool.reset(self.slot))
+        await self._do(lambda: self._front.pool.reset(self.slot))
 
     async def close(self) -> None:
-        """End the stream and free its slot."""
-        await self._front.do(self.slot, lambda: self._front.pool.close(self.slot))
+        """End the stream and free its slot; closing twice is closing once."""
+        if not self._closed:
+            self._closed = True
+            await self._do(lambda: self._front.pool.close(self.slot))
+
+    async def _do(self, work: Callable[[], Any]) -> Any:
+        return await self._front.do(self.slot, self._generation, work)
 
     async def __aenter__(self) -> AsyncStream:
         return self
@@ -180,7 +215,8 @@ class AsyncStream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.close()
+        with contextlib.suppress(StreamEnded):  # it may have been closed for being idle, or the pool with it
+            await self.close()
 
     def __repr__(self) -> str:
         return f"AsyncStream(slot {self.slot})"

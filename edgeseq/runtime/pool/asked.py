@@ -41,7 +41,8 @@ def check_slots(slots: object, capacity: int) -> Array:
             wanted="int32[n], n from 1 up",
         )
     if int(given.min()) < 0 or int(given.max()) >= capacity:
-        raise ShapeError("there is no such slot", got=int(given.max()), wanted=f"from 0 to {capacity - 1}")
+        wrong = int(given.min()) if int(given.min()) < 0 else int(given.max())
+        raise ShapeError("there is no such slot", got=wrong, wanted=f"from 0 to {capacity - 1}")
     return given.astype(np.int64)
 
 
@@ -106,6 +107,14 @@ def _counts(counts: object, rows: int, most: int) -> Array:
         wrong = int(each.min()) if int(each.min()) < 1 else int(each.max())
         raise ShapeError("counts says what the frames do not hold", got=wrong, wanted=f"from 1 to {most} base frames")
     return each.astype(np.int64)
+
+
+def counts_for(counts: object, rows: int) -> Array:
+    """``counts`` for each slot, from one number or as many; ShapeError."""
+    each = np.asarray(counts)
+    if each.dtype.kind not in "iu" or each.shape not in ((), (rows,)) or int(each.min()) < 0:
+        raise ShapeError("counts is no number of frames from 0, nor one for each slot", got=repr(counts)[:60])
+    return np.broadcast_to(each, (rows,)).astype(np.int64)
 
 
 def _check_values(port: Port, array: Array, counts: Array, finite: bool) -> None:

@@ -2,47 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from edgeseq.contract import Port
 from edgeseq.errors import EdgeseqError, TickFailed
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.engine import first_line
+from edgeseq.runtime.pool.crew import Found
 from edgeseq.runtime.pool.ready import Ready
 from edgeseq.runtime.pool.shard import Failure
+
+OneOrDict = Callable[[dict[str, Any]], Any]
 
 
 def failure(
     ports: tuple[Port, ...],
     slots: Sequence[Array],
-    found: Sequence[Ready | Exception],
-    one_or_dict: Callable[[dict[str, Any]], Any],
+    found: Sequence[Found],
+    ended: Callable[[], list[int]],
+    shown: OneOrDict,
 ) -> EdgeseqError:
     """The error for a tick in which some of ``found``, one for the slots of each shard, are failures.
 
-    A refusal by all shards is itself: nothing was stepped.
+    A refusal by all shards is itself: nothing was stepped. ``ended`` tells the slots that have moved.
     """
     refused = [one for one in found if isinstance(one, EdgeseqError)]
     if len(refused) == len(found):
         return refused[0]
-
-    def answers(own: Array, ready: Ready, places: Iterable[int]) -> dict[int, Any]:
-        rows = {port.name: ready.rows(port) for port in ports}
-        return {int(own[at]): one_or_dict({name: row[at] for name, row in rows.items()}) for at in places}
-
-    given: dict[int, Any] = {}
-    ended: list[int] = []
+    answers: dict[int, Any] = {}
     for own, one in zip(slots, found, strict=True):
-        if isinstance(one, Ready):
-            given |= answers(own, one, range(len(own)))
-        elif isinstance(one, Failure):
-            given |= answers(own, one.ready, one.applied.tolist())
-            ended += own[one.broken].tolist()
-        elif not isinstance(one, EdgeseqError):
-            ended += own.tolist()
-    first = next(one for one in found if isinstance(one, Exception))
-    return tick_failed(first.error if isinstance(first, Failure) else first, given, ended)
+        answers |= _answers(ports, own, one, shown)
+    first = next(one for one in found if not isinstance(one, Ready))
+    cause = first.error if isinstance(first, Failure) else first
+    return tick_failed(cause, answers, [slot for slot in ended() if slot not in answers])
+
+
+def _answers(ports: tuple[Port, ...], slots: Array, found: Found, shown: OneOrDict) -> dict[int, Any]:
+    """The answers of the slots that went through, without a batch axis."""
+    ready = found.ready if isinstance(found, Failure) else found
+    if not isinstance(ready, Ready):
+        return {}
+    places = found.applied.tolist() if isinstance(found, Failure) else range(len(slots))
+    rows = {port.name: ready.rows(port) for port in ports} if len(places) else {}
+    return {int(slots[at]): shown({name: row[at] for name, row in rows.items()}) for at in places}
 
 
 def tick_failed(cause: Exception, answers: dict[int, Any], ended: Sequence[int]) -> TickFailed:

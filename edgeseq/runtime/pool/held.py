@@ -62,14 +62,17 @@ class Held:
         return Store(state.name, state.shape, state.dtype, self.count, 1 if cache else 2, known)
 
     @property
-    def stores(self) -> tuple[Store, ...]:
-        """All of them."""
-        return (*self.states.values(), *self.histories.values(), *self.given.values())
+    def by_name(self) -> dict[str, Store]:
+        """All of them; a state is called ``state NAME``, since an input may have its name."""
+        states = {f"state {name}": store for name, store in self.states.items()}
+        return {**states, **{f"history {name}": store for name, store in self.histories.items()}, **self.given}
 
     @property
     def nbytes(self) -> int:
         """Bytes of all rows, in use or not."""
-        return sum(store.array.nbytes for store in self.stores) + sum(array.nbytes for array in self._own.values())
+        return sum(store.array.nbytes for store in self.by_name.values()) + sum(
+            array.nbytes for array in self._own.values()
+        )
 
     @property
     def two_sided(self) -> Iterator[Store]:

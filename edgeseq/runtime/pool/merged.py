@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,17 +13,15 @@ from edgeseq.runtime.pool.ready import Ready
 from edgeseq.runtime.pool.stores import batch_axis
 
 
-def merged(
-    ports: tuple[Port, ...], parts: Sequence[Ready], order: Array | None, out: Mapping[str, Array] | None
-) -> dict[str, Any]:
+def merged(ports: tuple[Port, ...], parts: Sequence[Ready], order: Array | None) -> dict[str, Any]:
     """Every output for all rows: an array, or a list where rows have different numbers of frames.
 
-    ``order`` is where each row was given. ``out`` gets what all rows have as many frames of.
+    ``order`` is where each row was given.
     """
-    return {port.name: _output(port, parts, order, None if out is None else out[port.name]) for port in ports}
+    return {port.name: _output(port, parts, order) for port in ports}
 
 
-def _output(port: Port, parts: Sequence[Ready], order: Array | None, out: Array | None) -> Any:
+def _output(port: Port, parts: Sequence[Ready], order: Array | None) -> Any:
     if len(parts) == 1 and order is None:
         return parts[0].by_row(port)
     rows: Any = [part.by_row(port) for part in parts]
@@ -33,7 +31,7 @@ def _output(port: Port, parts: Sequence[Ready], order: Array | None, out: Array 
     joined = rows[0] if len(rows) == 1 else np.concatenate(rows, axis)
     if order is None:
         return joined
-    made = np.empty_like(joined) if out is None else out
+    made = np.empty_like(joined)
     np.moveaxis(made, axis, 0)[order] = np.moveaxis(joined, axis, 0)
     return made
 

@@ -28,11 +28,16 @@ class Piece:
 
 
 def pieces(rows: Array, sliceable: bool, caches: bool, most: int) -> Iterator[Piece]:
-    """How ascending ``rows`` are run. ``caches`` are never copied, ``most`` rows are gathered at once."""
+    """How ascending ``rows`` are run. ``caches`` are never copied, ``most`` rows are gathered at once.
+
+    ``sliceable``: consecutive rows are a tensor of the graph as they lie; a single row always is.
+    """
     count = len(rows)
     first, last = int(rows[0]), int(rows[-1]) + 1
     if sliceable and last - first == count:
         yield Piece(slice(0, count), first, last)
+    elif caches and not sliceable:
+        yield from (Piece(slice(at, at + 1), int(row), int(row) + 1) for at, row in enumerate(rows))
     elif caches:
         edges = [0, *(np.flatnonzero(np.diff(rows) > 1) + 1).tolist(), count]
         for begin, end in itertools.pairwise(edges):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -12,37 +11,32 @@ import numpy as np
 
 from edgeseq.errors import PoolFull, ShapeError
 from edgeseq.runtime.devices import Array
-from edgeseq.runtime.engine import engine_errors
 from edgeseq.runtime.inputs import known_shape
 from edgeseq.runtime.logs import LOGGER
-from edgeseq.runtime.pool.asked import Asked, ask, by_name, check_slots, in_order, stacked
+from edgeseq.runtime.pool.asked import Asked, ask, by_name, check_slots, counts_for, in_order, stacked
 from edgeseq.runtime.pool.conditions import Conditions
-from edgeseq.runtime.pool.crew import Crew, Work
-from edgeseq.runtime.pool.failing import failure, tick_failed
+from edgeseq.runtime.pool.crew import Crew
 from edgeseq.runtime.pool.held import Held
-from edgeseq.runtime.pool.merged import merged, row_of
-from edgeseq.runtime.pool.ready import Ready
+from edgeseq.runtime.pool.merged import row_of
 from edgeseq.runtime.pool.refusing import check_context, check_open, check_taken, shut_down
 from edgeseq.runtime.pool.room import check_room
-from edgeseq.runtime.pool.shard import ENDED, Shard
+from edgeseq.runtime.pool.shard import BROKEN, ENDED, Shard
 from edgeseq.runtime.pool.slots import Slots
-from edgeseq.runtime.pool.steady import Steady
-from edgeseq.runtime.pool.stores import along_rows
+from edgeseq.runtime.pool.ticking import Ticker
+from edgeseq.runtime.pool.turns import Turns
 from edgeseq.runtime.pool.wishes import check_wishes, full
 
 if TYPE_CHECKING:
     from edgeseq.runtime.model import Model
     from edgeseq.runtime.pool.aio import AsyncPool
 
-_COUNTED = ("ticks", "frames", "opened", "closed", "idle_closed", "refused", "failed")
-
 
 class Pool:
     """Up to ``capacity`` streams of a model, made by ``Model.pool``.
 
     A stream is a *slot*, a number below ``capacity``. ``ports`` are its inputs, ``outputs`` what it gives. Calls from
-    several threads take turns. A call that raises has
-    changed nothing, but for TickFailed, which says what went through and which streams it ended.
+    several threads take turns. A call that raises has changed nothing, but for TickFailed, which says what went through
+    and which streams it ended, and for interrupts, after which those streams have ended that had moved.
     """
 
     def __init__(
@@ -56,10 +50,9 @@ class Pool:
     ) -> None:
         """As ``Model.pool``."""
         self._limit = check_wishes(model, capacity, shards, max_context, on_nonfinite, idle_timeout)
-        check_room(model.contract, capacity, self._limit)
+        check_room(model.contract, capacity, self._limit, {})
         self.model = model
         self.capacity = capacity
-        self._contract = model.contract
         self.ports = model.contract.with_role("frame")
         self.outputs = model.contract.with_role("output")
         self._finite = on_nonfinite == "raise"
@@ -67,41 +60,41 @@ class Pool:
         self._next_sweep = 0.0
         self._slots = Slots(capacity, shards)
         self._conditions = Conditions(model, self._finite)
-        self._made: Crew | None = None
-        self._steady: Steady | None = None
-        self._lock = threading.RLock()
+        self._made: Ticker | None = None
+        self._turns = Turns()
         self._draining = self._closed = False
-        self._counts = dict.fromkeys(_COUNTED, 0)
-        self._seconds = 0.0
-        self._last = 0
+        self._counts = dict.fromkeys(("opened", "closed", "idle_closed", "refused"), 0)
         if self._conditions.known:
-            self._allocate()
+            self._made = self._allocated()
 
     def open(self, conditioning: Mapping[str, Array] | None = None) -> int:
         """A slot for a new stream, with its ``conditioning`` as for ``Model.stream``; the emptiest shard takes it.
 
         Raises PoolFull where no slot is free, or while the pool drains, and what ``Model.stream`` raises.
         """
-        with self._lock:
+        with self._turns:
             self._check_not_closed()
             if self._draining:
                 raise PoolFull("this pool takes no new streams", why="it is drained", do="open them in the next pool")
             arrays = self._conditions.of(conditioning)
             if self._made is None:
-                self._allocate()
+                self._made = self._allocated()
             now = time.monotonic()
             self._sweep(now)
-            slot = self._slots.take(now)
-            if slot is None:
-                self._counts["refused"] += 1
-                raise full(self._contract, self.capacity, self._limit)
-            try:
-                self._shard(slot).open(slot % self._slots.each, arrays)
-            except BaseException:
-                self._close(slot)
-                raise
-            self._counts["opened"] += 1
-            return slot
+            return self._begun(now, arrays)
+
+    def _begun(self, now: float, arrays: Mapping[str, Array]) -> int:
+        slot = self._slots.take(now)
+        if slot is None:
+            self._counts["refused"] += 1
+            raise full(self.model.contract, self.capacity, self._limit)
+        try:
+            self._shard(slot).open(slot % self._slots.each, arrays)
+        except BaseException:
+            self._close(slot)
+            raise
+        self._counts["opened"] += 1
+        return slot
 
     def step(self, slots: Any, frames: Any = None, counts: Any = None, out: Any = None, /, **named: Any) -> Any:
         """Take frames for some streams and return those that are ready, a row for each slot.
@@ -113,57 +106,61 @@ class Pool:
         many, is filled and returned. ``slots`` may also be a dict {slot: frames of one stream}: the answer is one too.
 
         Raises ShapeError, NonFiniteInput, ContextFull or StreamEnded, and nothing was stepped; TickFailed where
-        onnxruntime failed.
+        onnxruntime or memory failed.
         """
-        with self._lock:
-            steady = self._steady
-            if steady is not None and counts is None and steady.takes(slots, frames, out, self._finite):
-                return self._again(steady, frames, out)
+        with self._turns:
+            if self._made is not None and counts is None and not named:
+                steady = self._made.steady
+                if steady is not None and steady.takes(slots, frames, out, self._finite):
+                    answer = self._made.again(steady, frames, out)
+                    self._touch(steady.slots)
+                    return answer
             self._check_not_closed()
             if isinstance(slots, Mapping):
                 return self._step_dict(slots)
-            chosen = check_slots(slots, self.capacity)
-            given = by_name(frames, named, self.ports, "step(slots, name=array, ...)")
-            asked = ask(chosen, given, counts, self.ports, self._conditions.sizes, self._finite)
-            check_open(self._made, asked.slots)
-            check_context(self._crew, asked, self._limit)
-            return self._one_or_dict(self._advance(asked, self._out(out)))
+            return self._step(slots, by_name(frames, named, self.ports, "step(slots, name=array, ...)"), counts, out)
 
     def flush(self, slots: Any) -> Any:
         """What is still owed to some streams, as ``step`` returns it; they take no more frames until ``reset``.
 
         ShapeError, and unchanged streams, where the model takes no sequence of the length of one of them.
         """
-        with self._lock:
-            self._steady = None
+        with self._turns:
             ordered, order = self._open_slots(slots)
-            parts = self._work(ordered, lambda shard, rows, cut: shard.flush(rows))
-            return self._one_or_dict(merged(self.outputs, parts, order, None))
+            return self._ticker.flush(ordered, order)
 
     def reset(self, slots: Any) -> None:
         """Start some streams anew, with the conditioning that they have; also those that have ended."""
-        with self._lock:
+        with self._turns:
             for slot in self._taken(slots):
                 self._shard(slot).reset(slot % self._slots.each)
 
     def close(self, slots: Any) -> None:
         """End some streams, zero all that they hold, and free their slots. ``slots`` may be a single one."""
-        with self._lock:
+        with self._turns:
             for slot in self._taken(slots):
                 self._close(slot)
                 self._counts["closed"] += 1
 
+    def abandon(self, slots: Any) -> None:
+        """Let some streams take no more frames until ``reset``: a part of what was asked for them was not done."""
+        with self._turns:
+            for slot in self._taken(slots):
+                self._shard(slot).state[slot % self._slots.each] = BROKEN
+
     def expect(self, slots: Any, counts: Any) -> Any:
         """How many frames a step of ``counts`` base frames will return for each slot.
 
-        int64[n], or a dict of those by name for several outputs with a time axis.
+        int64[n], or a dict of those by name for several outputs with a time axis. Raises what that step would raise for
+        its slots and counts.
         """
-        with self._lock:
+        with self._turns:
             ordered, order = self._open_slots(slots)
-            wanted = np.broadcast_to(np.asarray(counts, np.int64), ordered.shape)
+            wanted = counts_for(counts, len(ordered))
             wanted = wanted if order is None else wanted[order]
-            parts = self._crew.parts(ordered)
-            each = [self._crew.shards[shard].expect(rows, wanted[cut]) for shard, rows, cut in parts]
+            check_context(self._ticker.crew, ordered, wanted, self._limit)
+            crew = self._ticker.crew
+            each = [crew.shards[shard].expect(rows, wanted[cut]) for shard, rows, cut in crew.parts(ordered)]
             found = {name: np.concatenate([one[name] for one in each]) for name in each[0]}
             if order is not None:
                 found = {name: values[np.argsort(order)] for name, values in found.items()}
@@ -171,10 +168,21 @@ class Pool:
 
     def frames_in(self, slot: int) -> int:
         """Base frames that a stream took, those that wait included."""
-        with self._lock:
-            (slot,) = self._taken(slot)
+        with self._turns:
+            self._check_not_closed()
+            check_taken(self._crew, check_slots([slot], self.capacity))
             shard, row = self._shard(slot), slot % self._slots.each
-            return int(shard.totals[row] if shard.state[row] == ENDED else shard.fed[row] + shard.waiting[row])
+            return int(shard.totals[row] if shard.state[row] == ENDED else shard.position(np.array([row])).sum())
+
+    def generation(self, slot: int) -> int:
+        """How many streams a slot has had before: another number means another stream."""
+        return int(self._slots.generation[slot])
+
+    def sweep(self) -> None:
+        """Close streams that ``idle_timeout`` has run out for; ``open`` and ``step`` do so by themselves."""
+        with self._turns:
+            if not self._closed:
+                self._sweep(time.monotonic())
 
     def serve(
         self, max_queue_delay: float = 0.0, max_queue: int = 1024, prefill_budget: int | None = None
@@ -192,32 +200,36 @@ class Pool:
 
     def drain(self) -> int:
         """Take no more streams, for a new version of the model to take over; how many are still open."""
-        with self._lock:
+        with self._turns:
             self._draining = True
-            return self._slots.open
+            return len(self)
 
     def stats(self) -> dict[str, float]:
         """Counters and gauges in one flat dict; docs/pool.md has their Prometheus names and kinds."""
-        with self._lock:
-            held = 0 if self._made is None else sum(shard.nbytes for shard in self._made.shards)
+        with self._turns:
+            made = self._made
+            held = 0 if made is None else sum(shard.nbytes for shard in made.crew.shards)
             return {
                 "capacity": self.capacity,
                 "shards": len(self._slots.sizes),
-                "streams_open": self._slots.open,
+                "streams_open": len(self),
                 "draining": int(self._draining),
                 "held_bytes": held,
-                "last_tick_streams": self._last,
-                "tick_seconds_total": self._seconds,
+                "last_tick_streams": 0 if made is None else made.last,
+                "tick_seconds_total": 0.0 if made is None else made.seconds,
+                "ticks_total": 0 if made is None else made.ticks,
+                "frames_total": 0 if made is None else made.frames,
+                "failed_total": 0 if made is None else made.failed,
                 **{f"{name}_total": count for name, count in self._counts.items()},
             }
 
     def shutdown(self) -> None:
         """Close the pool and every stream in it, and stop its threads."""
-        with self._lock:
-            self._closed, self._steady = True, None
-            crew, self._made = self._made, None
-        if crew is not None:
-            crew.stop()
+        with self._turns:
+            self._closed = True
+            made, self._made = self._made, None
+        if made is not None:
+            made.crew.stop()
 
     def __enter__(self) -> Pool:
         return self
@@ -233,115 +245,90 @@ class Pool:
         return self._conditions.sizes
 
     def __len__(self) -> int:
-        return self._slots.open
+        return 0 if self._closed else self._slots.open
 
     def __repr__(self) -> str:
-        return f"Pool({self._slots.open} of {self.capacity} streams, shards={len(self._slots.sizes)})"
+        return f"Pool({len(self)} of {self.capacity} streams, shards={len(self._slots.sizes)})"
 
-    def _allocate(self) -> None:
-        """Make the shards, once the sizes of all named axes are known."""
-        sizes, shared = self._conditions.sizes, self._conditions.shared
+    def _allocated(self) -> Ticker:
+        """The shards, once the sizes of all named axes are known."""
+        sizes, shared, contract = self._conditions.sizes, self._conditions.shared, self.model.contract
+        check_room(contract, self.capacity, self._limit, sizes)
         try:
-            held = [Held(self._contract, max(2, count), self._limit, sizes, shared) for count in self._slots.sizes]
-            shards = [Shard(self._contract, self.model.session, one) for one in held]
+            held = [Held(contract, max(2, count), self._limit, sizes, shared) for count in self._slots.sizes]
+            crew = Crew([Shard(contract, self.model.session, one) for one in held], self._slots)
         except MemoryError as error:
             raise PoolFull("there is no memory for this pool", why=str(error), do="take a smaller capacity") from error
-        self._made = Crew(shards, self._slots)
+        return Ticker(crew, self.ports, self.outputs, self._limit)
 
     @property
-    def _crew(self) -> Crew:
+    def _ticker(self) -> Ticker:
         if self._made is None:
             raise shut_down()
         return self._made
 
+    @property
+    def _crew(self) -> Crew | None:
+        return None if self._made is None else self._made.crew
+
     def _shard(self, slot: int) -> Shard:
-        return self._crew.shards[slot // self._slots.each]
+        return self._ticker.crew.shards[slot // self._slots.each]
 
     def _close(self, slot: int) -> None:
-        self._shard(slot).close(slot % self._slots.each)
-        self._slots.give_back(slot)
-
-    def _sweep(self, now: float) -> None:
-        """Close streams for which nothing came for too long."""
-        if self._idle is None or now < self._next_sweep:
-            return
-        self._next_sweep = now + self._idle / 8
-        for slot in self._slots.idle(now - self._idle):
-            LOGGER.info("pool closed slot %d: nothing came for it in %s seconds", slot, self._idle)
-            self._steady = None
-            self._close(slot)
-            self._counts["idle_closed"] += 1
-
-    def _advance(self, asked: Asked, out: Mapping[str, Array] | None) -> dict[str, Any]:
-        begun = time.perf_counter()
-        self._steady = None
-        direct = out if asked.order is None and len(self._slots.sizes) == 1 else None
-
-        def step(shard: Shard, rows: Array, cut: slice) -> Ready:
-            whole = len(rows) == len(asked.slots)
-            part = asked.frames if whole else along_rows(self.ports, asked.frames, cut)
-            return shard.step(rows, part, asked.counts[cut], direct)
-
-        parts = self._work(asked.slots, step)
-        made = merged(self.outputs, parts, asked.order, out)
-        self._steady = self._settled(asked, made)
-        self._count(asked.slots, int(asked.counts.sum()), begun)
-        return made
-
-    def _settled(self, asked: Asked, made: Mapping[str, Any]) -> Steady | None:
-        """The tick that was just done, where it may come again as it is."""
-        if asked.order is not None or len(self._slots.sizes) > 1:
-            return None
-        return Steady.after(self._crew.shards[0], asked, self.ports, made, self._limit)
-
-    def _again(self, steady: Steady, frames: Array, out: Any) -> Any:
-        begun = time.perf_counter()
         try:
-            made = steady.step(frames, self._out(out))
-        except engine_errors() as error:
-            self._counts["failed"] += 1
-            raise tick_failed(error, {}, ()) from error
-        self._count(steady.slots, steady.base_frames, begun)
-        return self._one_or_dict(made)
+            self._shard(slot).close(slot % self._slots.each)
+        finally:
+            self._slots.give_back(slot)
 
-    def _count(self, slots: Array, base_frames: int, begun: float) -> None:
-        self._seconds += time.perf_counter() - begun
-        self._counts["ticks"] += 1
-        self._counts["frames"] += base_frames
-        self._last = len(slots)
+    def _touch(self, slots: Array) -> None:
+        """Something came for these slots."""
         if self._idle is not None:
             now = time.monotonic()
             self._slots.touch(slots, now)
             self._sweep(now)
 
-    def _work(self, slots: Array, work: Work) -> list[Ready]:
-        parts = self._crew.parts(slots)
-        found = self._crew.run(parts, work)
-        failed = [one for one in found if isinstance(one, Exception)]
-        if failed:
-            error = failure(self.outputs, [slots[cut] for _, _, cut in parts], found, self._one_or_dict)
-            self._counts["failed"] += error not in failed
-            raise error from failed[0]
-        return [one for one in found if isinstance(one, Ready)]
+    def _sweep(self, now: float) -> None:
+        """Close streams for which nothing came for too long."""
+        if self._idle is None or now < self._next_sweep or self._made is None:
+            return
+        self._next_sweep = now + self._idle / 8
+        for slot in self._slots.idle(now - self._idle):
+            LOGGER.info("pool closed slot %d: nothing came for it in %s seconds", slot, self._idle)
+            self._made.steady = None
+            self._close(slot)
+            self._counts["idle_closed"] += 1
+
+    def _step(self, slots: Any, frames: Mapping[str, Any], counts: Any, out: Any) -> Any:
+        asked = self._asked(slots, frames, counts)
+        answer = self._ticker.step(asked, out, self._conditions.sizes)
+        self._touch(asked.slots)
+        return answer
+
+    def _asked(self, slots: Any, frames: Mapping[str, Any], counts: Any) -> Asked:
+        """What is to be stepped, once everything about it is known to be right."""
+        chosen = check_slots(slots, self.capacity)
+        asked = ask(chosen, frames, counts, self.ports, self._conditions.sizes, self._finite)
+        check_open(self._crew, asked.slots)
+        check_context(self._ticker.crew, asked.slots, asked.counts, self._limit)
+        return asked
+
+    def check(self, slot: int, frames: Mapping[str, Any]) -> None:
+        """Raise what a step of one stream with these frames, a row of each, would raise; nothing is stepped."""
+        with self._turns:
+            self._check_not_closed()
+            self._asked([slot], frames, None)
 
     def _step_dict(self, given: Mapping[Any, Any]) -> dict[Any, Any]:
         if not given:
             raise ShapeError("no slot was given", wanted="a dict {slot: frames} with at least one slot")
-        sizes = {**self._conditions.sizes, "batch": 1}
-        shapes = {port.name: known_shape(port.shape, sizes) for port in self.ports}
+        shapes = {port.name: known_shape(port.shape, {**self.sizes, "batch": 1}) for port in self.ports}
         slots, frames, counts, batched = stacked(given, self.ports, shapes)
-        answer = self.step(slots, frames, counts)
+        answer, shown = self._step(slots, frames, counts, None), self._ticker.shown
         named = answer if len(self.outputs) > 1 else {self.outputs[0].name: answer}
         return {
-            slot: self._one_or_dict({port.name: row_of(port, named[port.name], at, kept) for port in self.outputs})
+            slot: shown({port.name: row_of(port, named[port.name], at, kept) for port in self.outputs})
             for at, (slot, kept) in enumerate(zip(given, batched, strict=True))
         }
-
-    def _out(self, out: Any) -> dict[str, Any] | None:
-        return None if out is None else dict(by_name(out, {}, self.outputs, "out={name: array, ...}"))
-
-    def _one_or_dict(self, named: dict[str, Any]) -> Any:
-        return named if len(self.outputs) > 1 else named[self.outputs[0].name]
 
     def _check_not_closed(self) -> None:
         if self._closed:
@@ -353,14 +340,14 @@ class Pool:
         chosen = check_slots(slots, self.capacity)
         order = in_order(chosen)
         ordered = chosen if order is None else chosen[order]
-        check_open(self._made, ordered)
+        check_open(self._crew, ordered)
         return ordered, order
 
     def _taken(self, slots: Any) -> list[int]:
-        """Slots with a stream in them, ended or not."""
+        """Slots with a stream in them, ended or not, which something is about to be done to."""
         self._check_not_closed()
         chosen = check_slots(np.atleast_1d(slots), self.capacity)
         in_order(chosen)
-        check_taken(self._made, np.sort(chosen))
-        self._steady = None
+        check_taken(self._crew, np.sort(chosen))
+        self._ticker.steady = None
         return [int(slot) for slot in chosen]

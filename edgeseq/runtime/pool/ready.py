@@ -70,10 +70,10 @@ class Ready:
             elif port.time_axis is not None:
                 self._take_frames(port, places, fed, base_frames, results[port.name])
 
-    def settle(self, name: str, values: Array) -> None:
-        """Set an output without a time axis; the rows of ``values`` stand in front."""
+    def settle(self, name: str, places: Array, values: Array) -> None:
+        """Set an output without a time axis at some places; the rows of ``values`` stand in front."""
         port = next(port for port in self._ports if port.name == name)
-        self._in_front(port, self.array(port))[...] = values
+        self._in_front(port, self.array(port))[places] = values
 
     def _shape(self, port: Port) -> tuple[int, ...]:
         return resolve_shape(port.shape, {**self._sizes, "time": self._most.get(port.name, 0)})

@@ -6,7 +6,6 @@ import numpy as np
 
 from edgeseq.errors import ContextFull, StreamEnded
 from edgeseq.runtime.devices import Array
-from edgeseq.runtime.pool.asked import Asked
 from edgeseq.runtime.pool.crew import Crew
 from edgeseq.runtime.pool.shard import BROKEN, ENDED, FREE, OPEN
 
@@ -48,15 +47,15 @@ def _refused(slot: int, state: int) -> StreamEnded:
     return StreamEnded(f"slot {slot} takes no frames", why=_WHY[state], do=do)
 
 
-def check_context(crew: Crew, asked: Asked, limit: int | None) -> None:
+def check_context(crew: Crew, slots: Array, counts: Array, limit: int | None) -> None:
     """ContextFull where a stream would get longer than there is room for."""
     if limit is None:
         return
-    for shard, rows, cut in crew.parts(asked.slots):
-        ends = crew.shards[shard].fed[rows] + crew.shards[shard].waiting[rows] + asked.counts[cut]
+    for shard, rows, cut in crew.parts(slots):
+        ends = crew.shards[shard].position(rows).sum(axis=0) + counts[cut]
         over = np.flatnonzero(ends > limit)
         if over.size:
-            slot = int(asked.slots[cut][over[0]])
+            slot = int(slots[cut][over[0]])
             raise ContextFull(
                 "a stream of the pool is full",
                 where=f"slot {slot}",

@@ -22,6 +22,7 @@ class Request:
     """
 
     slot: int
+    generation: int
     answer: asyncio.Future[Any]
     work: Callable[[], Any] | None = None
     frames: Mapping[str, Array] = field(default_factory=dict)

@@ -4,25 +4,43 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from edgeseq.contract import Contract
+import numpy as np
+
+from edgeseq.contract import Contract, Port, resolve_shape
 from edgeseq.errors import PoolFull
 from edgeseq.runtime.budget import held_bytes
+from edgeseq.runtime.pool.stores import has_batch
 
 #: Python's own counters and flags of one stream, in bytes, rounded up.
 ROW_BYTES = 64
 
 
-def stream_bytes(contract: Contract, context: int | None) -> int | None:
-    """Bytes that a pool holds for one stream with room for ``context`` base frames; None where it cannot be told."""
-    held = held_bytes(contract, context)
-    return None if held is None else held + ROW_BYTES
+def stream_bytes(contract: Contract, context: int | None, sizes: Mapping[str, int]) -> int | None:
+    """Bytes that a pool holds for one stream with room for ``context`` base frames; None where it cannot be told.
+
+    ``sizes``: those of the model's own named axes, as far as they are known.
+    """
+    held = held_bytes(contract, context, sizes)
+    if held is None:
+        return None
+    own = (*contract.with_role("conditioning"), *contract.with_role("constant"))
+    try:
+        given = sum(_bytes(port, sizes) for port in own if has_batch(port.shape))
+    except KeyError:
+        return None
+    return held + given + ROW_BYTES
 
 
-def check_room(contract: Contract, capacity: int, context: int | None) -> None:
+def _bytes(port: Port, sizes: Mapping[str, int]) -> int:
+    return math.prod(resolve_shape(port.shape, {**sizes, "batch": 1})) * np.dtype(port.dtype).itemsize
+
+
+def check_room(contract: Contract, capacity: int, context: int | None, sizes: Mapping[str, int]) -> None:
     """PoolFull, with the arithmetic, where so many streams do not fit into the memory that is free."""
-    one, free = stream_bytes(contract, context), free_bytes()
+    one, free = stream_bytes(contract, context, sizes), free_bytes()
     if one is None or free is None or one * capacity <= free:
         return
     at = "" if context is None else f" with room for {context:,} frames"

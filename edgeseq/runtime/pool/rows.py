@@ -47,7 +47,8 @@ class Rows:
         self.reached = np.zeros(held.count, np.int64)
         self.starts = unique_starts(state.start for state in contract.states)
         self._caches = any(grows(state) for state in contract.states)
-        self.sliceable = all(store.sliceable for store in held.stores)
+        unread = held.given.keys() - self._read
+        self.sliceable = all(store.sliceable for name, store in held.by_name.items() if name not in unread)
         moved = sum(store.row_bytes for store in held.two_sided)
         self._gathered = min(max(held.count * _SCRATCH // max(1, 2 * moved), _GATHERED[0]), _GATHERED[1])
 
@@ -153,7 +154,7 @@ class Rows:
     def _bounds(self, piece: Piece, alone: bool) -> tuple[int, int]:
         """The range that is run: never one row, whose last bits would differ, unless it has to be."""
         first, last = piece.first, piece.last
-        if last - first == 1 and not alone and not self._caches:
+        if last - first == 1 and not alone and not self._caches and self.sliceable:
             return (first, last + 1) if last < self._held.count else (first - 1, last)
         return first, last
 
@@ -175,8 +176,7 @@ class Rows:
             here, there = (0, 0) if cache else (side * count, (1 - side) * count)
             fixed[state.input] = store.slice(here + first, here + last)
             results[state.output] = store.slice(there + first, there + last)
-        for name, store in self._held.given.items():
-            fixed[name] = store.slice(first, last)
+        fixed |= {name: store.slice(first, last) for name, store in self._held.given.items() if name in self._read}
         return self._bindings.keep(key, self._that_are_read(fixed), results)
 
     def _scattered(self, rows: Array, size: int) -> Bound:

@@ -20,16 +20,23 @@ from edgeseq.runtime.schedule import along, fed_at_end, frames_of, largest_call,
 FREE, OPEN, ENDED, BROKEN = range(4)
 
 
-class Failure(Exception):
-    """A tick that failed: ``applied`` of its rows are through, ``broken`` half way, the others as they were."""
+_NOBODY = np.zeros(0, np.int64)
 
-    def __init__(self, error: Exception, ready: Ready, applied: Array, broken: Array) -> None:
+
+class Failure(Exception):
+    """A tick that failed in a shard: ``applied`` are the places of those whose answers are in ``ready``."""
+
+    def __init__(self, error: Exception, ready: Ready | None = None, applied: Array = _NOBODY) -> None:
         super().__init__(error)
-        self.error, self.ready, self.applied, self.broken = error, ready, applied, broken
+        self.error, self.ready, self.applied = error, ready, applied
 
 
 class Shard:
-    """Rows of streams; all methods take rows in ascending order, and are for one thread at a time."""
+    """Rows of streams; all methods take rows in ascending order, and are for one thread at a time.
+
+    ``state`` is int8[rows], ``waiting`` the base frames that wait, ``totals`` those of streams that have ended, int64.
+    ``lost``: nobody runs it any more.
+    """
 
     def __init__(self, contract: Contract, session: Any, held: Held) -> None:
         self._contract = contract
@@ -43,6 +50,7 @@ class Shard:
         self._axes = {port.name: batch_axis(port.name, port.shape) for port in (*self._ports, *self._outputs)}
         self.state = np.zeros(held.count, np.int8)
         self.totals = np.zeros(held.count, np.int64)
+        self.lost = False
         self.waiting = np.zeros(held.count, np.int64)
         self._kept = {port.name: self._zeros(port, self._multiple - 1) for port in self._ports}
         self._summaries = {port.name: self._zeros(port, 0) for port in self._outputs if port.time_axis is None}
@@ -78,6 +86,7 @@ class Shard:
 
     def lose(self) -> None:
         """End every stream: the thread that ran them is gone."""
+        self.lost = True
         self.state[self.state != FREE] = BROKEN
 
     def _begin(self, row: int) -> None:
@@ -103,7 +112,6 @@ class Shard:
         due = self.due(rows, counts)
         ready = Ready(self._outputs, self._held.sizes, self.given(fed), self.given(fed + due), len(rows), out)
         self._advance(rows, frames, counts, due, ready, np.arange(len(rows)))
-        self._tell(rows, ready)
         return ready
 
     def flush(self, rows: Array) -> Ready:
@@ -119,14 +127,12 @@ class Shard:
         last = {port.name: np.array([length[port.name] for length in lengths], np.int64) for port in self._timed}
         ready = Ready(self._outputs, self._held.sizes, self.given(fed), last, len(rows), None)
         owed = np.flatnonzero(ends > fed)
+        self.totals[rows] = totals
         if owed.size:
             filler = (ends - totals)[owed]
             frames = {port.name: self._filler(port, len(owed), int(filler.max())) for port in self._ports}
             self._advance(rows[owed], frames, filler, (ends - fed)[owed], ready, owed, totals[owed])
-        self._tell(rows, ready)
-        self.waiting[rows] = 0
-        self.state[rows] = ENDED
-        self.totals[rows] = totals
+        self._tell(rows, ready, np.arange(len(rows)))
         return ready
 
     def expect(self, rows: Array, counts: Array) -> dict[str, Array]:
@@ -163,22 +169,17 @@ class Shard:
 
         ``totals``: base frames of the whole stream, once they are known.
         """
-        before, waited = self.fed[rows], self.waiting[rows]
+        waited, through = self.waiting[rows], np.zeros(len(rows), bool)
         try:
             for chosen in _alike(waited, counts):
                 left = None if totals is None else totals[chosen]
                 joined = self._joined(rows[chosen], frames, chosen, int(waited[chosen[0]]), int(counts[chosen[0]]))
                 self._feed(rows[chosen], joined, int(due[chosen[0]]), ready, places[chosen], left)
                 self._keep(rows[chosen], joined, int(due[chosen[0]]), int((waited + counts - due)[chosen[0]]))
+                self._tell(rows[chosen], ready, places[chosen])
+                through[chosen] = True
         except engine_errors() as error:
-            applied = (self.fed[rows] == before + due) & (self.waiting[rows] == waited + counts - due)
-            broken = (self.fed[rows] != before) & ~applied
-            self.state[rows[broken]] = BROKEN
-            raise Failure(error, ready, places[applied], places[broken]) from error
-        except BaseException:
-            moved = (self.fed[rows] != before) | (self.waiting[rows] != waited)
-            self.state[rows[moved]] = BROKEN
-            raise
+            raise Failure(error, ready, places[through]) from error
 
     def _feed(
         self, rows: Array, frames: Mapping[str, Array], due: int, ready: Ready, places: Array, totals: Array | None
@@ -214,15 +215,19 @@ class Shard:
                 summary[rows[some]] = np.moveaxis(results[name], self._axes[name], 0)
             ready.take(places[some], fed[some], size, results)
 
-    def steady(self, rows: Array, count: int) -> Rows | None:
-        """The rows, where steps of ``count`` more base frames for these would each be one call over rows as they lie.
+    def position(self, rows: Array) -> Array:
+        """Where rows stand, int64[2, rows]: base frames fed, and that wait."""
+        return np.stack([self.fed[rows], self.waiting[rows]])
 
-        None where anything has to be looked at again in between.
+    def steady(self, rows: Array, count: int) -> Rows | None:
+        """The rows, where the step of ``count`` base frames that was just done took one call over rows as they lie.
+
+        Then the next one will. None where anything would have to be looked at again.
         """
         first, last = int(rows[0]), int(rows[-1]) + 1
-        fed = int(self.fed[rows].min())
-        settled = all(fed >= start for start in self._rows.starts)
-        settled = settled and all(frames_of(port, fed) >= port.delay for port in self._timed)
+        begun = int(self.fed[rows].min()) - count
+        settled = all(begun >= start for start in self._rows.starts)
+        settled = settled and all(frames_of(port, begun) >= port.delay for port in self._timed)
         plain = len(self._ports) == 1 and not self._ports[0].overlap and not self._summaries
         fits = count % self._multiple == 0 and (self._together is None or count <= self._together)
         if not (settled and plain and fits) or last - first != len(rows) or len(rows) < 2 or self.waiting[rows].any():
@@ -271,10 +276,10 @@ class Shard:
         first, last = frames_of(port, offset), frames_of(port, offset + size)
         return frames if (first, last) == (0, frames.shape[time]) else frames[along(time, first, last)]
 
-    def _tell(self, rows: Array, ready: Ready) -> None:
-        """The outputs without a time axis, as they are now."""
+    def _tell(self, rows: Array, ready: Ready, places: Array) -> None:
+        """The outputs without a time axis, as they are now, to the places of these rows."""
         for name, summary in self._summaries.items():
-            ready.settle(name, summary[rows])
+            ready.settle(name, places, summary[rows])
 
 
 def _alike(first: Array, second: Array) -> list[Array]:

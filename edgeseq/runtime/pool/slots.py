@@ -11,14 +11,17 @@ from edgeseq.runtime.devices import Array
 
 
 class Slots:
-    """``capacity`` slots in ``shards`` ranges of ``each``; a stream gets the lowest slot of the emptiest shard."""
+    """``capacity`` slots in ``shards`` ranges of ``each``; a stream gets the lowest slot of the emptiest shard.
+
+    ``generation[slot]`` counts the streams that it has had.
+    """
 
     def __init__(self, capacity: int, shards: int) -> None:
-        self.capacity = capacity
         self.each = -(-capacity // shards)
         self._free = [list(range(first, min(first + self.each, capacity))) for first in range(0, capacity, self.each)]
         self.sizes = tuple(len(free) for free in self._free)
         self._used = np.zeros(capacity)
+        self.generation = np.zeros(capacity, np.int64)
         self._open = np.zeros(capacity, bool)
         self._gone: set[int] = set()
 
@@ -26,11 +29,6 @@ class Slots:
     def open(self) -> int:
         """How many are taken."""
         return int(np.count_nonzero(self._open))
-
-    @property
-    def taken(self) -> list[int]:
-        """Those that are taken."""
-        return np.flatnonzero(self._open).tolist()
 
     def take(self, now: float) -> int | None:
         """A free slot, None where there is none."""
@@ -44,6 +42,7 @@ class Slots:
     def give_back(self, slot: int) -> None:
         """Free a slot."""
         self._open[slot] = False
+        self.generation[slot] += 1
         heapq.heappush(self._free[slot // self.each], slot)
 
     def lose(self, shard: int) -> None:

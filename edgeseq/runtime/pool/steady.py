@@ -40,15 +40,25 @@ class Steady:
 
     @classmethod
     def after(
-        cls, shard: Shard, asked: Asked, ports: tuple[Port, ...], made: Mapping[str, Any], limit: int | None
+        cls,
+        shard: Shard,
+        asked: Asked,
+        ports: tuple[Port, ...],
+        outputs: tuple[Port, ...],
+        made: Mapping[str, Any],
+        limit: int | None,
     ) -> Steady | None:
         """The tick that was ``asked`` and that ``made`` these outputs, where it may come again as it is."""
         port, each = ports[0], int(asked.counts[0])
         frames = asked.frames[port.name]
         rows = shard.steady(asked.slots, each)
         uniform = (asked.counts == each).all() and frames.shape[port.time_axis or 0] == frames_of(port, each)
-        integers = port.range is not None
-        if rows is None or not uniform or integers or not all(isinstance(array, np.ndarray) for array in made.values()):
+        whole = all(
+            isinstance(made[output.name], np.ndarray)
+            and made[output.name].shape[output.time_axis or 0] == frames_of(output, each)
+            for output in outputs
+        )
+        if rows is None or not uniform or not whole:
             return None
         left = _NEVER if limit is None else limit - int(rows.fed[asked.slots].max())
         return cls(rows, asked.slots, port, frames, each, made, left)
@@ -62,10 +72,12 @@ class Steady:
             and frames.flags.c_contiguous
             and type(slots) is np.ndarray
             and slots.shape == self.slots.shape
+            and slots.dtype.kind in "iu"
             and self._left >= self._each
-            and (out is None or self._fits(out))
+            and (out is None or self._fits(out, frames))
             and bool((slots == self.slots).all())
             and (not finite or all_finite(frames))
+            and self._in_range(frames)
         )
 
     def step(self, frames: Array, out: Mapping[str, Any] | None) -> dict[str, Array]:
@@ -78,12 +90,19 @@ class Steady:
     def _empty(self) -> dict[str, Array]:
         return {name: np.empty(shape, dtype) for name, (shape, dtype) in self._outputs.items()}
 
-    def _fits(self, out: Any) -> bool:
+    def _fits(self, out: Any, frames: Array) -> bool:
         named = out if isinstance(out, Mapping) else dict.fromkeys(self._outputs, out)
         return named.keys() == self._outputs.keys() and all(
             type(array) is np.ndarray
             and (array.shape, array.dtype) == self._outputs[name]
             and array.flags.c_contiguous
             and array.flags.writeable
+            and not np.may_share_memory(array, frames)
             for name, array in named.items()
         )
+
+    def _in_range(self, frames: Array) -> bool:
+        if self._port.range is None or frames.dtype.kind not in "iu":
+            return True
+        low, high = self._port.range
+        return bool(frames.min() >= low and frames.max() <= high)

@@ -39,7 +39,8 @@ class Store:
         return int(self.array[0].nbytes)
 
     def slice(self, first: int, last: int) -> Array:
-        """The graph's tensor over places ``first`` to ``last``, sharing their memory; only where ``sliceable``."""
+        """The graph's tensor over some places, sharing their memory; of a single one, if not ``sliceable``."""
+        assert self.sliceable or last - first == 1
         part = self.array[first:last]
         return part.reshape((*self._before, last - first, *part.shape[1 + self._axis :]))
 

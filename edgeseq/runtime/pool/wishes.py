@@ -64,7 +64,7 @@ def _limit(contract: Contract, max_context: int | None) -> int | None:
 
 def full(contract: Contract, capacity: int, limit: int | None) -> PoolFull:
     """What to raise where every slot is taken."""
-    one = stream_bytes(contract, limit)
+    one = stream_bytes(contract, limit, {})
     more = "" if one is None else f": it takes {in_words(one)} a stream, {in_words(one * capacity)} for {capacity:,}"
     return PoolFull(
         "the pool is full",

@@ -121,7 +121,7 @@ def test_what_a_failed_call_wrote_is_wiped_too(load: Load, monkeypatch: pytest.M
         with pytest.raises(TickFailed):
             pool.step(slots, X[:2, 2:12])
         monkeypatch.setattr(Bindings, "run", run)
-        cache = pool._crew.shards[0]._held.states["cache"].array
+        cache = pool._ticker.crew.shards[0]._held.states["cache"].array
         assert cache[1, 11].any()
         pool.close(1)
         assert not cache[1].any()
@@ -149,7 +149,7 @@ def test_a_shard_whose_thread_is_gone_ends_its_streams_and_gets_no_new_ones(load
     with model.pool(4, shards=2) as pool:
         slots = np.sort(opened(pool, 4))
         pool.step(slots, X[:4, :1])
-        pool._crew._threads[0].shutdown()
+        pool._ticker.crew._threads[0].shutdown()
         with pytest.raises(TickFailed, match="cannot schedule new futures") as raised:
             pool.step(slots, X[:4, 1:2])
         assert (sorted(raised.value.answers), raised.value.ended) == ([2, 3], (0, 1))

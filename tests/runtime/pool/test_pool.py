@@ -171,7 +171,7 @@ def test_a_closed_slot_is_zeroed(load: Load) -> None:
         slots = opened(pool, 3)
         for _ in range(3):
             pool.step(slots, np.ones((3, 2, 2), np.float32))
-        (shard,) = pool._crew.shards
+        (shard,) = pool._ticker.crew.shards
         stores = {name: store.array for name, store in shard._held.states.items()}
         assert stores["cache"][1].any()
         pool.close(1)
