@@ -127,13 +127,13 @@ def check_range(port: Port, value: Array) -> None:
         )
 
 
-def check_finite_frames(port: Port, value: Array) -> None:
-    """NonFiniteInput where a frame holds NaN or an infinity."""
-    check_finite(
-        port.name,
-        value,
-        "give finite frames, call missing() in place of bad ones, or open the stream with on_nonfinite='pass'",
-    )
+#: What to do about frames that are not finite.
+FINITE = "give finite frames, call missing() in place of bad ones, or open the stream with on_nonfinite='pass'"
+
+
+def check_finite_frames(port: Port, value: Array, do: str = FINITE) -> None:
+    """NonFiniteInput where a frame holds NaN or an infinity; ``do`` is the remedy."""
+    check_finite(port.name, value, do)
 
 
 def check_out(name: str, out: object, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:

@@ -106,7 +106,8 @@ def describe(path: str | os.PathLike[str]) -> Described:
             "the file carries no contract",
             where=where,
             why=f"its metadata has no entry {METADATA_KEY!r}",
-            do="export the model with edgeseq: edgeseq export MODEL --input ... -o m.onnx",
+            do="export the model with edgeseq: edgeseq export MODEL --input ... -o m.onnx; or, if its states are "
+            "inputs and outputs already, give it a contract: edgeseq adopt FILE",
         )
     contract = Contract.from_json(text, where=f"{where}, metadata {METADATA_KEY}")
     _check_sidecar(Path(where), text)

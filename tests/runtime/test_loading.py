@@ -81,7 +81,8 @@ def test_a_file_without_contract(path: Path) -> None:
     onnx.save(model, path)
     assert refusal(ContractError, path) == (
         f"the file carries no contract at {path}: its metadata has no entry 'edgeseq.contract'. "
-        "Export the model with edgeseq: edgeseq export MODEL --input ... -o m.onnx."
+        "Export the model with edgeseq: edgeseq export MODEL --input ... -o m.onnx; or, if its states are inputs and "
+        "outputs already, give it a contract: edgeseq adopt FILE."
     )
 
 

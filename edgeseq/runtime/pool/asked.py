@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from edgeseq.runtime.pool.pool import Pool
 
 
+_FINITE = "leave that slot out of this tick, or make the pool with on_nonfinite='pass'"
+
+
 @dataclass(frozen=True)
 class Asked:
     """Slots in ascending order, the frames of each and how many of them count; ``order`` is where each was given."""
@@ -122,7 +125,7 @@ def _check_values(port: Port, array: Array, counts: Array, finite: bool) -> None
     if counts.min() == counts.max() == _base_frames(port, array):
         check_range(port, array)
         if finite:
-            check_finite_frames(port, array)
+            check_finite_frames(port, array, _FINITE)
         return
     if array.dtype.kind == "f" and (not finite or all_finite(array)):
         return
@@ -133,7 +136,7 @@ def _check_values(port: Port, array: Array, counts: Array, finite: bool) -> None
         used = row[along(axis, 0, frames_of(port, count))]
         check_range(port, used)
         if finite:
-            check_finite_frames(port, used)
+            check_finite_frames(port, used, _FINITE)
 
 
 def stacked(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -23,7 +24,7 @@ from edgeseq.runtime.pool.room import check_room
 from edgeseq.runtime.pool.shard import BROKEN, ENDED, Shard
 from edgeseq.runtime.pool.slots import Slots
 from edgeseq.runtime.pool.ticking import Ticker
-from edgeseq.runtime.pool.turns import Turns
+from edgeseq.runtime.pool.turns import in_turn
 from edgeseq.runtime.pool.wishes import check_wishes, full
 
 if TYPE_CHECKING:
@@ -61,27 +62,27 @@ class Pool:
         self._slots = Slots(capacity, shards)
         self._conditions = Conditions(model, self._finite)
         self._made: Ticker | None = None
-        self._turns = Turns()
+        self._turns, self._busy = threading.RLock(), False
         self._draining = self._closed = False
         self._counts = dict.fromkeys(("opened", "closed", "idle_closed", "refused"), 0)
         if self._conditions.known:
             self._made = self._allocated()
 
+    @in_turn
     def open(self, conditioning: Mapping[str, Array] | None = None) -> int:
         """A slot for a new stream, with its ``conditioning`` as for ``Model.stream``; the emptiest shard takes it.
 
         Raises PoolFull where no slot is free, or while the pool drains, and what ``Model.stream`` raises.
         """
-        with self._turns:
-            self._check_not_closed()
-            if self._draining:
-                raise PoolFull("this pool takes no new streams", why="it is drained", do="open them in the next pool")
-            arrays = self._conditions.of(conditioning)
-            if self._made is None:
-                self._made = self._allocated()
-            now = time.monotonic()
-            self._sweep(now)
-            return self._begun(now, arrays)
+        self._check_not_closed()
+        if self._draining:
+            raise PoolFull("this pool takes no new streams", why="it is drained", do="open them in the next pool")
+        arrays = self._conditions.of(conditioning)
+        if self._made is None:
+            self._made = self._allocated()
+        now = time.monotonic()
+        self._sweep(now)
+        return self._begun(now, arrays)
 
     def _begun(self, now: float, arrays: Mapping[str, Array]) -> int:
         slot = self._slots.take(now)
@@ -96,6 +97,7 @@ class Pool:
         self._counts["opened"] += 1
         return slot
 
+    @in_turn
     def step(self, slots: Any, frames: Any = None, counts: Any = None, out: Any = None, /, **named: Any) -> Any:
         """Take frames for some streams and return those that are ready, a row for each slot.
 
@@ -108,81 +110,80 @@ class Pool:
         Raises ShapeError, NonFiniteInput, ContextFull or StreamEnded, and nothing was stepped; TickFailed where
         onnxruntime or memory failed.
         """
-        with self._turns:
-            if self._made is not None and counts is None and not named:
-                steady = self._made.steady
-                if steady is not None and steady.takes(slots, frames, out, self._finite):
-                    answer = self._made.again(steady, frames, out)
-                    self._touch(steady.slots)
-                    return answer
-            self._check_not_closed()
-            if isinstance(slots, Mapping):
-                return self._step_dict(slots)
-            return self._step(slots, by_name(frames, named, self.ports, "step(slots, name=array, ...)"), counts, out)
+        if self._made is not None and counts is None and not named:
+            steady = self._made.steady
+            if steady is not None and steady.takes(slots, frames, out, self._finite):
+                answer = self._made.again(steady, frames, out)
+                self._touch(steady.slots)
+                return answer
+        self._check_not_closed()
+        if isinstance(slots, Mapping):
+            return self._step_dict(slots)
+        return self._step(slots, by_name(frames, named, self.ports, "step(slots, name=array, ...)"), counts, out)
 
+    @in_turn
     def flush(self, slots: Any) -> Any:
         """What is still owed to some streams, as ``step`` returns it; they take no more frames until ``reset``.
 
         ShapeError, and unchanged streams, where the model takes no sequence of the length of one of them.
         """
-        with self._turns:
-            ordered, order = self._open_slots(slots)
-            return self._ticker.flush(ordered, order)
+        ordered, order = self._open_slots(slots)
+        return self._ticker.flush(ordered, order)
 
+    @in_turn
     def reset(self, slots: Any) -> None:
         """Start some streams anew, with the conditioning that they have; also those that have ended."""
-        with self._turns:
-            for slot in self._taken(slots):
-                self._shard(slot).reset(slot % self._slots.each)
+        for slot in self._taken(slots):
+            self._shard(slot).reset(slot % self._slots.each)
 
+    @in_turn
     def close(self, slots: Any) -> None:
         """End some streams, zero all that they hold, and free their slots. ``slots`` may be a single one."""
-        with self._turns:
-            for slot in self._taken(slots):
-                self._close(slot)
-                self._counts["closed"] += 1
+        for slot in self._taken(slots):
+            self._close(slot)
+            self._counts["closed"] += 1
 
+    @in_turn
     def abandon(self, slots: Any) -> None:
         """Let some streams take no more frames until ``reset``: a part of what was asked for them was not done."""
-        with self._turns:
-            for slot in self._taken(slots):
-                self._shard(slot).state[slot % self._slots.each] = BROKEN
+        for slot in self._taken(slots):
+            self._shard(slot).state[slot % self._slots.each] = BROKEN
 
+    @in_turn
     def expect(self, slots: Any, counts: Any) -> Any:
         """How many frames a step of ``counts`` base frames will return for each slot.
 
         int64[n], or a dict of those by name for several outputs with a time axis. Raises what that step would raise for
         its slots and counts.
         """
-        with self._turns:
-            ordered, order = self._open_slots(slots)
-            wanted = counts_for(counts, len(ordered))
-            wanted = wanted if order is None else wanted[order]
-            check_context(self._ticker.crew, ordered, wanted, self._limit)
-            crew = self._ticker.crew
-            each = [crew.shards[shard].expect(rows, wanted[cut]) for shard, rows, cut in crew.parts(ordered)]
-            found = {name: np.concatenate([one[name] for one in each]) for name in each[0]}
-            if order is not None:
-                found = {name: values[np.argsort(order)] for name, values in found.items()}
-            return next(iter(found.values())) if len(found) == 1 else found
+        ordered, order = self._open_slots(slots)
+        wanted = counts_for(counts, len(ordered))
+        wanted = wanted if order is None else wanted[order]
+        check_context(self._ticker.crew, ordered, wanted, self._limit)
+        crew = self._ticker.crew
+        each = [crew.shards[shard].expect(rows, wanted[cut]) for shard, rows, cut in crew.parts(ordered)]
+        found = {name: np.concatenate([one[name] for one in each]) for name in each[0]}
+        if order is not None:
+            found = {name: values[np.argsort(order)] for name, values in found.items()}
+        return next(iter(found.values())) if len(found) == 1 else found
 
+    @in_turn
     def frames_in(self, slot: int) -> int:
         """Base frames that a stream took, those that wait included."""
-        with self._turns:
-            self._check_not_closed()
-            check_taken(self._crew, check_slots([slot], self.capacity))
-            shard, row = self._shard(slot), slot % self._slots.each
-            return int(shard.totals[row] if shard.state[row] == ENDED else shard.position(np.array([row])).sum())
+        self._check_not_closed()
+        check_taken(self._crew, check_slots([slot], self.capacity))
+        shard, row = self._shard(slot), slot % self._slots.each
+        return int(shard.totals[row] if shard.state[row] == ENDED else shard.position(np.array([row])).sum())
 
     def generation(self, slot: int) -> int:
         """How many streams a slot has had before: another number means another stream."""
         return int(self._slots.generation[slot])
 
+    @in_turn
     def sweep(self) -> None:
         """Close streams that ``idle_timeout`` has run out for; ``open`` and ``step`` do so by themselves."""
-        with self._turns:
-            if not self._closed:
-                self._sweep(time.monotonic())
+        if not self._closed:
+            self._sweep(time.monotonic())
 
     def serve(
         self, max_queue_delay: float = 0.0, max_queue: int = 1024, prefill_budget: int | None = None
@@ -198,30 +199,30 @@ class Pool:
 
         return AsyncPool(self, max_queue_delay, max_queue, prefill_budget)
 
+    @in_turn
     def drain(self) -> int:
         """Take no more streams, for a new version of the model to take over; how many are still open."""
-        with self._turns:
-            self._draining = True
-            return len(self)
+        self._draining = True
+        return len(self)
 
+    @in_turn
     def stats(self) -> dict[str, float]:
         """Counters and gauges in one flat dict; docs/pool.md has their Prometheus names and kinds."""
-        with self._turns:
-            made = self._made
-            held = 0 if made is None else sum(shard.nbytes for shard in made.crew.shards)
-            return {
-                "capacity": self.capacity,
-                "shards": len(self._slots.sizes),
-                "streams_open": len(self),
-                "draining": int(self._draining),
-                "held_bytes": held,
-                "last_tick_streams": 0 if made is None else made.last,
-                "tick_seconds_total": 0.0 if made is None else made.seconds,
-                "ticks_total": 0 if made is None else made.ticks,
-                "frames_total": 0 if made is None else made.frames,
-                "failed_total": 0 if made is None else made.failed,
-                **{f"{name}_total": count for name, count in self._counts.items()},
-            }
+        made = self._made
+        held = 0 if made is None else sum(shard.nbytes for shard in made.crew.shards)
+        return {
+            "capacity": self.capacity,
+            "shards": len(self._slots.sizes),
+            "streams_open": len(self),
+            "draining": int(self._draining),
+            "held_bytes": held,
+            "last_tick_streams": 0 if made is None else made.last,
+            "tick_seconds_total": 0.0 if made is None else made.seconds,
+            "ticks_total": 0 if made is None else made.ticks,
+            "frames_total": 0 if made is None else made.frames,
+            "failed_total": 0 if made is None else made.failed,
+            **{f"{name}_total": count for name, count in self._counts.items()},
+        }
 
     def shutdown(self) -> None:
         """Close the pool and every stream in it, and stop its threads."""
@@ -312,11 +313,11 @@ class Pool:
         check_context(self._ticker.crew, asked.slots, asked.counts, self._limit)
         return asked
 
+    @in_turn
     def check(self, slot: int, frames: Mapping[str, Any]) -> None:
         """Raise what a step of one stream with these frames, a row of each, would raise; nothing is stepped."""
-        with self._turns:
-            self._check_not_closed()
-            self._asked([slot], frames, None)
+        self._check_not_closed()
+        self._asked([slot], frames, None)
 
     def _step_dict(self, given: Mapping[Any, Any]) -> dict[Any, Any]:
         if not given:

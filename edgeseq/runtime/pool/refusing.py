@@ -35,11 +35,11 @@ def check_open(crew: Crew | None, slots: Array) -> None:
 def check_taken(crew: Crew | None, slots: Array) -> None:
     """StreamEnded where one of ascending slots has no stream at all."""
     if crew is None:
-        raise _refused(int(slots[0]), FREE)
+        raise StreamEnded(f"slot {int(slots[0])} has no stream", do="open one: slot = pool.open()")
     for shard, rows, cut in crew.parts(slots):
         wrong = np.flatnonzero(crew.shards[shard].state[rows] == FREE)
         if wrong.size:
-            raise _refused(int(slots[cut][wrong[0]]), FREE)
+            raise StreamEnded(f"slot {int(slots[cut][wrong[0]])} has no stream", do="open one: slot = pool.open()")
 
 
 def _refused(slot: int, state: int) -> StreamEnded:

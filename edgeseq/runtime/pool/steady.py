@@ -12,7 +12,7 @@ from edgeseq.runtime.devices import Array
 from edgeseq.runtime.finite import all_finite
 from edgeseq.runtime.pool.asked import Asked
 from edgeseq.runtime.pool.rows import Rows
-from edgeseq.runtime.pool.shard import Shard
+from edgeseq.runtime.pool.shard import BROKEN, OPEN, Shard
 from edgeseq.runtime.schedule import frames_of
 
 _NEVER = 2**62
@@ -21,22 +21,33 @@ _NEVER = 2**62
 class Steady:
     """A tick that took one call over rows as they lie, and gave nothing that is not real.
 
-    It holds until something else is done with its ``slots``. ``base_frames`` are those of all of them together.
+    It holds until something else is done with its ``slots``. ``base_frames`` are those of all of them together. While
+    it is under way its streams are marked as broken, as in any tick.
     """
 
     def __init__(
-        self, rows: Rows, slots: Array, port: Port, frames: Array, each: int, outputs: Mapping[str, Array], left: int
+        self,
+        shard: Shard,
+        rows: Rows,
+        slots: Array,
+        port: Port,
+        frames: Array,
+        each: int,
+        outputs: Mapping[str, Array],
+        left: int,
     ) -> None:
         """``left``: base frames that the longest of the streams may still take, ``each`` of them in a tick."""
         self.slots = slots
         self.base_frames = each * len(slots)
         self._rows = rows
         self._first, self._last = int(slots[0]), int(slots[-1]) + 1
+        self._state = shard.state[self._first : self._last]
         self._port = port
         self._shape, self._dtype = frames.shape, frames.dtype
         self._outputs = {name: (array.shape, array.dtype) for name, array in outputs.items()}
         self._each = each
         self._left = left
+        self._fed: Any = 0
 
     @classmethod
     def after(
@@ -61,7 +72,7 @@ class Steady:
         if rows is None or not uniform or not whole:
             return None
         left = _NEVER if limit is None else limit - int(rows.fed[asked.slots].max())
-        return cls(rows, asked.slots, port, frames, each, made, left)
+        return cls(shard, rows, asked.slots, port, frames, each, made, left)
 
     def takes(self, slots: Any, frames: Any, out: Any, finite: bool) -> bool:
         """Whether these are the slots of before, and frames and ``out`` such that nothing has to be looked at again."""
@@ -79,6 +90,16 @@ class Steady:
             and (not finite or all_finite(frames))
             and self._in_range(frames)
         )
+
+    def begin(self) -> None:
+        """Mark the streams as broken, until :meth:`end`."""
+        self._fed = self._rows.fed[self._first]
+        self._state[:] = BROKEN
+
+    def end(self, through: bool) -> None:
+        """Open the streams again, where the answer is there, or where they have not moved."""
+        if through or self._rows.fed[self._first] == self._fed:
+            self._state[:] = OPEN
 
     def step(self, frames: Array, out: Mapping[str, Any] | None) -> dict[str, Array]:
         """Run the call and return the outputs, in ``out`` where it is given. Raises what onnxruntime raises."""

@@ -66,15 +66,20 @@ class Ticker:
 
     def again(self, steady: Steady, frames: Array, out: Any) -> Any:
         """The steady tick once more; it takes these frames and this ``out``."""
-        begun = time.perf_counter()
+        begun, through = time.perf_counter(), False
         self.steady = None
+        steady.begin()
         try:
             made = steady.step(frames, None if out is None else self._named(out))
+            self.steady = steady
+            self._count(len(steady.slots), steady.base_frames, begun)
+            answer = self.shown(made) if out is None else out
+            through = True
         except engine_errors() as error:
             raise self._lost(error, None) from error
-        self.steady = steady
-        self._count(len(steady.slots), steady.base_frames, begun)
-        return self.shown(made) if out is None else out
+        finally:
+            steady.end(through)
+        return answer
 
     def flush(self, slots: Array, order: Array | None) -> Any:
         """What is still owed to ascending slots, which have ended then."""

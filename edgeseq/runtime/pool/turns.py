@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
+import functools
 import threading
-from types import TracebackType
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from edgeseq.errors import UsageError
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
-class Turns:
-    """A lock that knows its owner: a signal handler or a finalizer that calls again must not find half a tick."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._owner: int | None = None
+class Shared(Protocol):
+    """What several threads may call.
 
-    def __enter__(self) -> None:
-        own = threading.get_ident()
-        if self._owner == own:
-            raise UsageError(
-                "the pool is in the middle of another call of this thread",
-                why="a signal handler, a finalizer or an array's own code called it again",
-                do="call it when the first call has returned",
-            )
-        self._lock.acquire()
-        self._owner = own
+    ``_turns`` is a lock written in C: one in Python has a gap behind it in which an interrupt would leave it locked.
+    """
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._owner = None
-        self._lock.release()
+    _turns: threading.RLock
+    _busy: bool
+
+
+S = TypeVar("S", bound=Shared)
+
+
+def in_turn(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """``method``, for one thread at a time. UsageError within another call of the same thread.
+
+    A signal handler, a finalizer or an array's own code that calls again must not find half a tick.
+    """
+
+    def called(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with self._turns:
+            if self._busy:
+                raise _within()
+            self._busy = True
+            try:
+                return method(self, *args, **kwargs)
+            finally:
+                self._busy = False
+
+    functools.update_wrapper(called, method)
+    return called
+
+
+def _within() -> UsageError:
+    return UsageError(
+        "the pool is in the middle of another call of this thread",
+        why="a signal handler, a finalizer or an array's own code called it again",
+        do="call it when the first call has returned",
+    )

@@ -123,7 +123,7 @@ def test_slots_that_take_no_frames(model: runtime.Model) -> None:
         pool.reset(slot)
         pool.step([slot], frames(1))
         pool.close(slot)
-        with pytest.raises(StreamEnded, match="no stream is open"):
+        with pytest.raises(StreamEnded, match="slot 0 has no stream"):
             pool.close(slot)
     with pytest.raises(StreamEnded, match="the pool was shut down"):
         pool.open()
