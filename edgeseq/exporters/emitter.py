@@ -58,10 +58,12 @@ class Emitter:
 
 
 def with_own_graph(captured: Captured) -> Captured:
-    """The same with a graph of its own, so that it may be changed."""
+    """The same with a graph of its own, so that it may be changed. Nodes keep their names."""
     graph = torch.fx.Graph()
     nodes: dict[torch.fx.Node, torch.fx.Node] = {}
     graph.output(graph.graph_copy(captured.graph, nodes))
+    for node, copied in nodes.items():
+        copied.name = node.name  # fx renames an argument called as a builtin is, such as input
     outputs = tuple((name, nodes[node]) for name, node in captured.outputs)
     return replace(captured, graph=graph, outputs=outputs)
 
