@@ -130,12 +130,25 @@ def test_a_batch_that_is_fixed_has_no_rows(name: str) -> None:
     check_rule(model, {"x": spec})
 
 
+def _future(x: torch.Tensor) -> torch.Tensor:
+    """True for pairs of frames of which the second comes later."""
+    return torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).triu(1)
+
+
 REFUSED: dict[str, tuple[Given, str]] = {
     "a table read in strides": (Given(lambda m, x: x + m.p[: 2 * x.shape[1] : 2], p=table(90)), "in strides of time"),
     "half of all time": (Given(lambda _, x: x[:, : x.shape[1] // 2]), r"a share of all time, \(time//2\) frames"),
     "a number that must be plain": (
         Given(lambda _, x: (x.mean(1), torch.full((x.shape[0],), x.shape[1]))),
         "where only a plain number fits",
+    ),
+    "scores divided by the length": (
+        Given(lambda _, x: (x @ x.mT / x.shape[1]).masked_fill(_future(x), 0) @ x),
+        "the length of the whole sequence",
+    ),
+    "scores scaled by a root of the length": (
+        Given(lambda _, x: (x @ x.mT * x.shape[1] ** -0.5).masked_fill(_future(x), -torch.inf).softmax(-1) @ x),
+        "the length of the whole sequence",
     ),
     "weights padded to the length": (
         Given(lambda m, x: x + functional.pad(m.p, (0, 0, 0, x.shape[1] - 3)), p=table(3)),
@@ -159,6 +172,15 @@ def test_refused_with_the_reason(name: str) -> None:
     model, reason = REFUSED[name]
     with pytest.raises(NotStreamable, match=reason):
         check_rule(model, {"x": SPEC})
+
+
+def test_an_argument_may_be_called_as_a_builtin_is() -> None:
+    class Mixed(Given):
+        def forward(self, input: torch.Tensor) -> Any:  # noqa: A002
+            return super().forward(input)
+
+    model = Mixed(lambda m, x: x @ m.p.softmax(-1), p=nn.Parameter(torch.randn(4, 4)))
+    check_rule(model, {"input": SPEC})
 
 
 def test_a_buffer_and_a_folded_value_of_one_name_are_kept_apart() -> None:

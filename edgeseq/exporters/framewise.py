@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 #: ``op(sizes, *args)``: ``sizes(fact)`` looks up the sizes that a value of this fact has in this call.
 Op = Callable[..., Any]
 Rows = Literal["map", "broadcast", "leading"]
+LENGTH_BEFORE_ITS_END = (
+    "it uses the length of the whole sequence (time) before its end",
+    "use the number of frames so far, or return a value without a time axis",
+)
 
 
 def flatten(tree: Any) -> list[Any]:
@@ -57,10 +61,7 @@ def framewise(
     shape = step.captured.shape(step.node.meta["val"]) if shape is None else shape
     leaves, leaf_facts = flatten(args), flatten(facts)
     if any(isinstance(leaf, Scalar) for leaf in leaves):
-        raise step.refuse(
-            "it uses the length of the whole sequence (time) before its end",
-            "use the number of frames so far, or return a value without a time axis",
-        )
+        raise step.refuse(*LENGTH_BEFORE_ITS_END)
     timed = [i for i, fact in enumerate(leaf_facts) if isinstance(fact, Timed)]
     if place.outer != 1 or place.inner != 1:
         for i in timed:

@@ -181,8 +181,8 @@ def _overwrites(grids: Grids, kind: str, mask: Any, fill: Any, scores: Scores) -
 
 def _number(grids: Grids, node: Any) -> float | None:
     """A constant of one element."""
-    constant = isinstance(node, torch.fx.Node) and node in grids.free and node.meta["val"].numel() == 1
-    return float(grids.whole(node)) if constant else None
+    value = node.meta["val"] if isinstance(node, torch.fx.Node) and node in grids.free else None
+    return float(grids.whole(node)) if isinstance(value, torch.Tensor) and value.numel() == 1 else None
 
 
 def _unchanged(_grids: Grids, node: torch.fx.Node, _scores: Scores) -> Any:

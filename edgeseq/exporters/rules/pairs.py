@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from edgeseq.exporters.alignment import delay, ready
-from edgeseq.exporters.facts import Fact, Grid, Pairs, Static, Timed
-from edgeseq.exporters.framewise import flatten, rebuild
+from edgeseq.exporters.facts import Fact, Grid, Pairs, Scalar, Static, Timed
+from edgeseq.exporters.framewise import LENGTH_BEFORE_ITS_END, flatten, rebuild
 from edgeseq.exporters.keys import keys_of, real_columns, remember
 from edgeseq.exporters.known import MASKED, Known, after, masked, region_of
 from edgeseq.exporters.reach import reach_of, widest
@@ -130,6 +130,8 @@ def _agree(step: Step, origins: frozenset[str], one: Pairs, other: Pairs) -> Non
 def brought(step: Step, item: Operand, like: Pairs, name: str = "keys") -> Any:
     """An operand as it broadcasts against a value over these pairs, in this call."""
     fact = item.fact
+    if isinstance(item.value, Scalar):
+        raise step.refuse(*LENGTH_BEFORE_ITS_END)
     if not isinstance(fact, (Timed, Grid)) or not isinstance(item.node, torch.fx.Node):
         return item.value
     if is_free(step, item):
