@@ -320,3 +320,18 @@ def test_an_exported_file_says_what_explain_says(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["inspect", str(exported.path)])
     table = module_table(exported.contract.modules, exported.contract)
     assert result.stdout.splitlines()[2 : 2 + len(table)] == table
+
+
+def test_reading_goes_on_past_a_size_made_of_the_data() -> None:
+    class Regulated(nn.Module):
+        """Frames repeated by the durations of their own."""
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            repeated = x[0].repeat_interleave(x[0, :, 0].abs().long(), 0)
+            return repeated * 2, x.flip(1)
+
+    found = diagnose(Regulated(), {"x": "float32[1,time,8]"})
+    assert [error.what for error in found.refusals] == [
+        "cannot stream aten.repeat_interleave",
+        "cannot stream aten.flip",
+    ]

@@ -46,5 +46,12 @@ ROWS = (
         {"x": "float32[batch,time,4,3]"},
         refused="its indices count frames",
     ),
+    Row(
+        "aten.repeat_interleave.self_Tensor",
+        "of frames, by durations",
+        lambda _, x: x[0].repeat_interleave(x[0, :, 0].abs().long(), 0)[None],
+        {"x": "float32[1,time,4]"},
+        refused="depends on the values of a tensor",
+    ),
     Row("aten.nonzero.default", "of frames", lambda _, x: (x > 0).nonzero().sum(), refused="depends on the data"),
 )

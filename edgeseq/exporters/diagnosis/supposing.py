@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import sympy
 import torch
 
 from edgeseq.exporters.facts import Scalar, Static, Summary, Timed
@@ -40,14 +41,21 @@ def supposed(step: Step, node: torch.fx.Node, operands: list[Any]) -> tuple[Any,
 def _one(step: Step, output: Any, operands: list[Any]) -> tuple[Any, Any]:
     if isinstance(output, (int, torch.SymInt)):
         number = Scalar(step.captured.size(output))
-        return number, number
+        return (number, number) if _is_known(step, (number.size,)) else (None, Unknown())
     if not isinstance(output, torch.Tensor):
         return None, Unknown()
-    fact = _fact(step, step.captured.shape(output), operands)
+    shape = step.captured.shape(output)
+    fact = _fact(step, shape, operands) if _is_known(step, shape) else Unknown()
     if isinstance(fact, Unknown):
         return None, fact
     sizes = step.sizes(fact, step.frames_of(fact) if isinstance(fact, Timed) else None)
     return torch.zeros(sizes, dtype=output.dtype, device=step.device), fact
+
+
+def _is_known(step: Step, shape: Shape) -> bool:
+    """True where every size is made of sizes of the inputs, and none of the data."""
+    symbols = {symbol for size in shape if isinstance(size, sympy.Expr) for symbol in size.free_symbols}
+    return symbols <= {step.captured.time, step.captured.batch, *step.captured.axes}
 
 
 def _fact(step: Step, shape: Shape, operands: list[Any]) -> Timed | Summary | Static | Unknown:

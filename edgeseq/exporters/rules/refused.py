@@ -72,5 +72,12 @@ REFUSALS: dict[Any, tuple[Refusal, str | None]] = {
         Refusal("the number of its results depends on the data", "use a mask of fixed shape"),
         None,
     ),
+    aten.repeat_interleave.self_Tensor: (
+        Refusal(
+            "the number of its results depends on the values of a tensor",
+            "repeat every frame equally often, by a plain number, or repeat frames ahead of the model",
+        ),
+        None,
+    ),
 }
 RULES = {op: unless(*entry) for op, entry in REFUSALS.items()}
