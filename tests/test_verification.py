@@ -19,8 +19,6 @@ from edgeseq.exporters.lowering import lower
 from edgeseq.exporters.rules import FAMILIES
 from edgeseq.exporters.rules.registry import Registry
 from edgeseq.exporters.stepgraph import StepGraph
-from edgeseq.exporters.verification import windows
-from edgeseq.runtime import load
 
 SPEC = {"x": "float32[batch,time,4]"}
 
@@ -140,18 +138,3 @@ def test_the_shortest_stream_is_the_shortest_input_that_the_model_takes(
     model: nn.Module, frames: int, tmp_path: Path
 ) -> None:
     assert export(model, SPEC, tmp_path / "m.onnx").contract.min_frames == frames
-
-
-def test_windows_of_a_model_that_makes_its_first_state(tmp_path: Path) -> None:
-    class Zeroed(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.gru = nn.GRU(3, 2, batch_first=True)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.gru(x, torch.zeros(1, x.shape[0], 2))[0]  # type: ignore[no-any-return]
-
-    model = Zeroed().eval()
-    exported = export(model, {"x": "float32[batch,time,3]"}, tmp_path / "m.onnx", golden=False)
-    exact = windows.Windows(load(exported.path), model, None).exact
-    assert {dtype for _, _, dtype in exact.outputs} == {torch.float64}

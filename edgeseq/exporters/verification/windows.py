@@ -9,6 +9,7 @@ module is seen before the first window, where module and file are compared as ev
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -26,7 +27,7 @@ from edgeseq.exporters.rules import FAMILIES
 from edgeseq.exporters.rules.registry import Registry
 from edgeseq.exporters.stepgraph import StepGraph
 from edgeseq.exporters.torch_stream import TorchStream
-from edgeseq.exporters.verification.reference import Arrays, WideFloats, doubled
+from edgeseq.exporters.verification.reference import Arrays
 from edgeseq.exporters.verification.yardstick import Found, Yardstick
 from edgeseq.runtime import Model
 from edgeseq.specs import InputSpec
@@ -45,9 +46,10 @@ class Windows:
         mode = mode_of(contract.mode)
         assert isinstance(mode, (Exact, Lookahead)), "what runs whole graphs is not compared in windows"
         self.plain = StepGraph(capture(model, specs_of(contract)), Registry(FAMILIES, rules), ops, mode=mode)
-        with WideFloats():
-            wide = capture(doubled(model), specs_of(contract, "float64"))
-        self.exact = StepGraph(wide, Registry(FAMILIES, rules), ops, mode=mode)
+        double = copy.deepcopy(model).double()
+        self.exact = StepGraph(
+            capture(double, specs_of(contract, "float64")), Registry(FAMILIES, rules), ops, mode=mode
+        )
         self.widths: list[int] = []
 
     def first(self) -> int:
