@@ -27,7 +27,7 @@ def measure(subject: str, folder: Path, _: int) -> dict[str, float]:
     kind, count = subject.split("-")
     torch.manual_seed(0)
     model = DeepGPT(int(count)) if kind == "gpt" else DeepConvolutions(int(count))
-    inputs = {"tokens": "int64[batch,time]"} if kind == "gpt" else {"x": "float32[batch,32,time]"}
+    inputs = {"tokens": "int64[batch,time]"} if kind == "gpt" else {"input": "float32[batch,32,time]"}
     wall, cpu = perf_counter(), process_time()
     edgeseq.exporters.export(model.eval(), inputs, folder / f"{subject}.onnx")
     return {"wall_s": perf_counter() - wall, "cpu_s": process_time() - cpu}
