@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgeseq.cli import libraries, options
-from edgeseq.cli.durations import parse_duration
 from edgeseq.cli.files import say, write_report
 from edgeseq.cli.tables import table
 from edgeseq.cli.terminal import working
@@ -52,13 +51,8 @@ def _pairs(option: str, metavar: str, text: str) -> Callable[[options.Command], 
     "--chunk", metavar="N[:MAX]", help="Frames of the smallest call, and the most; 512:512 where each has to have 512."
 )
 @click.option("--recipe", metavar="NAME", help="All of this for a known file: silero-vad, silero-vad-8k.")
-@click.option(
-    "--frame-period",
-    callback=options.parsed(parse_duration),
-    metavar="DURATION",
-    help="Time from frame to frame, as in 8ms; reports then also speak in seconds.",
-)
-@click.option("--sample-rate", type=click.FloatRange(min=0, min_open=True), metavar="HZ", help="Frames per second.")
+@options.frame_period
+@options.sample_rate
 @click.option("--yes", is_flag=True, help="Take the states that names, shapes and dtypes suggest.")
 @click.option("-o", "--output", type=options.FILE, metavar="M.ONNX", help="The copy to write; without it, check only.")
 @click.option("--sidecar", is_flag=True, help="Also write the contract as M.contract.json.")
@@ -95,13 +89,11 @@ def adopt(
     the same outputs. A copy with the contract in it is written to -o; every other command works on that.
     """
     declared = {"states": state_given, "constants": constant_given, "overlap": overlap_given, "axes": axes_given}
-    if frame_period is not None and sample_rate is not None:
-        raise UsageError("--frame-period and --sample-rate say the same thing", wanted="one of them")
     chosen = options.given(
         chunk=None if chunk is None else parse_chunk(chunk),
         initial=_named("--initial", initial_given, number) or None,
         recipe=recipe,
-        frame_period=frame_period if sample_rate is None else 1 / sample_rate,
+        frame_period=options.period(frame_period, sample_rate),
         out=output,
         sidecar=sidecar or None,
         atol=atol,

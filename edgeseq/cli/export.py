@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from edgeseq.cli import libraries, options
-from edgeseq.cli.durations import parse_duration
 from edgeseq.cli.files import say, write_report
 from edgeseq.cli.terminal import working
 from edgeseq.errors import UsageError
@@ -30,13 +29,8 @@ from edgeseq.specs import InputSpec, nest_inputs
 @click.option("--ops", type=click.Choice(["ort", "portable"]), help="Also onnxruntime's own ops, or only ONNX's.")
 @click.option("--opset", type=options.COUNT, metavar="N", help="The version of the ai.onnx operators.")
 @click.option("--max-context", type=options.COUNT, metavar="N", help="The longest stream, in frames.")
-@click.option(
-    "--frame-period",
-    callback=options.parsed(parse_duration),
-    metavar="DURATION",
-    help="Time from frame to frame, as in 8ms; reports then also speak in seconds.",
-)
-@click.option("--sample-rate", type=click.FloatRange(min=0, min_open=True), metavar="HZ", help="Frames per second.")
+@options.frame_period
+@options.sample_rate
 @options.with_tolerances
 @click.option("--no-golden", is_flag=True, help="Do not write M.golden.npz, the trace that verify replays.")
 @click.option("--sidecar", is_flag=True, help="Also write the contract as M.contract.json.")
@@ -70,10 +64,7 @@ def export(
     MODEL is package.module:factory, file.py:factory or a saved .pt2. The factory is a function or a module class,
     called with the --arg values, or a module itself.
     """
-    if frame_period is not None and sample_rate is not None:
-        raise UsageError("--frame-period and --sample-rate say the same thing", wanted="one of them")
-    if sample_rate is not None:
-        frame_period = 1 / sample_rate
+    frame_period = options.period(frame_period, sample_rate)
     if not inputs and example is None:
         raise UsageError("no input was given", do="say what goes in with --input or --example, as docs/inputs.md does")
     if (output is None) != dry_run:

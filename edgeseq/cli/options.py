@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from edgeseq.cli.durations import parse_duration
 from edgeseq.errors import UsageError
 from edgeseq.specs import parse_input
 
@@ -95,6 +96,15 @@ states = click.option(
     help="For a model that is already a step: the input NAME is a state, and OUTPUT its next value, as in h=output.1; "
     "every other input without time is then one frame. Repeatable.",
 )
+frame_period = click.option(
+    "--frame-period",
+    callback=parsed(parse_duration),
+    metavar="DURATION",
+    help="Time from frame to frame, as in 8ms; reports then also speak in seconds.",
+)
+sample_rate = click.option(
+    "--sample-rate", type=click.FloatRange(min=0, min_open=True), metavar="HZ", help="Frames per second."
+)
 json_report = click.option(
     "--json",
     "json_path",
@@ -125,6 +135,13 @@ def with_tolerances(command: Command) -> Command:
     for option in reversed(tolerances):
         command = option(command)
     return command
+
+
+def period(frame_period: float | None, sample_rate: float | None) -> float | None:
+    """The frame period that was given as either; UsageError for both."""
+    if frame_period is not None and sample_rate is not None:
+        raise UsageError("--frame-period and --sample-rate say the same thing", wanted="one of them")
+    return 1 / sample_rate if sample_rate is not None else frame_period
 
 
 def given(**options: Any) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class Answer:
         if out is None:
             self.arrays = {port.name: zeros(shapes[port.name], np.dtype(port.dtype)) for port in ports}
         else:
-            given = _by_name(out, ports)
+            given = out_by_name(out, ports)
             self.arrays = {
                 port.name: check_out(port.name, given[port.name], np.dtype(port.dtype), shapes[port.name])
                 for port in ports
@@ -75,7 +75,8 @@ class Answer:
         return self.arrays if len(self._ports) > 1 else self.arrays[self._ports[0].name]
 
 
-def _by_name(out: object, ports: tuple[Port, ...]) -> Mapping[str, Any]:
+def out_by_name(out: object, ports: tuple[Port, ...]) -> Mapping[str, Any]:
+    """The arrays to fill, by output; ShapeError where they do not name all of them."""
     if len(ports) == 1 and not isinstance(out, Mapping):
         return {ports[0].name: out}
     if not isinstance(out, Mapping):

@@ -72,6 +72,23 @@ def check_count(name: str, value: object) -> int:
     raise UsageError(f"{name} must be a whole number from 0", got=repr(value))
 
 
+def by_name(given: Any, named: Mapping[str, Any], ports: tuple[Port, ...], how: str) -> Mapping[str, Any]:
+    """What a caller gave, by the names of ``ports``: as a dict, by keyword, or the only one itself; ShapeError.
+
+    ``how`` to give several, for the message.
+    """
+    if named and given is not None:
+        raise ShapeError("give the inputs by name or as one argument, not both")
+    if isinstance(given, Mapping):
+        return given
+    if named:
+        return named
+    if len(ports) > 1:
+        names = ", ".join(port.name for port in ports)
+        raise ShapeError("this model has several inputs", wanted=names, do=f"give them {how}")
+    return {ports[0].name: given}
+
+
 def check_names(
     given: Mapping[str, object], wanted: tuple[Port, ...], what: str, elsewhere: tuple[Port, ...] = ()
 ) -> None:

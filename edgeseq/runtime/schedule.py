@@ -10,13 +10,20 @@ was fed, of which the first ``delay`` of the whole stream are not real::
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from edgeseq.contract import Chunk, Contract, Port
 from edgeseq.errors import ShapeError
 
+if TYPE_CHECKING:
+    from edgeseq.runtime.devices import Array
 
-def frames_of(port: Port, base_frames: int) -> int:
-    """Frames of ``port`` that belong to ``base_frames``, a multiple of the chunk's multiple."""
+#: One count of frames, or an array of integers, one for each of several streams.
+Count = TypeVar("Count", int, "Array")
+
+
+def frames_of(port: Port, base_frames: Count) -> Count:
+    """Frames of ``port`` that belong to ``base_frames``, a multiple of the chunk's multiple; of each in an array."""
     ratio = port.ratio
     return base_frames * ratio.numerator // ratio.denominator
 

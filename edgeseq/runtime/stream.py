@@ -11,14 +11,14 @@ from typing import Any
 
 from numpy import ndarray
 
-from edgeseq.errors import EdgeseqError, ProviderError, ShapeError, UsageError
+from edgeseq.errors import EdgeseqError, ProviderError, UsageError
 from edgeseq.runtime.advancing import Advancing
 from edgeseq.runtime.alone import alone, crowded
 from edgeseq.runtime.answers import Answers
 from edgeseq.runtime.engine import engine_errors
 from edgeseq.runtime.finite import dot
 from edgeseq.runtime.foreign import as_array
-from edgeseq.runtime.inputs import check_count, check_frames, check_names, known_shape
+from edgeseq.runtime.inputs import by_name, check_count, check_frames, check_names, known_shape
 from edgeseq.runtime.logs import LOGGER
 from edgeseq.runtime.missing import copies
 from edgeseq.runtime.opening import Opening
@@ -234,18 +234,7 @@ class Stream(Advancing):
 
     def _named(self, frames: Any, named: dict[str, Any]) -> Mapping[str, Any]:
         """The caller's inputs by name."""
-        if named and frames is not None:
-            raise ShapeError("give the inputs by name or as one argument, not both")
-        if isinstance(frames, Mapping):
-            return frames
-        if named:
-            return named
-        if len(self._ports) > 1:
-            names = ", ".join(port.name for port in self._ports)
-            raise ShapeError(
-                "this model has several inputs", wanted=names, do="give them by name: step(name=array, ...)"
-            )
-        return {self._ports[0].name: frames}
+        return by_name(frames, named, self._ports, "by name: step(name=array, ...)")
 
     def _step(self, frames: Mapping[str, Any], out: Any) -> Answers:
         """A step that does not repeat the latest one as it stands: arrays of other packages may yet do."""

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgeseq.contract import axis_parts
-from edgeseq.errors import ContextFull, ProviderError, ShapeError, UsageError
+from edgeseq.errors import ContextFull, ProviderError, UsageError
 from edgeseq.runtime.answers import Answers
 from edgeseq.runtime.conditioning import bind_conditioning
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.engine import engine_errors, first_line
 from edgeseq.runtime.finite import check_finite
 from edgeseq.runtime.foreign import as_array
-from edgeseq.runtime.inputs import check_frames, check_names, known_shape
+from edgeseq.runtime.inputs import by_name, check_frames, check_names, known_shape
 from edgeseq.runtime.schedule import lengths_at_end
 
 if TYPE_CHECKING:
@@ -27,11 +27,7 @@ _FINITE = "give finite values, or run with on_nonfinite='pass'"
 def run_whole(model: Model, frames: Any, conditioning: Mapping[str, Any] | None, on_nonfinite: str) -> Answers:
     """Every output for a whole sequence; see ``Model.run``."""
     ports = model.contract.with_role("frame")
-    if not isinstance(frames, Mapping):
-        if len(ports) > 1:
-            names = ", ".join(port.name for port in ports)
-            raise ShapeError("this model has several inputs", wanted=names, do="give them as a dict by name")
-        frames = {ports[0].name: frames}
+    frames = by_name(frames, {}, ports, "as a dict by name")
     check_names(frames, ports, "the inputs", model.contract.with_role("conditioning"))
     frames = {name: as_array(name, value) for name, value in frames.items()}
     batch = _batch(model, frames)

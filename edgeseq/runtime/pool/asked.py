@@ -13,9 +13,9 @@ from edgeseq.errors import ShapeError
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.finite import all_finite
 from edgeseq.runtime.foreign import as_array
-from edgeseq.runtime.inputs import check_array, check_finite_frames, check_names, check_range, known_shape
-from edgeseq.runtime.pool.stores import batch_axis
-from edgeseq.runtime.schedule import along, frames_of
+from edgeseq.runtime.inputs import by_name, check_array, check_finite_frames, check_names, check_range, known_shape
+from edgeseq.runtime.pool.stores import batch_axis, in_front
+from edgeseq.runtime.schedule import frames_of
 
 if TYPE_CHECKING:
     from edgeseq.runtime.pool.pool import Pool
@@ -130,10 +130,8 @@ def _check_values(port: Port, array: Array, counts: Array, finite: bool) -> None
     if array.dtype.kind == "f" and (not finite or all_finite(array)):
         return
     rows = np.moveaxis(array, batch_axis(port.name, port.shape), 0)
-    time = port.time_axis or 0
-    axis = time - 1 if time > batch_axis(port.name, port.shape) else time
     for row, count in zip(rows, counts.tolist(), strict=True):
-        used = row[along(axis, 0, frames_of(port, count))]
+        used = row[in_front(port, 0, frames_of(port, count))]
         check_range(port, used)
         if finite:
             check_finite_frames(port, used, _FINITE)
@@ -184,21 +182,7 @@ def side_by_side(port: Port, arrays: list[Array]) -> Array:
 
 def frames_of_one(pool: Pool, given: Any) -> tuple[dict[str, Array], int, bool]:
     """The frames of one stream with a batch axis, how many base frames they are, and whether they came with one."""
-    named = by_name(given, {}, pool.ports, "step(name=array, ...)")
+    named = by_name(given, {}, pool.ports, "by name: step(name=array, ...)")
     shapes = {port.name: known_shape(port.shape, {**pool.sizes, "batch": 1}) for port in pool.ports}
     _, frames, counts, batched = stacked({"the stream": named}, pool.ports, shapes)
     return frames, int(counts[0]), batched[0]
-
-
-def by_name(given: Any, named: Mapping[str, Any], ports: tuple[Port, ...], how: str) -> Mapping[str, Any]:
-    """What a caller gave, by the names of ``ports``: as a dict, by keyword, or the only one itself."""
-    if named and given is not None:
-        raise ShapeError("give the inputs by name or as one argument, not both")
-    if isinstance(given, Mapping):
-        return given
-    if named:
-        return named
-    if len(ports) > 1:
-        names = ", ".join(port.name for port in ports)
-        raise ShapeError("an array was given where there are several", wanted=names, do=f"give them by name: {how}")
-    return {ports[0].name: given}

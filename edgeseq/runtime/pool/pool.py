@@ -12,9 +12,9 @@ import numpy as np
 
 from edgeseq.errors import PoolFull, ShapeError
 from edgeseq.runtime.devices import Array
-from edgeseq.runtime.inputs import known_shape
+from edgeseq.runtime.inputs import by_name, known_shape
 from edgeseq.runtime.logs import LOGGER
-from edgeseq.runtime.pool.asked import Asked, ask, by_name, check_slots, counts_for, in_order, stacked
+from edgeseq.runtime.pool.asked import Asked, ask, check_slots, counts_for, in_order, stacked
 from edgeseq.runtime.pool.conditions import Conditions
 from edgeseq.runtime.pool.crew import Crew
 from edgeseq.runtime.pool.held import Held
@@ -119,7 +119,9 @@ class Pool:
         self._check_not_closed()
         if isinstance(slots, Mapping):
             return self._step_dict(slots)
-        return self._step(slots, by_name(frames, named, self.ports, "step(slots, name=array, ...)"), counts, out)
+        return self._step(
+            slots, by_name(frames, named, self.ports, "by name: step(slots, name=array, ...)"), counts, out
+        )
 
     @in_turn
     def flush(self, slots: Any) -> Any:

@@ -10,13 +10,13 @@ import numpy as np
 from edgeseq.contract import Port, resolve_shape
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.inputs import check_out
-from edgeseq.runtime.pool.stores import batch_axis
+from edgeseq.runtime.pool.stores import batch_axis, in_front
 from edgeseq.runtime.schedule import frames_of
 
 
 def given(port: Port, fed: Array) -> Array:
     """Real frames of an output that streams have had after ``fed`` base frames each: int64, as many as ``fed``."""
-    frames: Array = _carried(port, fed) - port.delay
+    frames: Array = frames_of(port, fed) - port.delay
     return np.maximum(frames, 0)
 
 
@@ -87,12 +87,12 @@ class Ready:
         frames = frames_of(port, base_frames)
         return frames == self._most[port.name] and bool(
             (self.counts[port.name] == frames).all()
-            and (_carried(port, fed) == self._first[port.name] + port.delay).all()
+            and (frames_of(port, fed) == self._first[port.name] + port.delay).all()
         )
 
     def _take_frames(self, port: Port, places: Array, fed: Array, base_frames: int, result: Array) -> None:
         # A row of the call holds the carried frames [carried, carried + n); wanted are [first, last) + delay.
-        carried = _carried(port, fed)
+        carried = frames_of(port, fed)
         wanted = self._first[port.name][places] + port.delay
         begin = np.maximum(wanted, carried)
         end = np.minimum(self._last[port.name][places] + port.delay, carried + frames_of(port, base_frames))
@@ -121,16 +121,3 @@ class Ready:
         if counts is None:
             return list(rows)
         return [row[in_front(port, 0, count)] for row, count in zip(rows, counts.tolist(), strict=True)]
-
-
-def _carried(port: Port, fed: Array) -> Array:
-    """Frames of an output that the graph has given, real or not."""
-    if port.ratio == 1:
-        return fed
-    return fed * port.ratio.numerator // port.ratio.denominator
-
-
-def in_front(port: Port, first: int, last: int) -> tuple[Any, ...]:
-    """The index of some frames of a tensor with its rows in front, behind that of the rows."""
-    time, axis = port.time_axis or 0, batch_axis(port.name, port.shape)
-    return (*(slice(None),) * (time - 1 if time > axis else time), slice(first, last))

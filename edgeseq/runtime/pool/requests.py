@@ -11,6 +11,7 @@ import numpy as np
 
 from edgeseq.contract import Port
 from edgeseq.runtime.devices import Array
+from edgeseq.runtime.pool.stores import row_time
 
 
 @dataclass(eq=False)
@@ -79,12 +80,8 @@ def _joined(parts: list[dict[str, Array]], ports: tuple[Port, ...], batched: boo
     named = {}
     for port in ports:
         arrays = [part[port.name] for part in parts]
-        time = _time_axis(port, batched)
-        named[port.name] = arrays[-1] if time is None or len(arrays) == 1 else np.concatenate(arrays, time)
+        if port.time_axis is None or len(arrays) == 1:
+            named[port.name] = arrays[-1]
+        else:
+            named[port.name] = np.concatenate(arrays, port.time_axis if batched else row_time(port))
     return named if len(ports) > 1 else next(iter(named.values()))
-
-
-def _time_axis(port: Port, batched: bool) -> int | None:
-    if port.time_axis is None or batched:
-        return port.time_axis
-    return port.time_axis - (port.shape.index("batch") < port.time_axis)

@@ -13,7 +13,7 @@ from edgeseq.runtime.devices import Array
 from edgeseq.runtime.pool.bindings import Bindings, Bound
 from edgeseq.runtime.pool.held import Held
 from edgeseq.runtime.pool.places import Piece, pieces, rounded
-from edgeseq.runtime.pool.stores import batch_axis
+from edgeseq.runtime.pool.stores import batch_axis, in_front
 from edgeseq.runtime.schedule import frames_of, unique_starts
 
 #: Bytes per row that scratch for gathered rows may take, and how many rows are gathered at least and at most.
@@ -148,7 +148,7 @@ class Rows:
         for port in self._ports:
             if port.overlap:
                 given = np.moveaxis(inputs[port.name], self._axes[port.name], 0)
-                self._held.histories[port.name].array[places] = given[self._frames(port, where, -port.overlap, None)]
+                self._held.histories[port.name].array[places] = given[(where, *in_front(port, -port.overlap, None))]
         self._clock[:, rows] = after
 
     def _bounds(self, piece: Piece, alone: bool) -> tuple[int, int]:
@@ -209,19 +209,14 @@ class Rows:
         shape = list(frames.shape)
         shape[axis], shape[time] = size, shape[time] + port.overlap
         made = np.zeros(shape, frames.dtype)
-        np.moveaxis(made, axis, 0)[self._frames(port, where, port.overlap, None)] = np.moveaxis(frames, axis, 0)
+        np.moveaxis(made, axis, 0)[(where, *in_front(port, port.overlap, None))] = np.moveaxis(frames, axis, 0)
         if port.overlap:
             history = self._held.histories[port.name].array[self._places(rows)]
-            np.moveaxis(made, axis, 0)[self._frames(port, where, 0, port.overlap)] = history
+            np.moveaxis(made, axis, 0)[(where, *in_front(port, 0, port.overlap))] = history
         return made
 
     def _places(self, rows: Array) -> Array:
         return self._clock[_SIDE, rows] * self._held.count + rows  # type: ignore[no-any-return]
-
-    def _frames(self, port: Port, where: Any, first: int, last: int | None) -> tuple[Any, ...]:
-        """The index of some frames of some rows in a tensor with its rows in front."""
-        time, axis = port.time_axis or 0, self._axes[port.name]
-        return (where, *(slice(None),) * (time - 1 if time > axis else time), slice(first, last))
 
     def _results(self, size: int, base_frames: int) -> dict[str, Array]:
         return {port.name: self._empty(port, size, base_frames) for port in self._outputs}

@@ -11,9 +11,9 @@ from edgeseq.contract import Contract, Port, resolve_shape
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.engine import engine_errors
 from edgeseq.runtime.pool.held import Held
-from edgeseq.runtime.pool.ready import Ready, given, in_front
+from edgeseq.runtime.pool.ready import Ready, given
 from edgeseq.runtime.pool.rows import Rows
-from edgeseq.runtime.pool.stores import batch_axis
+from edgeseq.runtime.pool.stores import batch_axis, in_front
 from edgeseq.runtime.schedule import along, fed_at_end, frames_of, largest_call, lengths_at_end
 
 #: What a row is: free for a new stream, in use, flushed, or left half way through a step by a failure.

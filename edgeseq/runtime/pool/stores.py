@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from edgeseq.contract import Axis, Port, axis_parts, resolve_shape
 from edgeseq.errors import UsageError
 from edgeseq.runtime.devices import Array
+from edgeseq.runtime.schedule import along
 from edgeseq.runtime.states import zeros
 
 
@@ -75,6 +77,17 @@ def batch_axis(name: str, shape: tuple[Axis, ...]) -> int:
         why="it has no batch axis" if not named else "its batch shares an axis with something else",
         do="step its streams one by one, or in lock-step with model.stream(batch=N)",
     )
+
+
+def row_time(port: Port) -> int:
+    """The time axis of one row of a port's tensor, which has no batch axis."""
+    time = port.time_axis or 0
+    return time - (batch_axis(port.name, port.shape) < time)
+
+
+def in_front(port: Port, first: int, last: int | None) -> tuple[Any, ...]:
+    """The index of some frames of a tensor with its rows in front, behind that of the rows."""
+    return along(row_time(port), first, last)
 
 
 def has_batch(shape: tuple[Axis, ...]) -> bool:

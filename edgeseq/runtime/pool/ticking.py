@@ -10,10 +10,11 @@ import numpy as np
 
 from edgeseq.contract import Port, resolve_shape
 from edgeseq.errors import ShapeError
+from edgeseq.runtime.answers import out_by_name
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.engine import engine_errors
 from edgeseq.runtime.inputs import check_out
-from edgeseq.runtime.pool.asked import Asked, by_name
+from edgeseq.runtime.pool.asked import Asked
 from edgeseq.runtime.pool.crew import Crew, Part, Work
 from edgeseq.runtime.pool.failing import failure, tick_failed
 from edgeseq.runtime.pool.merged import merged
@@ -97,7 +98,7 @@ class Ticker:
         return named if len(self._outputs) > 1 else named[self._outputs[0].name]
 
     def _named(self, out: Any) -> dict[str, Any]:
-        return dict(by_name(out, {}, self._outputs, "out={name: array, ...}"))
+        return dict(out_by_name(out, self._outputs))
 
     def _checked(self, out: Any, asked: Asked, parts: list[Part], sizes: Mapping[str, int]) -> dict[str, Array]:
         """ShapeError where ``out`` does not fit what this tick will make."""
@@ -113,7 +114,7 @@ class Ticker:
                     do="leave out= away, or step streams together that get as many; pool.expect tells",
                 )
             shape = resolve_shape(port.shape, {**sizes, "batch": len(asked.slots), "time": int(counts[0])})
-            target[port.name] = check_out(port.name, given.get(port.name), np.dtype(port.dtype), shape)
+            target[port.name] = check_out(port.name, given[port.name], np.dtype(port.dtype), shape)
         return target
 
     def _work(self, slots: Array, parts: list[Part], work: Work, under_way: UnderWay) -> list[Ready]:

@@ -8,19 +8,19 @@ from collections.abc import Callable
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from edgeseq.errors import UsageError
+from edgeseq.runtime.alone import Busy, entered_once
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Shared(Protocol):
+class Shared(Busy, Protocol):
     """What several threads may call.
 
     ``_turns`` is a lock written in C: one in Python has a gap behind it in which an interrupt would leave it locked.
     """
 
     _turns: threading.RLock
-    _busy: bool
 
 
 S = TypeVar("S", bound=Shared)
@@ -32,15 +32,11 @@ def in_turn(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P
     A signal handler, a finalizer or an array's own code that calls again must not find half a tick.
     """
 
+    entered = entered_once(method, _within)
+
     def called(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with self._turns:
-            if self._busy:
-                raise _within()
-            self._busy = True
-            try:
-                return method(self, *args, **kwargs)
-            finally:
-                self._busy = False
+            return entered(self, *args, **kwargs)
 
     functools.update_wrapper(called, method)
     return called
