@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeseq.errors import NonFiniteInput
+from edgeseq.errors import NonFiniteInput, UsageError
 from edgeseq.runtime.devices import Array
 
 #: Values of one dot product. numpy's OpenBLAS takes a second thread for more than 10,000, and a thread that sleeps
@@ -20,6 +20,13 @@ SHORT = 256
 #: The dot product of a vector with itself is finite only if every value is. This one sets off no warning when it
 #: overflows, unlike ``np.dot``; beneath its dispatch to other array types, which takes a tenth of a microsecond.
 dot: Any = getattr(np.vdot, "_implementation", np.vdot)
+
+
+def refuses_nonfinite(on_nonfinite: object) -> bool:
+    """What the word says about NaN and infinities; UsageError for another word."""
+    if on_nonfinite not in ("raise", "pass"):
+        raise UsageError("unknown on_nonfinite", got=repr(on_nonfinite), wanted="'raise' or 'pass'")
+    return on_nonfinite == "raise"
 
 
 def flat_pieces(array: Array) -> tuple[Array, ...]:

@@ -10,8 +10,8 @@ from edgeseq.contract import Contract, axis_parts
 from edgeseq.errors import ProviderError, ShapeError, UsageError
 from edgeseq.runtime.answers import Answers
 from edgeseq.runtime.conditioning import bind_conditioning
-from edgeseq.runtime.devices import Device
-from edgeseq.runtime.finite import check_finite
+from edgeseq.runtime.devices import Array, Device
+from edgeseq.runtime.finite import check_finite, refuses_nonfinite
 from edgeseq.runtime.opening import Opening
 from edgeseq.runtime.prologue import Prologue
 from edgeseq.runtime.stream import Stream
@@ -58,16 +58,10 @@ class Model:
         refuse_stream(self)
         self._check_batch(batch)
         self.check_max_context(max_context)
-        if on_nonfinite not in ("raise", "pass"):
-            raise UsageError("unknown on_nonfinite", got=repr(on_nonfinite), wanted="'raise' or 'pass'")
-        finite = on_nonfinite == "raise"
+        finite = refuses_nonfinite(on_nonfinite)
+        do = "give finite values, or open the stream with on_nonfinite='pass'" if finite else None
         try:
-            arrays, sizes = bind_conditioning(self.contract, conditioning, batch)
-            if finite:
-                for name in conditioning or ():
-                    check_finite(name, arrays[name], "give finite values, or open the stream with on_nonfinite='pass'")
-            if self.prologue is not None:
-                arrays |= self.prologue.run(arrays, sizes)
+            arrays, sizes = self.conditioned(conditioning, batch, do)
             model = self.contract, self.device, self.session, self.digest
             return Stream(Opening(*model, arrays, sizes, max_context, finite, on_missing))
         except MemoryError as error:
@@ -105,8 +99,7 @@ class Model:
         ``frames`` is the array of the only input, or a dict by name; the rest is as in :meth:`stream`. A file that was
         exported with ``Sequence`` is run like this only; any other is stepped through a stream of its own, and flushed.
         """
-        if on_nonfinite not in ("raise", "pass"):
-            raise UsageError("unknown on_nonfinite", got=repr(on_nonfinite), wanted="'raise' or 'pass'")
+        refuses_nonfinite(on_nonfinite)
         return run_whole(self, frames, conditioning, on_nonfinite)
 
     def __repr__(self) -> str:
@@ -124,6 +117,21 @@ class Model:
             batched = any(isinstance(axis, str) and axis_parts(axis)[1] == "batch" for axis in port.shape)
             if batch > 1 and not batched:
                 raise ShapeError(f"{port.name} has no batch axis", got=f"batch={batch}", wanted="batch=1")
+
+    def conditioned(
+        self, conditioning: Mapping[str, Any] | None, batch: int, finite: str | None
+    ) -> tuple[dict[str, Array], dict[str, int]]:
+        """The arrays that ``batch`` rows are opened with, the prologue's among them, and the sizes of the named axes.
+
+        ``finite``: the remedy where conditioning is not finite; None lets it pass.
+        """
+        arrays, sizes = bind_conditioning(self.contract, conditioning, batch)
+        if finite is not None:
+            for name in conditioning or ():
+                check_finite(name, arrays[name], finite)
+        if self.prologue is not None:
+            arrays |= self.prologue.run(arrays, sizes)
+        return arrays, sizes
 
     def check_max_context(self, max_context: object) -> None:
         """UsageError for what is no number of frames that the model can hold."""

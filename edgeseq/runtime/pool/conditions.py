@@ -9,9 +9,7 @@ import numpy as np
 
 from edgeseq.contract import axis_parts
 from edgeseq.errors import ShapeError
-from edgeseq.runtime.conditioning import bind_conditioning
 from edgeseq.runtime.devices import Array
-from edgeseq.runtime.finite import check_finite
 from edgeseq.runtime.pool.stores import has_batch
 
 if TYPE_CHECKING:
@@ -39,11 +37,8 @@ class Conditions:
 
     def of(self, conditioning: Mapping[str, Array] | None) -> dict[str, Array]:
         """The arrays of one stream, checked, what the prologue computes among them; ShapeError or NonFiniteInput."""
-        arrays, sizes = bind_conditioning(self._model.contract, conditioning, 1)
-        for name in conditioning or () if self._finite else ():
-            check_finite(name, arrays[name], "give finite values, or make the pool with on_nonfinite='pass'")
-        if self._model.prologue is not None:
-            arrays |= self._model.prologue.run(arrays, sizes)
+        do = "give finite values, or make the pool with on_nonfinite='pass'" if self._finite else None
+        arrays, sizes = self._model.conditioned(conditioning, 1, do)
         self._check_same({name: size for name, size in sizes.items() if name != "batch"}, arrays)
         return arrays
 

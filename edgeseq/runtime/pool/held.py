@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -13,7 +12,7 @@ from edgeseq.runtime.devices import Array
 from edgeseq.runtime.overlap import history_shape
 from edgeseq.runtime.pool.stores import Store, batch_axis, has_batch
 from edgeseq.runtime.schedule import spare
-from edgeseq.runtime.states import initial_array
+from edgeseq.runtime.states import entries, initial_array
 
 
 class Held:
@@ -58,7 +57,7 @@ class Held:
 
     def _store(self, state: State, sizes: Mapping[str, int]) -> Store:
         cache = grows(state)
-        known = {**sizes, "capacity": math.ceil(self._room * state.ratio)} if cache else sizes
+        known = {**sizes, "capacity": entries(state, self._room)} if cache else sizes
         return Store(state.name, state.shape, state.dtype, self.count, 1 if cache else 2, known)
 
     @property
@@ -117,8 +116,8 @@ class Held:
         """Write to the first entries of a cache, to all of them without ``used``."""
         array = self.states[state.name].array
         axis = self._capacity_axis(state)
-        entries = None if used is None else math.ceil((used + self._contract.chunk.multiple) * state.ratio)
-        array[(rows, *(slice(None),) * (axis - 1), slice(entries))] = initial
+        last = None if used is None else entries(state, used + self._contract.chunk.multiple)
+        array[(rows, *(slice(None),) * (axis - 1), slice(last))] = initial
 
     def _capacity_axis(self, state: State) -> int:
         """Where the entries of a cache are once the batch stands in front."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from edgeseq.contract import Contract
 from edgeseq.errors import PoolFull, UsageError
 from edgeseq.runtime.budget import grows
+from edgeseq.runtime.finite import refuses_nonfinite
 from edgeseq.runtime.pool.room import in_words, stream_bytes
 from edgeseq.runtime.pool.stores import batch_axis, has_batch
 from edgeseq.runtime.whole import refuse_stream
@@ -29,8 +30,7 @@ def check_wishes(
         raise UsageError("capacity must be a whole number from 1", got=repr(capacity))
     if type(shards) is not int or not 1 <= shards <= capacity:
         raise UsageError("shards must be a whole number from 1 to the capacity", got=repr(shards))
-    if on_nonfinite not in ("raise", "pass"):
-        raise UsageError("unknown on_nonfinite", got=repr(on_nonfinite), wanted="'raise' or 'pass'")
+    refuses_nonfinite(on_nonfinite)
     if idle_timeout is not None and not (isinstance(idle_timeout, (int, float)) and idle_timeout > 0):
         raise UsageError("idle_timeout must be a number of seconds above 0, or None", got=repr(idle_timeout))
     if str(model.device) != "cpu":
