@@ -20,7 +20,7 @@ from edgeseq.exporters.explaining import planned
 from edgeseq.exporters.rules import Rule, convolution, pointwise
 from edgeseq.exporters.stepgraph import StepGraph
 from edgeseq.exporters.verification.bisecting import first_difference
-from edgeseq.exporters.verification.drawing import Draws
+from edgeseq.verification.drawing import Draws
 from tests.models import BY_ID
 
 X = {"x": "float32[batch,time,4]"}

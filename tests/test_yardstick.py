@@ -397,7 +397,7 @@ class Folded(nn.Module):
 
 def test_rows_of_a_folded_output_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file whose second row of four feels its neighbour is caught though no axis is called batch."""
-    from edgeseq.exporters.verification.streams import Runs
+    from edgeseq.verification.streams import Runs
 
     exported = export(Folded(), {"x": "float32[batch,time,8]"}, tmp_path / "m.onnx")
     assert exported.contract.with_role("output")[0].shape == ("4*batch", "time", 4)

@@ -27,20 +27,20 @@ from edgeseq.exporters.preparing import Prepared
 from edgeseq.exporters.rules import Rules
 from edgeseq.exporters.stepgraph import StepGraph
 from edgeseq.exporters.verification import Verification
-from edgeseq.exporters.verification.bench import accepted
 from edgeseq.exporters.verification.bisecting import bisected
-from edgeseq.exporters.verification.drawing import Calibration, Draws
 from edgeseq.exporters.verification.error import measured_error
 from edgeseq.exporters.verification.golden import write_trace
 from edgeseq.exporters.verification.laws import check_laws
 from edgeseq.exporters.verification.reference import evaluating
 from edgeseq.exporters.verification.shortest import shortest
-from edgeseq.exporters.verification.streams import random_chunks
 from edgeseq.exporters.verification.yardstick import Yardstick
 from edgeseq.exporters.writing import replacing, save
 from edgeseq.runtime.golden import trace_of
 from edgeseq.runtime.loading import load
 from edgeseq.sealing import prologue_of, seal, sidecar_of
+from edgeseq.verification.drawing import Calibration, Draws
+from edgeseq.verification.sizes import accepted
+from edgeseq.verification.streams import random_chunks
 
 _OPSETS = range(18, 26)
 

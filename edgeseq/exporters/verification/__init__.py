@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeseq.exporters.verification.report import Check, Verification
 from edgeseq.exporters.verification.verifying import verify
+from edgeseq.verification.report import Check, Verification
 
 __all__ = ["Check", "Verification", "verify"]

@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from edgeseq.contract import Contract, Port, axis_parts
+from edgeseq.contract import Port
 from edgeseq.errors import UsageError
-from edgeseq.exporters.verification.drawing import Draws
 from edgeseq.exporters.verification.horizon import Horizon, horizon
-from edgeseq.exporters.verification.reference import Arrays, Reference
-from edgeseq.exporters.verification.report import Check
-from edgeseq.exporters.verification.streams import Runs, frames_between
+from edgeseq.exporters.verification.reference import Reference
 from edgeseq.exporters.verification.yardstick import SINGLE, Found, Yardstick, amplifies, in_range
+from edgeseq.verification.arrays import Arrays
+from edgeseq.verification.drawing import Draws
+from edgeseq.verification.report import Check
+from edgeseq.verification.sizes import accepted, past_of, short_run
+from edgeseq.verification.streams import Runs
 
-_FRAMES = 61
 _BATCH = 3
 #: Seed of the inputs of the long run.
 _LONG = 707
@@ -27,24 +28,6 @@ _EARLY = 2
 _HISTORY = 8
 #: Modes that carry no rounding from call to call, so that none is amplified beyond one run of the module.
 _STATELESS = ("window", "sequence")
-
-
-def short_run(contract: Contract) -> int:
-    """Frames to compare on: past the start of every state and the shortest input, within the context."""
-    least = contract.min_frames + 2 * contract.delay + max((state.start for state in contract.states), default=0)
-    frames = max(_FRAMES, least + 16 * contract.chunk.multiple)
-    frames += contract.receptive_field or 0
-    if contract.max_context is not None:
-        frames = min(frames, contract.max_context)
-    return accepted(contract, frames)
-
-
-def accepted(contract: Contract, frames: int) -> int:
-    """The largest length up to ``frames`` that the model takes."""
-    lengths = [port.length for port in contract.with_role("output") if port.length is not None]
-    while frames > 1 and any(length(frames) is None for length in lengths):
-        frames -= 1
-    return frames
 
 
 class Bench:
@@ -196,14 +179,6 @@ def _check_finite(outputs: Arrays) -> None:
             )
 
 
-def batch_axis(port: Port) -> tuple[int, int] | None:
-    """The axis of a port along which rows lie, and how many of its places one row has: 4 for ``4*batch``."""
-    for axis, size in enumerate(port.shape):
-        if isinstance(size, str) and axis_parts(size)[1] == "batch":
-            return axis, axis_parts(size)[0]
-    return None
-
-
 def unfolded(streamed: np.ndarray[Any, Any], whole: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
     """The whole-sequence output in the shape of the streamed one, whose time is in an axis of its own."""
     if streamed.shape == whole.shape:
@@ -263,12 +238,3 @@ class Worst:
         measured = f"; worst {self.distance:.2g}, allowed {self.allowed:.2g}" if self.compared else ""
         detail = self.failure or passed + measured
         return Check(self.name, self.failure is None, detail, self.distance, self.allowed)
-
-
-def past_of(contract: Contract, inputs: Arrays, frames: int) -> Arrays:
-    """The first ``frames`` base frames of some inputs."""
-    timed = {port.name: port for port in contract.with_role("frame")}
-    return {
-        name: frames_between(timed[name], array, 0, frames) if name in timed else array
-        for name, array in inputs.items()
-    }

@@ -27,8 +27,9 @@ from edgeseq.exporters.rules.registry import Registry
 from edgeseq.exporters.step import Step
 from edgeseq.exporters.stepgraph import StepGraph
 from edgeseq.exporters.torch_stream import TorchStream
-from edgeseq.exporters.verification.reference import Arrays, one_thread
+from edgeseq.exporters.verification.reference import one_thread
 from edgeseq.exporters.verification.windows import specs_of
+from edgeseq.verification.arrays import Arrays
 
 #: Relative to the largest value of a tensor: far above float64's rounding, far below a frame too many.
 _EXACT, _SINGLE = 1e-6, 1e-3

@@ -10,11 +10,12 @@ import numpy as np
 from torch import nn
 
 from edgeseq.exporters.modes.definition import itself
-from edgeseq.exporters.verification.bench import accepted, short_run, unfolded
-from edgeseq.exporters.verification.drawing import Calibration, Draws
+from edgeseq.exporters.verification.bench import unfolded
 from edgeseq.exporters.verification.reference import Reference
-from edgeseq.exporters.verification.streams import Runs, random_chunks
 from edgeseq.runtime.loading import load
+from edgeseq.verification.drawing import Calibration, Draws
+from edgeseq.verification.sizes import accepted, short_run
+from edgeseq.verification.streams import Runs, random_chunks
 
 _SEED = 909
 #: Spans of what a frame of output depends on, or of the delay, that the comparison is long: its ends count little.

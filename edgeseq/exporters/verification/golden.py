@@ -10,13 +10,14 @@ import numpy as np
 from torch import nn
 
 from edgeseq.contract import Contract, Port, resolve_shape
-from edgeseq.exporters.verification.bench import accepted, short_run
-from edgeseq.exporters.verification.drawing import Calibration, Draws
-from edgeseq.exporters.verification.reference import Arrays, Reference
-from edgeseq.exporters.verification.streams import random_chunks
+from edgeseq.exporters.verification.reference import Reference
 from edgeseq.exporters.verification.yardstick import SINGLE, Yardstick
 from edgeseq.runtime import golden
 from edgeseq.runtime.loading import describe
+from edgeseq.verification.arrays import Arrays
+from edgeseq.verification.drawing import Calibration, Draws
+from edgeseq.verification.sizes import accepted, short_run
+from edgeseq.verification.streams import random_chunks
 
 _SEED = 808
 

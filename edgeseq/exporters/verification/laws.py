@@ -6,19 +6,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import nn
 
-from edgeseq.contract import Contract
 from edgeseq.errors import ModelFileError
-from edgeseq.exporters.verification.bench import Bench, Worst, accepted, batch_axis, past_of
-from edgeseq.exporters.verification.drawing import Calibration, Draws
-from edgeseq.exporters.verification.reference import Arrays, Reference
-from edgeseq.exporters.verification.report import Check, Verification
-from edgeseq.exporters.verification.streams import Runs, frames_between, random_chunks
+from edgeseq.exporters.verification.bench import Bench, Worst
+from edgeseq.exporters.verification.reference import Reference
 from edgeseq.exporters.verification.windows import Windows
 from edgeseq.exporters.verification.yardstick import FACTOR, Found, Yardstick
 from edgeseq.runtime.loading import describe, load
+from edgeseq.verification.drawing import Calibration, Draws
+from edgeseq.verification.independence import futures, neighbours, reset
+from edgeseq.verification.report import Check, Verification
+from edgeseq.verification.sizes import accepted, past_of
+from edgeseq.verification.streams import Runs, random_chunks
 
 _CHUNKINGS = 3
 #: The largest chunk of the long run.
@@ -104,75 +104,6 @@ def prefix(bench: Bench) -> Check:
     return worst.check(f"after {len(steps)} steps and at the end")
 
 
-def neighbours(bench: Bench) -> Check:
-    """A row is the same, bit for bit, whatever stands beside it: silence, or a signal a thousand times louder."""
-    if bench.batch == 1:
-        return Check("neighbours", True, "the model has no batch")
-    if not any(batch_axis(port) for port in bench.contract.with_role("output")):
-        return Check("neighbours", True, "no output tells rows apart: nothing to compare")
-    inputs, chunks = bench.inputs(202), random_chunks(bench.frames, 3)
-    alone = bench.runs.whole(inputs, chunks)
-    for row in range(bench.batch):
-        for factor in (1000, 0):
-            beside = _beside(bench.contract, inputs, row, factor)
-            difference = _first_difference(bench, alone, bench.runs.whole(beside, chunks), row)
-            if difference:
-                return Check("neighbours", False, f"row {row} beside rows {factor} times as loud: {difference}")
-    return Check("neighbours", True, "each row is bit for bit the same beside loud and silent rows")
-
-
-def _beside(contract: Contract, inputs: Arrays, row: int, factor: int) -> Arrays:
-    """The inputs with every row but one made louder, or other tokens."""
-    changed = {name: array.copy() for name, array in inputs.items()}
-    for port in contract.ports:
-        if port.name in changed and (found := batch_axis(port)) is not None:
-            axis, times = found
-            rows = np.moveaxis(changed[port.name], axis, 0)
-            others = [other for other in range(len(rows)) if other // times != row]
-            rows[others] = rows[others] * factor if rows.dtype.kind == "f" else rows[others][::-1]
-    return changed
-
-
-def futures(bench: Bench) -> Check:
-    """Frames that have not come yet change nothing: the same past with two futures, split at every kind of place."""
-    inputs, other = bench.inputs(303), bench.inputs(404)
-    contract = bench.contract
-    chunks = random_chunks(bench.frames, 5, largest=12)
-    split = bench.frames // 2 // contract.chunk.multiple * contract.chunk.multiple
-    mixed = {}
-    for name, array in inputs.items():
-        port = contract.port(name)
-        if port.time_axis is None:
-            mixed[name] = array
-            continue
-        past = frames_between(port, array, 0, split)
-        future = frames_between(port, other[name], split, bench.frames)
-        mixed[name] = np.concatenate([past, future * 1000 if array.dtype.kind == "f" else future], port.time_axis)
-    one, two = bench.runs.whole(inputs, chunks), bench.runs.whole(mixed, chunks)
-    for port in contract.with_role("output"):
-        if port.time_axis is None:
-            continue
-        known = max(0, int(split * port.ratio) - port.delay)
-        first, second = (np.take(run[port.name], range(known), axis=port.time_axis) for run in (one, two))
-        if not np.array_equal(first, second, equal_nan=first.dtype.kind == "f"):
-            return Check("futures", False, f"{port.name} changes before the future that changed reaches it")
-    return Check("futures", True, f"{split} frames of past are bit for bit the same before two futures")
-
-
-def reset(bench: Bench) -> Check:
-    """After ``reset`` a stream is a new stream, bit for bit."""
-    inputs, other, chunks = bench.inputs(505), bench.inputs(606), random_chunks(bench.frames, 9)
-    stream = bench.runs.open(inputs)
-    fresh = bench.runs.whole(inputs, chunks, stream=stream)
-    stream.reset()
-    bench.runs.whole(other, chunks, stream=stream)
-    stream.reset()
-    difference = _first_difference(bench, fresh, bench.runs.whole(inputs, chunks, stream=stream))
-    if difference:
-        return Check("reset", False, f"after another tenant and a reset, {difference}")
-    return Check("reset", True, "bit for bit the same after another tenant and a reset")
-
-
 def long_run(bench: Bench) -> Check:
     """A sequence as long as the module can be run on still gives what the module gives, in windows if need be."""
     worst, frames = Worst("long run"), bench.horizon["frames"]
@@ -193,21 +124,6 @@ def long_run(bench: Bench) -> Check:
         bench.horizon["windows"] = {"whole": compared, "frames": windows.widths}
         done += f"; the model amplifies rounding: from frame {compared} on in windows of {windows.told()} frames"
     return worst.check(done)
-
-
-def _first_difference(bench: Bench, one: Arrays, two: Arrays, row: int | None = None) -> str | None:
-    for port in bench.contract.with_role("output"):
-        first, second = one[port.name], two[port.name]
-        if row is not None:
-            found = batch_axis(port)
-            if found is None:
-                continue  # the rows of such an output are not told apart
-            axis, times = found
-            rows = range(row * times, (row + 1) * times)
-            first, second = np.take(first, rows, axis), np.take(second, rows, axis)
-        if not np.array_equal(first, second, equal_nan=first.dtype.kind == "f"):
-            return f"{port.name} differs by up to {np.max(np.abs(first - second)):.3g}"
-    return None
 
 
 def _shown(chunks: list[int]) -> str:

@@ -18,8 +18,7 @@ from edgeseq.contract import Contract
 from edgeseq.errors import UsageError
 from edgeseq.exporters.modes.definition import Definition, definition_of
 from edgeseq.exporters.nesting import nested
-
-Arrays = dict[str, np.ndarray[Any, Any]]
+from edgeseq.verification.arrays import Arrays
 
 
 class Reference:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from edgeseq.exporters.verification.drawing import Calibration, Draws
 from edgeseq.exporters.verification.reference import Reference
-from edgeseq.exporters.verification.streams import Runs
 from edgeseq.exporters.verification.yardstick import Yardstick
 from edgeseq.runtime import load
+from edgeseq.verification.drawing import Calibration, Draws
+from edgeseq.verification.streams import Runs
 
 _TOO_SHORT = (RuntimeError, ValueError, IndexError, ZeroDivisionError)
 

@@ -11,13 +11,13 @@ from torch import nn
 
 from edgeseq.contract import Contract
 from edgeseq.exporters.preparing import prepared
-from edgeseq.exporters.verification.drawing import Calibration
 from edgeseq.exporters.verification.golden import write_trace
 from edgeseq.exporters.verification.laws import check_laws
-from edgeseq.exporters.verification.report import Verification
 from edgeseq.runtime.golden import trace_of
 from edgeseq.runtime.loading import describe
 from edgeseq.sealing import seal
+from edgeseq.verification.drawing import Calibration
+from edgeseq.verification.report import Verification
 
 
 def verify(

@@ -27,10 +27,10 @@ from edgeseq.exporters.rules import FAMILIES
 from edgeseq.exporters.rules.registry import Registry
 from edgeseq.exporters.stepgraph import StepGraph
 from edgeseq.exporters.torch_stream import TorchStream
-from edgeseq.exporters.verification.reference import Arrays
 from edgeseq.exporters.verification.yardstick import Found, Yardstick
 from edgeseq.runtime import Model
 from edgeseq.specs import InputSpec
+from edgeseq.verification.arrays import Arrays
 
 #: Frames of the widest windows, in chunk multiples.
 WINDOW = 16

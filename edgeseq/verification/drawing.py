@@ -9,7 +9,7 @@ import numpy as np
 
 from edgeseq.contract import Contract, Port, resolve_shape
 from edgeseq.errors import UsageError
-from edgeseq.exporters.verification.reference import Arrays
+from edgeseq.verification.arrays import Arrays
 
 Calibration = Iterable[Mapping[str, Any]]
 Array = np.ndarray[Any, Any]

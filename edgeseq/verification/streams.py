@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from edgeseq.contract import Contract, Port
-from edgeseq.exporters.verification.reference import Arrays
 from edgeseq.runtime import Model
+from edgeseq.verification.arrays import Arrays
 
 
 def random_chunks(frames: int, seed: int, largest: int = 9) -> list[int]:

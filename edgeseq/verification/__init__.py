@@ -1,0 +1,1 @@
+"""What shows that a file keeps its laws, without torch: its streams, inputs to run them on, what was found."""
