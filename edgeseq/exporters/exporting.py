@@ -34,13 +34,13 @@ from edgeseq.exporters.verification.laws import check_laws
 from edgeseq.exporters.verification.reference import evaluating
 from edgeseq.exporters.verification.shortest import shortest
 from edgeseq.exporters.verification.yardstick import Yardstick
-from edgeseq.exporters.writing import replacing, save
 from edgeseq.runtime.golden import trace_of
 from edgeseq.runtime.loading import load
 from edgeseq.sealing import prologue_of, seal, sidecar_of
 from edgeseq.verification.drawing import Calibration, Draws
 from edgeseq.verification.sizes import accepted
 from edgeseq.verification.streams import random_chunks
+from edgeseq.writing import replacing, save
 
 _OPSETS = range(18, 26)
 

@@ -24,7 +24,7 @@ from edgeseq.exporters.lowering_errors import (
 )
 from edgeseq.exporters.modes.whole_graph import WholeGraph
 from edgeseq.exporters.onnx_forms import TRANSLATIONS
-from edgeseq.exporters.passes import drop_notes, fewer_nodes, share_weights
+from edgeseq.exporters.passes import drop_notes, fewer_nodes, name_weights, share_weights
 from edgeseq.exporters.prologuegraph import PrologueGraph
 from edgeseq.exporters.rules.foreign import doubled
 from edgeseq.exporters.stepgraph import StepGraph, example_inputs, example_tensors
@@ -145,6 +145,7 @@ def translate(
         raise EdgeseqError("torch.onnx.export returned another opset than was asked for", got=got, wanted=opset)
     fewer_nodes(program.model)
     share_weights(program.model)
+    name_weights(program.model, {**exported.state_dict, **exported.constants})
     check_domains(program.model, graph.ops)
     drop_notes(program.model)
     return program.model

@@ -82,6 +82,27 @@ def futures(sample: Sample) -> Check:
     return Check("futures", True, f"{split} frames of past are bit for bit the same before two futures")
 
 
+def loud_end(sample: Sample) -> Check:
+    """A last frame a thousand times louder changes nothing that comes out of the same call before it."""
+    contract = sample.contract
+    frames = sample.frames // contract.chunk.multiple * contract.chunk.multiple
+    inputs = sample.inputs(707, frames)
+    loud = {name: array.copy() for name, array in inputs.items()}
+    for port in contract.with_role("frame"):
+        last = np.moveaxis(loud[port.name], port.time_axis or 0, 0)[
+            -max(1, int(port.ratio * contract.chunk.multiple)) :
+        ]
+        last[...] = last * 1000 if last.dtype.kind == "f" else last[::-1]
+    one, two = sample.runs.whole(inputs, [frames]), sample.runs.whole(loud, [frames])
+    for port in contract.with_role("output"):
+        if port.time_axis is not None:
+            known = max(0, int((frames - contract.chunk.multiple) * port.ratio) - port.delay)
+            first, second = (np.take(run[port.name], range(known), axis=port.time_axis) for run in (one, two))
+            if not np.array_equal(first, second, equal_nan=first.dtype.kind == "f"):
+                return Check("loud end", False, f"{port.name} before the last frame of a call changes with it")
+    return Check("loud end", True, f"bit for bit the same before a loud last frame in a call of {frames}")
+
+
 def reset(sample: Sample) -> Check:
     """After ``reset`` a stream is a new stream, bit for bit."""
     inputs, other, chunks = sample.inputs(505), sample.inputs(606), random_chunks(sample.frames, 9)

@@ -1,0 +1,169 @@
+"""A recurrent node of ONNX read into its directions and weights, and written again as products and a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from edgeseq.quantization.cells.cell import Cell
+from edgeseq.quantization.cells.gru import GRU
+from edgeseq.quantization.cells.lstm import LSTM
+from edgeseq.quantization.cells.rnn import rnn
+from edgeseq.quantization.kernels import Kernel
+from edgeseq.quantization.nodes import Nodes, array_of
+from edgeseq.verification.arrays import Array
+
+#: Places of a recurrent node's inputs: X, W, R, B, sequence_lens, initial_h, initial_c, P.
+_LENGTHS, _HIDDEN, _CELL, _PEEPHOLES = 4, 5, 6, 7
+_DEFAULTS = {"GRU": ("Sigmoid", "Tanh"), "LSTM": ("Sigmoid", "Tanh", "Tanh"), "RNN": ("Tanh",)}
+
+
+@dataclass(frozen=True)
+class Direction:
+    """One direction: ``inputs`` ``[gates * hidden, features]``, ``states`` ``[gates * hidden, hidden]``, ``bias``."""
+
+    inputs: Array
+    states: Array
+    bias: Array
+    backward: bool
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A recurrent layer: its cell and its directions."""
+
+    node: ir.Node
+    cell: Cell
+    hidden: int
+    directions: tuple[Direction, ...]
+
+    @property
+    def initial(self) -> tuple[ir.Value, ...]:
+        """The values that its states start from."""
+        return tuple(value for value in self.node.inputs[_HIDDEN : _HIDDEN + self.cell.states] if value is not None)
+
+    def factors(self) -> dict[str, ir.Value]:
+        """What its matrices are multiplied by, by their name; of a state, its value before the first frame."""
+        found = {}
+        for number in range(len(self.directions)):
+            suffix = f"{number}" if number else ""
+            found[f"input{suffix}"], found[f"state{suffix}"] = _given(self.node), self.initial[0]
+        return found
+
+    def inputs(self, factor: str) -> int:
+        """How many numbers wide a factor is."""
+        direction = self.directions[0]
+        return int((direction.states if factor.startswith("state") else direction.inputs).shape[1])
+
+    def write(self, nodes: Nodes, kernel: Kernel, one_frame: bool) -> list[tuple[ir.Value, ir.Value]]:
+        """The layer in other nodes; what takes the place of each of its results."""
+        starts = [self._parts(nodes, value) for value in self.initial]
+        runs = [
+            self._direction(nodes, number, [start[number] for start in starts], kernel, one_frame)
+            for number in range(len(self.directions))
+        ]
+        joined = [_joined(nodes, [run[place] for run in runs], 1 if place == 0 else 0) for place in range(len(runs[0]))]
+        return [(old, new) for old, new in zip(self.node.outputs, joined, strict=False) if _used(old)]
+
+    def _parts(self, nodes: Nodes, value: ir.Value) -> Sequence[ir.Value]:
+        if len(self.directions) == 1:
+            return [value]
+        return nodes.several("Split", [value], len(self.directions), axis=0, num_outputs=len(self.directions))
+
+    def _direction(
+        self, nodes: Nodes, number: int, states: Sequence[ir.Value], kernel: Kernel, one_frame: bool
+    ) -> list[ir.Value]:
+        """Outputs ``[time, 1, batch, hidden]`` and last states ``[1, batch, hidden]`` of one direction."""
+        direction, suffix = self.directions[number], f"{number}" if number else ""
+        gates = kernel.product(nodes, _given(self.node), direction.inputs, f"input{suffix}")
+        bias = nodes.constant(self.cell.input_bias(direction.bias).astype(np.float32), f"bias{suffix}")
+        gates = nodes.op("Add", [gates, bias])
+        step = self.cell.step(direction.bias, self.hidden)
+
+        def recurrence(inside: Nodes, state: ir.Value) -> ir.Value:
+            return kernel.product(inside, state, direction.states, f"state{suffix}")
+
+        if one_frame:
+            last = list(step(nodes, gates, states, recurrence))
+            return [nodes.op("Unsqueeze", [last[0], nodes.axes(1)]), *last]
+        inside = Nodes(nodes.model, nodes.prefix, f"loop{suffix}")
+        carried = [ir.Value(name=f"{nodes.prefix}/state{suffix}.{place}") for place in range(self.cell.states)]
+        frame = ir.Value(name=f"{nodes.prefix}/frame{suffix}")
+        following = list(step(inside, frame, carried, recurrence))
+        output = inside.op("Identity", [following[0]])
+        body = ir.Graph([*carried, frame], [*following, output], nodes=inside.made, name=f"{nodes.prefix}{suffix}")
+        way = [int(direction.backward)]
+        ways = {"scan_input_directions": way, "scan_output_directions": way}
+        results = nodes.several("Scan", [*states, gates], len(states) + 1, "", body=body, num_scan_inputs=1, **ways)
+        return [results[-1], *results[:-1]]
+
+
+def layer_of(node: ir.Node) -> Layer | str:
+    """The layer that a GRU, LSTM or RNN node is, or why it stays as it is."""
+    arrays = [array_of(value) for value in node.inputs[1:4]]
+    if any(array is None for array in arrays[:2]):
+        return "its weights are computed in the graph"
+    inputs, states = arrays[0], arrays[1]
+    assert inputs is not None
+    assert states is not None
+    why = _unusual(node)
+    if why is not None:
+        return why
+    cell = _cell(node)
+    directions, _, hidden = states.shape
+    bias = arrays[2] if len(arrays) > 2 else None
+    if bias is None:
+        bias = np.zeros((directions, 2 * cell.gates * hidden), np.float32)
+    backward = _text(node, "direction", "forward") == "reverse"
+    found = tuple(
+        Direction(inputs[number], states[number], bias[number], backward or number == 1) for number in range(directions)
+    )
+    layer = Layer(node, cell, hidden, found)
+    return layer if len(layer.initial) == cell.states else "it begins with a state of its own making"
+
+
+def _unusual(node: ir.Node) -> str | None:
+    """What sets a node apart from what torch makes, in words."""
+    given = {place for place, value in enumerate(node.inputs) if value is not None}
+    if _LENGTHS in given or _PEEPHOLES in given:
+        return "it takes sequence lengths or peepholes"
+    if node.attributes.get_int("layout", 0) or node.attributes.get_int("input_forget", 0) or "clip" in node.attributes:
+        return "it has a layout, a coupled gate or a clip of its own"
+    if node.op_type == "GRU" and not node.attributes.get_int("linear_before_reset", 0):
+        return "its reset lies before the product"
+    if node.op_type != "RNN" and not set(_activations(node)) <= set(_DEFAULTS[node.op_type]):
+        return "it has activations of its own"
+    if len(set(_activations(node))) > 1 and node.op_type == "RNN":
+        return "its directions have different activations"
+    return None
+
+
+def _cell(node: ir.Node) -> Cell:
+    if node.op_type == "GRU":
+        return GRU
+    return LSTM if node.op_type == "LSTM" else rnn(_activations(node)[0])
+
+
+def _activations(node: ir.Node) -> Sequence[str]:
+    return node.attributes.get_strings("activations", _DEFAULTS[node.op_type]) or _DEFAULTS[node.op_type]
+
+
+def _text(node: ir.Node, name: str, default: str) -> str:
+    return str(node.attributes.get_string(name, default))
+
+
+def _given(node: ir.Node) -> ir.Value:
+    value = node.inputs[0]
+    assert value is not None
+    return value
+
+
+def _joined(nodes: Nodes, values: Sequence[ir.Value], axis: int) -> ir.Value:
+    return values[0] if len(values) == 1 else nodes.op("Concat", values, axis=axis)
+
+
+def _used(value: ir.Value) -> bool:
+    return bool(value.uses()) or value.is_graph_output()

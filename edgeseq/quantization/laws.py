@@ -1,0 +1,77 @@
+"""The laws of a quantized file, against the float file it was made of and against itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgeseq.contract import Contract
+from edgeseq.quantization.noise import Powers
+from edgeseq.quantization.streams import Samples
+from edgeseq.runtime.model import Model
+from edgeseq.verification.arrays import Arrays
+from edgeseq.verification.independence import futures, loud_end, neighbours, reset
+from edgeseq.verification.report import Check, Verification
+from edgeseq.verification.sizes import short_run
+from edgeseq.verification.streams import Runs, random_chunks
+
+_BATCH = 3
+_CHUNKINGS = 3
+
+
+class Bench:
+    """What the laws of independence need: streams of the quantized file, and inputs for them."""
+
+    def __init__(self, model: Model, samples: Samples) -> None:
+        self.runs, self.samples = Runs(model), samples
+        self.contract: Contract = model.contract
+        self.frames, self.batch = short_run(model.contract), _BATCH if self.runs.batched else 1
+
+    def inputs(self, seed: int, frames: int | None = None) -> Arrays:
+        """Inputs of this size."""
+        return self.samples.draws(frames or self.frames, self.batch, seed)
+
+
+def check_quantized(float_model: Model, model: Model, samples: Samples, settings: dict[str, Any]) -> Verification:
+    """Every law on the quantized ``model``."""
+    bench = Bench(model, samples)
+    checks = (
+        concatenation(bench, Runs(float_model)),
+        neighbours(bench),
+        loud_end(bench),
+        futures(bench),
+        reset(bench),
+    )
+    whole = {"frames": bench.frames, "batch": bench.batch, "chunkings": _CHUNKINGS, **settings}
+    return Verification(checks, whole, model.digest)
+
+
+def concatenation(bench: Bench, float_runs: Runs) -> Check:
+    """Frames in other chunks give the same outputs, as near as rounding to few bits can tell.
+
+    A sum in another order may round an activation to the neighbouring integer: what differs must be less than what
+    quantization itself changes, in power.
+    """
+    inputs = bench.inputs(1)
+    single = bench.runs.whole(inputs, [1] * bench.frames)
+    wanted = float_runs.whole(inputs, [1] * bench.frames)
+    noise = {name: Powers() for name in single}
+    for name, powers in noise.items():
+        powers.add(wanted[name], single[name])
+    worst = 0.0
+    for trial in range(_CHUNKINGS):
+        chunks = random_chunks(bench.frames, trial) if trial else [bench.frames]
+        other = bench.runs.whole(inputs, chunks)
+        for name, powers in noise.items():
+            if other[name].shape != single[name].shape:
+                return Check("concatenation", False, f"{name} has another shape in other chunks")
+            difference = Powers()
+            difference.add(single[name], other[name])
+            worst = max(worst, difference.largest)
+            if difference.error > powers.error:
+                why = f"{name} in other chunks differs by up to {difference.largest:.3g}, more than from float32"
+                return Check("concatenation", False, why, difference.largest, powers.largest)
+    allowed = max(powers.largest for powers in noise.values())
+    detail = f"{bench.frames} frames in {_CHUNKINGS} other chunkings; worst {worst:.2g}, float32 {allowed:.2g} away"
+    return Check("concatenation", True, detail, worst, float(np.nan_to_num(allowed)))

@@ -1,0 +1,110 @@
+"""From a plan to a graph and a contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import onnx_ir as ir
+
+from edgeseq.contract import Contract
+from edgeseq.quantization.configs import Scheme
+from edgeseq.quantization.kernels import Kernel, Seen
+from edgeseq.quantization.nodes import Nodes
+from edgeseq.quantization.observing import Observer
+from edgeseq.quantization.planning import Plan
+from edgeseq.quantization.rewriting import rewrite
+from edgeseq.quantization.sites import Left, Site, find_sites
+from edgeseq.quantization.source import Source
+from edgeseq.quantization.streams import Samples
+from edgeseq.quantization.targets import Target
+from edgeseq.runtime.model import Model
+
+
+@dataclass(frozen=True)
+class Made:
+    """A quantized graph with its contract; ``bytes_after`` of every site's weights. ``prologue``: that of its prologue.
+
+    ``shadows``: of sites left beside, the float result and the one that took its place.
+    """
+
+    graph: ir.Model
+    contract: Contract
+    prologue: ir.Model | None
+    bytes_after: Mapping[str, int]
+    shadows: Mapping[str, tuple[ir.Value, ir.Value]]
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes quantized graphs of one source: ``one_frame`` as in a config, ``seen`` what calibration found."""
+
+    source: Source
+    target: Target
+    one_frame: bool
+    seen: Seen
+
+    def make(self, plan: Plan, shadows: bool = False) -> Made:
+        """The source with these sites quantized."""
+        graph, contract, prologue = self.source.graph(), self.source.contract, self.source.prologue()
+        kernels = {name: Kernel(scheme, self.target, self.seen) for name, scheme in plan.items()}
+        done = rewrite(graph, kernels, self.one_frame, shadows)
+        after = dict(done.bytes_after)
+        if prologue is not None:
+            after |= rewrite(prologue, kernels).bytes_after
+        opset = {domain or "ai.onnx": version for domain, version in sorted(graph.graph.opset_imports.items())}
+        chunk = contract.chunk
+        if self.one_frame:
+            chunk = replace(chunk, max=chunk.multiple, max_batched=None)
+        return Made(graph, replace(contract, opset=opset, chunk=chunk), prologue, after, done.shadows)
+
+    def run(self, plan: Plan) -> Model:
+        """The source with these sites quantized, to be run."""
+        made = self.make(plan)
+        return self.source.run("tried", made.graph, made.contract, made.prologue)
+
+
+def one_frame_possible(source: Source, samples: Samples) -> bool:
+    """Whether there are recurrent layers, and each gets one frame in the shortest call, so that it needs no loop."""
+    graph = source.graph()
+    layers = [site for site in find_sites(graph)[0] if site.layer is not None]
+    observer, nodes = Observer(source, graph, source.contract), Nodes(graph, "counted")
+    for site in layers:
+        frames = nodes.op("Shape", [site.node.inputs[0]], start=0, end=1)
+        if not observer.highest(site.name, nodes.op("Cast", [frames], to=ir.DataType.FLOAT)):
+            return False
+    graph.graph.extend(nodes.made)
+    return bool(layers) and all(found[0] == 1 for found in observer.run([samples.short()]).values())
+
+
+def calibrated(source: Source, plan: Plan, samples: Samples) -> Seen:
+    """What the schemes of a plan ask to know of the inputs of products, seen on streams of the float file."""
+    fixed = {name for name, scheme in plan.items() if scheme.kernel == "fixed"}
+    rounded = {name for name, scheme in plan.items() if scheme.rounding == "calibrated"}
+    if not fixed | rounded:
+        return Seen()
+    graph = source.graph()
+    observer = Observer(source, graph, source.contract)
+    highest, gram = [], []
+    for site in find_sites(graph)[0]:
+        for name, value in site.factors().items():
+            if site.name in fixed and observer.highest(f"{name}.highest", value):
+                highest.append(name)
+            if site.name in rounded and observer.gram(f"{name}.gram", value, site.inputs(name)):
+                gram.append(name)
+    found = observer.run(samples.several())
+    return Seen(
+        {name: float(found[f"{name}.highest"][0]) for name in highest}, {name: found[f"{name}.gram"] for name in gram}
+    )
+
+
+def seen_only(maker: Maker, plan: Plan, sites: Sequence[Site]) -> tuple[dict[str, Scheme], list[Left]]:
+    """The plan without sites that need a scale of calibration and of which it saw nothing, and those."""
+    kept, left = dict(plan), []
+    for site in sites:
+        if site.name in kept and kept[site.name].kernel == "fixed" and set(site.factors()) - set(maker.seen.highest):
+            del kept[site.name]
+            left.append(
+                Left(site.name, site.node.op_type, site.bytes, "calibration cannot see into a loop or prologue")
+            )
+    return kept, left

@@ -1,0 +1,195 @@
+"""``quantize``: from a verified float file to a quantized one, checked, measured and described."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgeseq.contract import Contract
+from edgeseq.errors import UsageError, VerificationError
+from edgeseq.quantization.configs import KINDS, Config, Int8Dynamic, Scheme
+from edgeseq.quantization.laws import check_quantized
+from edgeseq.quantization.making import Made, Maker, calibrated, one_frame_possible, seen_only
+from edgeseq.quantization.planning import plan
+from edgeseq.quantization.report import Report, plain_config
+from edgeseq.quantization.sensitivity import Wanted, alone, relieved
+from edgeseq.quantization.sites import Left, Site, find_sites
+from edgeseq.quantization.source import Source, opened
+from edgeseq.quantization.speed import Speed, compare_steps
+from edgeseq.quantization.streams import Samples
+from edgeseq.quantization.surveying import errors_of, nodes_of
+from edgeseq.quantization.targets import target_of
+from edgeseq.quantization.task import Task
+from edgeseq.quantization.tracing import write_trace
+from edgeseq.runtime.loading import describe, load
+from edgeseq.sealing import prologue_of, seal
+from edgeseq.verification.drawing import Calibration
+from edgeseq.verification.report import Verification
+from edgeseq.writing import replacing, save
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """What ``quantize`` made: the file, its contract, what was found on it, and the report that is in the contract."""
+
+    path: Path
+    contract: Contract
+    verification: Verification
+    report: Report
+
+
+def quantize(
+    path: str | Path,
+    config: Config,
+    out: str | Path,
+    *,
+    calibration: Calibration | None = None,
+    target_cpu: str | None = None,
+    min_sqnr: float | None = None,
+    task: Task | None = None,
+    keep_slower: bool = False,
+    measure: bool = True,
+    progress: Callable[[str], object] | None = None,
+) -> Quantized:
+    """Write the float file at ``path`` to ``out`` with its weights in fewer bits, as ``config`` says.
+
+    ``calibration`` is an iterable of ``{name: array}``: real inputs, on which scales and roundings are found and errors
+    measured; without it random ones serve where they can. ``target_cpu`` is what the file is for, this machine by
+    default. ``min_sqnr`` (dB, of the model's worst output) or a ``task`` with the most that may be lost leave in more
+    bits, or in float, what costs most. A file that is slower than the float one on this machine is refused unless
+    ``keep_slower``; ``measure=False`` leaves speed out. ``progress`` is told what is being done.
+
+    The contract holds a report of every node, and the file's own verification: the laws, with neighbours and frames a
+    thousand times louder, bit for bit. Nothing appears at ``out`` before all held.
+    Raises UsageError, VerificationError, and what ``load`` raises.
+    """
+    told = progress or (lambda text: None)
+    source_path, target_path = Path(path), _checked(Path(path), Path(out), config)
+    target, here = target_of(target_cpu)
+    measured = here and measure
+    with opened(source_path) as source:
+        samples = Samples(source.contract, calibration)
+        sites, left = _sites(source)
+        chosen, asked = plan(config, sites)
+        told("calibrating on streams")
+        one_frame = one_frame_possible(source, samples) if config.one_frame is None else config.one_frame
+        maker = Maker(source, target, one_frame, calibrated(source, chosen, samples))
+        chosen, unseen = seen_only(maker, chosen, sites)
+        if isinstance(config, Int8Dynamic) and config.kernel == "auto" and measured:
+            told("measuring which kernel is faster here")
+            chosen = _faster(maker, chosen, sites, config)
+        told("measuring what each node costs")
+        cost = alone(maker, chosen, sites, samples)
+        wanted = Wanted(maker, samples, min_sqnr, task)
+        chosen, kept = relieved(chosen, sites, cost, wanted)
+        if not chosen:
+            raise UsageError("nothing can be quantized within what is asked for", do="ask for less, or keep the file")
+        made = maker.make(chosen)
+        with replacing(target_path) as scratch:
+            contract = _write(made, scratch, target_path)
+            told("checking the laws")
+            model = load(scratch, allow_unverified=True)
+            verification = check_quantized(source.load(), model, samples, _settings(source, samples))
+            if not verification.passed:
+                raise _failed(verification)
+            speed = _speed(source, scratch, contract, config, keep_slower) if measured else None
+            told("following the error over a long run")
+            outputs, long = errors_of(source.load(), model, samples)
+            report = Report(
+                kind=config.kind,
+                config=plain_config(config),
+                target=target.name,
+                source=source.contract.digest or "",
+                one_frame=one_frame,
+                nodes=nodes_of(maker, chosen, sites, made, cost, samples),
+                left=(*left, *asked, *unseen, *kept),
+                file_bytes_before=describe(source.path).size,
+                file_bytes_after=describe(scratch).size,
+                inputs="calibration" if samples.real else "random",
+                outputs=outputs,
+                long_run=long,
+                speed=speed,
+                speed_note=None if speed else "not asked for" if here else "speed not measured on this target",
+                task=None if task is None else task.compared(source.load(), model),
+            )
+            contract = replace(contract, quantization=report.to_dict(), verification=verification.to_dict())
+            contract = seal(scratch, contract)
+            write_trace(source.load(), contract, scratch, samples)
+    return Quantized(target_path, contract, verification, report)
+
+
+def _checked(source: Path, target: Path, config: object) -> Path:
+    if not isinstance(config, tuple(KINDS.values())):
+        names = ", ".join(kind.__name__ for kind in KINDS.values())
+        raise UsageError("unknown config", got=repr(config), wanted=f"one of {names}, as in Int8Dynamic()")
+    if target.suffix != ".onnx":
+        raise UsageError("the file must end in .onnx", got=str(target), do=f"write to {target.with_suffix('.onnx')}")
+    if not target.parent.is_dir():
+        raise UsageError("the folder does not exist", got=str(target.parent), do="make it first")
+    if target.resolve() == source.resolve():
+        raise UsageError("the quantized file would replace the float one", where=str(source), do="name another file")
+    return target
+
+
+def _sites(source: Source) -> tuple[list[Site], list[Left]]:
+    """The sites of the step and of its prologue."""
+    sites, left = find_sites(source.graph())
+    prologue = source.prologue()
+    if prologue is not None:
+        found = find_sites(prologue)
+        sites, left = [*sites, *found[0]], [*left, *found[1]]
+    return sites, left
+
+
+def _faster(maker: Maker, chosen: dict[str, Scheme], sites: Sequence[Site], config: Int8Dynamic) -> dict[str, Scheme]:
+    """The faster of the two kernels for products, all of them by the same one."""
+    tables = {site.name for site in sites if site.table is not None}
+    other = {name: scheme if name in tables else Scheme("rows", 8) for name, scheme in chosen.items()}
+    paths = []
+    for name, plan_ in (("blocks", chosen), ("rows", other)):
+        made = maker.make(plan_)
+        paths.append(maker.source.write(name, made.graph, made.contract, made.prologue))
+    speed = compare_steps(paths[0], paths[1], maker.source.contract, config.batch, runs=3)
+    return other if speed.ratio > 1 else chosen
+
+
+def _write(made: Made, scratch: Path, target: Path) -> Contract:
+    """Write the graph, and its prologue, for a file that will be at ``target``; its contract, sealed."""
+    contract = made.contract
+    if made.prologue is not None and contract.prologue is not None:
+        save(made.prologue, prologue_of(scratch))
+        contract = replace(contract, prologue=replace(contract.prologue, file=prologue_of(target).name))
+    save(made.graph, scratch)
+    return seal(scratch, replace(contract, verification=None))
+
+
+def _settings(source: Source, samples: Samples) -> dict[str, object]:
+    verified = (source.contract.verification or {}).get("settings", {})
+    return {
+        "inputs": "calibration" if samples.real else "random",
+        "against": f"{source.path.name}, {source.contract.digest}",
+        "horizon": dict(verified.get("horizon", {})),
+    }
+
+
+def _speed(source: Source, scratch: Path, contract: Contract, config: Config, keep_slower: bool) -> Speed:
+    """The measured speed; UsageError where the file is slower than the float one and was not asked for all the same."""
+    speed = compare_steps(source.path, scratch, contract, getattr(config, "batch", 1))
+    if speed.verdict == "slower" and not keep_slower:
+        raise UsageError(
+            "the quantized file is slower than the float one on this machine",
+            got=f"{1 / speed.ratio:.2f} times as long a step",
+            why="what onnxruntime needs to quantize a frame costs more than so small a product saves",
+            do="keep the float file, or write it all the same, for its size, with keep_slower=True (--keep-slower)",
+        )
+    return speed
+
+
+def _failed(found: Verification) -> VerificationError:
+    broken = next(check for check in found.checks if not check.passed)
+    return VerificationError(
+        "the quantized file does not keep the laws",
+        why=f"the law of {broken.name} fails: {broken.detail}",
+        do="report this with the model",
+    )

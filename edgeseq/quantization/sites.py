@@ -1,0 +1,180 @@
+"""The nodes of a graph that hold weights: which of them can be quantized, and why the others cannot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import onnx_ir as ir
+
+from edgeseq.quantization.cells import Layer, layer_of
+from edgeseq.quantization.nodes import array_of
+from edgeseq.verification.arrays import Array
+
+SiteKind: TypeAlias = Literal["linear", "gru", "lstm", "rnn", "embedding"]
+#: Weights with fewer elements are not worth a node.
+LEAST = 1024
+_RECURRENT: dict[str, SiteKind] = {"GRU": "gru", "LSTM": "lstm", "RNN": "rnn"}
+
+
+@dataclass(frozen=True)
+class Site:
+    """A node whose weights can be quantized; ``weights`` are the values that hold them.
+
+    ``matrix`` ``[outputs, inputs]`` is a linear layer's, ``table`` ``[entries, width]`` an embedding's, ``layer`` a
+    recurrent one.
+    """
+
+    name: str
+    kind: SiteKind
+    node: ir.Node
+    weights: tuple[ir.Value, ...]
+    matrix: Array | None = None
+    layer: Layer | None = None
+    table: Array | None = None
+
+    def factors(self) -> dict[str, ir.Value]:
+        """What the site's matrices are multiplied by, by the name of the product: ``SITE.product``, ``SITE.state``."""
+        if self.layer is not None:
+            return {f"{self.name}.{name}": value for name, value in self.layer.factors().items()}
+        x = self.node.inputs[0]
+        return {} if self.matrix is None or x is None else {f"{self.name}.product": x}
+
+    def inputs(self, factor: str) -> int:
+        """How many numbers wide the rows of a factor are."""
+        if self.layer is not None:
+            return self.layer.inputs(factor.rpartition(".")[2])
+        assert self.matrix is not None
+        return int(self.matrix.shape[1])
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the weights as they are."""
+        return sum(_bytes(value) for value in self.weights)
+
+    @property
+    def values(self) -> tuple[ir.Value, ...]:
+        """The results that others use."""
+        return tuple(value for value in self.node.outputs if value.uses() or value.is_graph_output())
+
+
+@dataclass(frozen=True)
+class Left:
+    """A node with weights that stays in float, and why."""
+
+    name: str
+    op: str
+    bytes: int
+    why: str
+
+
+def find_sites(model: ir.Model) -> tuple[list[Site], list[Left]]:
+    """All nodes with weights, in the order of the graph, names told apart."""
+    sites: list[Site] = []
+    left: list[Left] = []
+    names: dict[str, int] = {}
+    for node in ir.traversal.RecursiveGraphIterator(model.graph):
+        found = _site(node, names)
+        if isinstance(found, Site):
+            sites.append(found)
+        elif found is not None:
+            left.append(found)
+    return sites, left
+
+
+def _site(node: ir.Node, names: dict[str, int]) -> Site | Left | None:
+    weights = tuple(value for value in node.inputs if value is not None and _heavy(value))
+    if not weights:
+        return None
+    name = _told_apart(_name(node, weights), names)
+    found = _FINDERS.get(node.op_type, _unknown)(node, name) if node.domain == "" else _unknown(node, name)
+    if isinstance(found, str):
+        return Left(name, node.op_type, sum(_bytes(value) for value in dict.fromkeys(weights)), found)
+    return found
+
+
+def _recurrent(node: ir.Node, name: str) -> Site | str:
+    layer = layer_of(node)
+    if isinstance(layer, str):
+        return layer
+    weights = tuple(value for value in node.inputs[1:3] if value is not None)
+    return Site(name, _RECURRENT[node.op_type], node, weights, layer=layer)
+
+
+def _matmul(node: ir.Node, name: str) -> Site | str:
+    x, weight = node.inputs[:2]
+    array = array_of(weight)
+    if array is None or x is None or weight is None:
+        return "its weights stand on the left of the product"
+    if array.ndim > 2 and any(size != 1 for size in array.shape[:-2]):
+        return "it is a batch of matrices"
+    return Site(name, "linear", node, (weight,), array.reshape(array.shape[-2:]).T)
+
+
+def _gemm(node: ir.Node, name: str) -> Site | str:
+    x, weight = node.inputs[:2]
+    array = array_of(weight)
+    if array is None or x is None or weight is None:
+        return "its weights stand on the left of the product"
+    scaled = any(node.attributes.get_float(key, 1.0) != 1.0 for key in ("alpha", "beta"))
+    if scaled or node.attributes.get_int("transA", 0) == 1:
+        return "it scales or transposes what it multiplies"
+    return Site(name, "linear", node, (weight,), array if node.attributes.get_int("transB", 0) else array.T)
+
+
+def _gather(node: ir.Node, name: str) -> Site | str:
+    table, axis = array_of(node.inputs[0]), node.attributes.get_int("axis", 0)
+    if table is None or node.inputs[0] is None or axis != 0 or table.ndim != 2:
+        return "it is no table of rows"
+    return Site(name, "embedding", node, (node.inputs[0],), table=table)
+
+
+def _convolution(node: ir.Node, name: str) -> Site | str:
+    return "onnxruntime's integer convolution is slower than its float one"
+
+
+def _unknown(node: ir.Node, name: str) -> Site | str:
+    return f"there is no quantized form of {node.op_type}"
+
+
+_FINDERS = {
+    "GRU": _recurrent,
+    "LSTM": _recurrent,
+    "RNN": _recurrent,
+    "MatMul": _matmul,
+    "Gemm": _gemm,
+    "Gather": _gather,
+    "Conv": _convolution,
+    "ConvTranspose": _convolution,
+}
+
+
+def _heavy(value: ir.Value) -> bool:
+    tensor = value.const_value
+    if tensor is None or tensor.dtype != ir.DataType.FLOAT or tensor.size < LEAST:
+        return False
+    return sum(size != 1 for size in tensor.shape.numpy()) > 1
+
+
+def _bytes(value: ir.Value) -> int:
+    return 0 if value.const_value is None else value.const_value.nbytes
+
+
+def _name(node: ir.Node, weights: tuple[ir.Value, ...]) -> str:
+    """What a user calls it: the module of its weights, or of a recurrent node's state; else the node's name."""
+    if node.op_type in _RECURRENT and len(node.inputs) > 5 and node.inputs[5] is not None:
+        state = str(node.inputs[5].name)
+        if state.endswith(".h"):
+            return state.removesuffix(".h")
+    weight = str(weights[0].name)
+    if weight.startswith("constants.model."):
+        parts = weight.removeprefix("constants.model.").split(".")
+        return ".".join(part.removeprefix("_") if part[1:].isdigit() else part for part in parts).removesuffix(
+            ".weight"
+        )
+    return str(node.name)
+
+
+def _told_apart(name: str, names: dict[str, int]) -> str:
+    names[name] = names.get(name, 0) + 1
+    return name if names[name] == 1 else f"{name}#{names[name]}"

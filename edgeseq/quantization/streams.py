@@ -1,0 +1,62 @@
+"""The streams on which a file is calibrated and its error measured: the user's own, or random ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from edgeseq.contract import Contract
+from edgeseq.errors import UsageError
+from edgeseq.verification.arrays import Arrays
+from edgeseq.verification.drawing import Calibration, Draws
+from edgeseq.verification.sizes import accepted, short_run
+
+#: Streams that are calibrated on, and base frames of each.
+STREAMS, FRAMES = 8, 256
+_SEED = 1234
+
+
+class Samples:
+    """Streams of a contract's inputs, always the same; ``real``: stretches of the user's own."""
+
+    def __init__(self, contract: Contract, calibration: Calibration | None) -> None:
+        """Raises UsageError where a sample does not fit its port, holds NaN, or is too short to fill the model."""
+        self.contract = contract
+        given = None if calibration is None else list(calibration)
+        if given is not None and not given:
+            raise UsageError("the calibration data are empty", do="give at least one sample")
+        self.draws = Draws(contract, given)
+        self.real = bool(self.draws.samples)
+        if self.draws.guessed:
+            name = self.draws.guessed[0]
+            raise UsageError(
+                f"which integers {name} takes is not known",
+                do=f"give real inputs: calibration=[{{{name!r}: array}}] (--data)",
+            )
+        least = max(contract.min_frames, contract.receptive_field or 1)
+        if self.real and 0 < self.draws.longest < least:
+            raise UsageError(
+                "the calibration data are shorter than what a frame of output depends on",
+                got=f"{self.draws.longest} frames",
+                wanted=f"at least {least}",
+            )
+
+    @property
+    def one_call(self) -> int:
+        """Base frames of the shortest call."""
+        return self.contract.chunk.multiple
+
+    def short(self) -> tuple[Arrays, list[int]]:
+        """One stream that is long enough to fill the model, in the shortest calls."""
+        return self.stream(0, short_run(self.contract))
+
+    def several(self) -> Iterator[tuple[Arrays, list[int]]]:
+        """The streams to calibrate on, in the shortest calls."""
+        frames = max(FRAMES * self.one_call, short_run(self.contract))
+        for number in range(STREAMS):
+            yield self.stream(number, frames)
+
+    def stream(self, seed: int, frames: int) -> tuple[Arrays, list[int]]:
+        """One row of ``frames`` base frames, no longer than the model's context, and its calls."""
+        frames = accepted(self.contract, min(frames, self.contract.max_context or frames))
+        frames = max(frames // self.one_call, 1) * self.one_call
+        return self.draws(frames, 1, _SEED + seed), [self.one_call] * (frames // self.one_call)
