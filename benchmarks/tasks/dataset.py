@@ -6,13 +6,14 @@ import lzma
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgeseq.errors import UsageError
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 #: The class of a frame that nothing is asked of; in targets that are numbers NaN says so.
 IGNORED = -1

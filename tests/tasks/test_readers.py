@@ -56,7 +56,7 @@ def test_the_target_is_the_next_word(tmp_path: Path) -> None:
 def test_beats_are_asked_for_after_their_wave(tmp_path: Path) -> None:
     signal = np.full((8 * ecg.LENGTH * 2, 2), 1024, np.int16)
     signal[8:16, 0] = 1224
-    notes = "sample,symbol,aux\n0,+,(N\n8,N,\n800,V,\n1200,F,\n4090,N,\n"
+    notes = "sample,symbol,aux\n0,+,(N\n8,N,\n800,V,\n1200,F,\n1600,L,\n4090,N,\n"
     for name in (*ecg.TRAIN, *ecg.VALID, *ecg.TEST):
         packed(tmp_path / f"{name}.npy.xz", signal)
         (tmp_path / f"{name}.ann.csv").write_text(notes)
@@ -66,6 +66,16 @@ def test_beats_are_asked_for_after_their_wave(tmp_path: Path) -> None:
     asked = {int(place): int(data.valid.targets[0, place]) for place in np.flatnonzero(data.valid.targets[0] >= 0)}
     assert asked == {1 + ecg.DECISION: 0, 100 + ecg.DECISION: 1}
     assert (data.valid.targets[1] == IGNORED).all()
+
+
+def test_training_beats_are_disturbed_and_keep_their_class() -> None:
+    signal = np.random.default_rng(0).standard_normal((3, ecg.LENGTH, ecg.FEATURES)).astype(np.float32)
+    made = ecg.disturbed(Split(signal, np.zeros((3, ecg.LENGTH), np.int64)))
+    gains = made.inputs[:, :, ecg.SAMPLES :] / signal[:, :, ecg.SAMPLES :]
+    np.testing.assert_allclose(gains, np.broadcast_to(gains[:, :1, :1], gains.shape), rtol=1e-5)
+    base = made.inputs[:, :, : ecg.SAMPLES] - gains[:, :1, :1] * signal[:, :, : ecg.SAMPLES]
+    np.testing.assert_allclose(base, np.broadcast_to(base[:, :1, :1], base.shape), atol=1e-5)
+    assert len(np.unique(gains[:, 0, 0])) == 3
 
 
 def test_no_patient_is_in_two_parts() -> None:
