@@ -151,6 +151,31 @@ class Chunk:
 
 
 @dataclass(frozen=True)
+class Machine:
+    """A machine as far as session settings depend on it; ``cores`` are those that a process may run on."""
+
+    cpu: str
+    architecture: str
+    cores: int
+
+
+@dataclass(frozen=True)
+class Session:
+    """How the file is best opened on one machine, as measured there.
+
+    ``spinning``: waiting threads keep their cores busy. ``minimized`` is what was to be least, ``measured`` what was
+    found, for information.
+    """
+
+    threads: int
+    spinning: bool
+    machine: Machine
+    onnxruntime: str
+    minimized: str
+    measured: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Contract:
     """Everything a runtime must know about a streaming ONNX file.
 
@@ -158,6 +183,7 @@ class Contract:
     None: unlimited. ``max_context``: base frames after which the stream is full, None: never.
     ``frame_period`` is in seconds. ``rules``: where the streaming rules of other packages come from, by op.
     ``modules``: the model, then every module inside it in the order of the calls; empty where they are not known.
+    ``session``: how to open the file on one machine; None where it was tuned on none.
     """
 
     ports: tuple[Port, ...]
@@ -178,6 +204,7 @@ class Contract:
     seal: str | None = None
     rules: Mapping[str, str] = field(default_factory=dict)
     modules: tuple[Part, ...] = ()
+    session: Session | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def with_role(self, role: Role) -> tuple[Port, ...]:

@@ -13,9 +13,11 @@ from edgeseq.contract import (
     Contract,
     Initial,
     Length,
+    Machine,
     Port,
     Prologue,
     Role,
+    Session,
     State,
     StateKind,
 )
@@ -77,6 +79,7 @@ def _read_contract(document: Any, where: str) -> Contract:
         seal=reader.optional_text("seal"),
         rules=reader.texts("rules"),
         modules=_read_parts(reader),
+        session=_read_session(reader),
         provenance=reader.mapping("provenance"),
     )
 
@@ -111,6 +114,25 @@ def _read_part(reader: Reader) -> Part:
             cost.integer("state_bytes", 0, 0),
             cost.count("state_bytes_per_context"),
         ),
+    )
+
+
+def _read_session(reader: Reader) -> Session | None:
+    if reader.document.get("session") is None:
+        return None
+    session = Reader(reader.mapping("session"), f"{reader.where}.session")
+    place = Reader(session.mapping("machine"), f"{session.where}.machine")
+    machine = Machine(place.text("cpu"), place.text("architecture"), place.integer("cores", 0, 1))
+    # Whoever opens the file starts so many threads: never more than the machine that it names has cores.
+    if (threads := session.integer("threads", 1, 1)) > machine.cores:
+        raise session.fail("threads", f"at most the {machine.cores} cores of its machine")
+    return Session(
+        threads=threads,
+        spinning=session.flag("spinning"),
+        machine=machine,
+        onnxruntime=session.text("onnxruntime"),
+        minimized=session.text("minimized"),
+        measured=session.mapping("measured"),
     )
 
 

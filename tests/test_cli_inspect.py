@@ -104,6 +104,12 @@ def test_tells_limits_memory_and_verification(path: Path) -> None:
     assert facts["made by"] == "edgeseq 0.1.0, torch 2.13.0"
 
 
+def test_tells_what_a_file_was_tuned_to(tmp_path: Path) -> None:
+    made = handmade.gru().with_contract(session=GOLDEN["attention"].session)
+    result = CliRunner().invoke(main, ["inspect", made.save(tmp_path / "m.onnx")])
+    assert "session          2 threads, which do not spin, on Cortex-A76 (aarch64, 4 cores): least p99" in result.output
+
+
 def test_a_failed_check_is_loud(path: Path) -> None:
     report = {"passed": False, "checks": [{"name": "prefix", "passed": False}, {"name": "reset", "passed": True}]}
     contract = Contract(RECURRENT.ports, RECURRENT.states, verification=report)

@@ -190,11 +190,25 @@ BROKEN: list[tuple[Contract, str, Any, str]] = [
         2**18 + 1,
         "contract.ports[3].length.period (got 262145, wanted at most 262144).",
     ),
+    (ATTENTION, "session", 2, "contract.session (got 2, wanted an object)."),
+    (ATTENTION, "session.threads", 0, "contract.session.threads (got 0, wanted an integer from 1)."),
+    (ATTENTION, "session.spinning", 1, "contract.session.spinning (got 1, wanted true or false)."),
+    (ATTENTION, "session.machine", DROP, "contract.session.machine (got None, wanted an object)."),
+    (ATTENTION, "session.machine.cpu", "", "contract.session.machine.cpu (got '', wanted a non-empty string)."),
+    (ATTENTION, "session.machine.cores", DROP, "contract.session.machine.cores (got None, wanted an integer from 1)."),
+    (ATTENTION, "session.minimized", None, "contract.session.minimized (got None, wanted a non-empty string)."),
+    (ATTENTION, "session.measured", [], "contract.session.measured (got [], wanted an object)."),
     (ATTENTION, "onnxruntime", DROP, "contract.onnxruntime (got None, wanted a non-empty string)."),
 ]
 
 #: What the schema cannot see: contradictions between fields, numbers that do not fit.
 CONTRADICTORY: list[tuple[Contract, str, Any, str]] = [
+    (
+        ATTENTION,
+        "session.threads",
+        10**9,
+        "contract.session.threads (got 1000000000, wanted at most the 4 cores of its machine).",
+    ),
     (
         LOOKAHEAD,
         "ports.3.ratio",

@@ -116,7 +116,12 @@ device = click.option("--device", metavar="NAME", help="Where to run: cpu (the d
 provider = click.option(
     "--provider", metavar="NAME", help="An onnxruntime execution provider to use, by its name there."
 )
-threads = click.option("--threads", type=COUNT, metavar="N", help="Threads inside one operator; 1 by default.")
+threads = click.option(
+    "--threads",
+    type=COUNT,
+    metavar="N",
+    help="Threads inside one operator; what edgeseq tune found best on this machine by default, else 1.",
+)
 allow_unverified = click.option(
     "--allow-unverified", is_flag=True, help="Take the file although it was changed since it was verified."
 )

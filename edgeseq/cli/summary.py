@@ -14,7 +14,7 @@ import numpy as np
 from edgeseq.cli.durations import format_duration, format_rate, rate_of
 from edgeseq.cli.modules import cost_in_words, module_table
 from edgeseq.cli.tables import format_bytes, table
-from edgeseq.contract import Axis, Contract, Port, State, axis_parts
+from edgeseq.contract import Axis, Contract, Port, Session, State, axis_parts
 from edgeseq.modelfile import read_model_file
 from edgeseq.runtime.budget import grows, held_bytes, overlap_bytes
 
@@ -139,6 +139,7 @@ def _facts(contract: Contract, doubt: str | None) -> list[tuple[str, str]]:
         ("onnxruntime", contract.onnxruntime),
         ("verified", f"unverified: {doubt}" if doubt else _verification(contract.verification)),
         ("quantization", None if contract.quantization is None else _pairs(contract.quantization)),
+        ("session", _session(contract.session)),
         ("foreign rules", ", ".join(f"{op} by {origin}" for op, origin in contract.rules.items()) or None),
         ("made by", _pairs(contract.provenance) or "not said"),
     ]
@@ -180,6 +181,17 @@ def _prologue(contract: Contract) -> str | None:
     if named is None:
         return None
     return f"{named.file}, run once per stream on {', '.join(named.inputs)}"
+
+
+def _session(session: Session | None) -> str | None:
+    """How the file is opened, and where."""
+    if session is None:
+        return None
+    place = session.machine
+    threads = "1 thread" if session.threads == 1 else f"{session.threads} threads"
+    waiting = "" if session.threads == 1 else ", which spin" if session.spinning else ", which do not spin"
+    cores = f"{place.cores} core{'' if place.cores == 1 else 's'}"
+    return f"{threads}{waiting}, on {place.cpu} ({place.architecture}, {cores}): least {session.minimized}"
 
 
 def _period(period: float | None) -> str | None:

@@ -59,7 +59,10 @@ class Source:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Source]:
-    """The file at ``path`` as a source; its folder goes with it. UsageError where it is no verified float file."""
+    """The file at ``path`` as a source; its folder goes with it. UsageError where it is no verified float file.
+
+    Session settings that it was tuned to are not those of what is made of it.
+    """
     described = describe(path)
     if described.doubt is not None:
         raise UsageError(
@@ -81,7 +84,7 @@ def opened(path: Path) -> Iterator[Source]:
             do="export it in another mode",
         )
     with tempfile.TemporaryDirectory(prefix="edgeseq.") as folder:
-        yield Source(Path(path), described.contract, Path(folder))
+        yield Source(Path(path), replace(described.contract, session=None), Path(folder))
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -78,9 +78,10 @@ def engine_errors() -> tuple[type[Exception], ...]:
     return (*(getattr(native, name) for name in _ERROR_NAMES if hasattr(native, name)), RuntimeError, MemoryError)
 
 
-def open_session(path: str, threads: int, providers: list[Any]) -> Any:
+def open_session(path: str, threads: int, providers: list[Any], spinning: bool = True) -> Any:
     """An ``InferenceSession`` over the file at ``path``; ModelFileError or ProviderError where it cannot be opened.
 
+    ``spinning``: threads that wait for work keep their cores busy for a while, as is onnxruntime's default.
     The path is passed on rather than the bytes, since external data lies beside the file.
     """
     package = onnxruntime()
@@ -88,6 +89,8 @@ def open_session(path: str, threads: int, providers: list[Any]) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = package.ExecutionMode.ORT_SEQUENTIAL
+    if not spinning:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = engine_severity()
     try:
         return package.InferenceSession(path, options, providers=providers)

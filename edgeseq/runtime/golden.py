@@ -94,7 +94,7 @@ def replay(
     path: str | os.PathLike[str],
     golden: str | os.PathLike[str] | None = None,
     device: str = "cpu",
-    threads: int = 1,
+    threads: int | None = None,
     allow_unverified: bool = False,
     provider: str | None = None,
 ) -> Replay:

@@ -15,6 +15,7 @@ from edgeseq.runtime.devices import Device, find_device
 from edgeseq.runtime.engine import check_version, open_session
 from edgeseq.runtime.model import Model
 from edgeseq.runtime.prologue import Prologue, find_prologue
+from edgeseq.runtime.threads import check_threads, session_settings
 from edgeseq.sealing import seal_of, sidecar_of
 from edgeseq.strict_json import read_json
 
@@ -41,23 +42,25 @@ class Described:
 def load(
     path: str | os.PathLike[str],
     device: str = "cpu",
-    threads: int = 1,
+    threads: int | None = None,
     allow_unverified: bool = False,
     provider: str | None = None,
+    spinning: bool | None = None,
 ) -> Model:
     """The model in an exported file, ready to open streams.
 
     ``device`` is ``cpu``, ``cuda`` or ``cuda:N``; a device that cannot be used is an error, never a silent fallback.
     ``provider`` is another onnxruntime execution provider to put in front, such as ``OpenVINOExecutionProvider``.
-    ``threads`` is how many threads one step may use; more than one seldom helps a single frame. A file whose graph or
-    weights are not those that were verified is refused unless ``allow_unverified``. All that can be checked without
-    onnxruntime is checked before it sees the file.
+    ``threads`` is how many threads one step may use; more than one seldom helps a single frame. None: as many as
+    ``edgeseq tune`` found best, where the file was tuned on this machine, else one. ``spinning`` lets threads that wait
+    for work keep their cores busy. None: as tuned, together with ``threads``, else as onnxruntime does. A file whose
+    graph or weights are not those that were verified is refused unless ``allow_unverified``. All that can be checked
+    without onnxruntime is checked before it sees the file.
 
     Raises ModelFileError (missing, empty, truncated, not ONNX), ContractError (no contract, a broken one, one that the
     graph contradicts, a changed file), ProviderError (onnxruntime or the device missing) or UsageError.
     """
-    if type(threads) is not int or threads < 1:
-        raise UsageError("threads must be a whole number from 1", got=repr(threads))
+    check_threads(threads)
     place = find_device(device, provider)
     described = describe(path)
     where = str(described.file.path)
@@ -71,11 +74,12 @@ def load(
         )
     check_version(described.contract.onnxruntime)
     check_allowance(described.contract, described.size, where)
+    count, spin = session_settings(described.contract, str(place), threads, spinning)
     try:
-        session = open_session(where, threads, place.providers)
+        session = open_session(where, count, place.providers, spin)
         place.check_session(session)
         check_agreement(described.contract, session, where)
-        prologue = _open_prologue(described, threads, place)
+        prologue = _open_prologue(described, place, count, spin)
     except UnicodeDecodeError as error:
         raise ModelFileError(
             "cannot load the model", where=where, why=f"it is damaged: a name in it is not UTF-8 ({error.reason})"
@@ -83,11 +87,11 @@ def load(
     return Model(where, described.contract, place, session, described.file.digest, prologue)
 
 
-def _open_prologue(described: Described, threads: int, place: Device) -> Prologue | None:
+def _open_prologue(described: Described, place: Device, threads: int, spinning: bool) -> Prologue | None:
     if described.prologue is None:
         return None
     where = str(described.prologue.path)
-    session = open_session(where, threads, place.providers)
+    session = open_session(where, threads, place.providers, spinning)
     place.check_session(session)
     check_prologue(described.contract, session, where)
     return Prologue(session, described.contract)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from edgeseq.contract import Chunk, Contract, Initial, Length, Port, Prologue, State
+from edgeseq.contract import Chunk, Contract, Initial, Length, Machine, Port, Prologue, Session, State
 
 _OPSET = {"ai.onnx": 22}
 _MADE_BY = {"edgeseq": "0.1.0", "torch": "2.13.0"}
@@ -138,6 +138,7 @@ ATTENTION = Contract(
     verification={"passed": True, "checks": [{"name": "concatenation", "passed": True, "detail": "2.4e-07"}]},
     digest="sha256:" + 64 * "0",
     rules={"mylib::scan": "mylib.streaming.scan_rule (mylib 1.2)"},
+    session=Session(2, False, Machine("Cortex-A76", "aarch64", 4), "1.31.0", "p99", {"float_us": [120.5, 119.0]}),
     provenance=_MADE_BY,
 )
 

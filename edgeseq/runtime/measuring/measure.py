@@ -23,6 +23,7 @@ from edgeseq.runtime.measuring.machine import machine, versions
 from edgeseq.runtime.measuring.series import make_series
 from edgeseq.runtime.measuring.worker import WINDOW, Settings
 from edgeseq.runtime.model import Model
+from edgeseq.runtime.threads import session_settings
 
 #: Samples wanted around each position of ``at``: enough for a p90.
 SAMPLES_AT = 100
@@ -37,7 +38,7 @@ def measure(
     runs: int = 3,
     warmup: int = 100,
     batch: int = 1,
-    threads: int = 1,
+    threads: int | None = None,
     device: str = "cpu",
     at: Sequence[int] | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -49,12 +50,12 @@ def measure(
     """Time every step of the file at ``path`` in ``runs`` fresh processes, one after another.
 
     Each run makes ``warmup`` untimed steps, ``steps`` back to back and, where ``period`` (seconds) is given, ``steps``
-    paced ones: back to back is what a loop over a file sees, paced is what a live signal sees. A step is ``chunk``
-    base frames, the fewest that the contract allows where not given, with random inputs; a stream that is full is reset
-    between two steps. ``deadline`` (seconds) is held against the paced steps, from the moment each was due. ``at``
-    lists positions around which steps are timed too, in several passes. ``progress`` is called with the runs done and
-    the runs in all. The result names the digest of the file as it was measured, which ``allow_unverified`` lets differ
-    from the one that was verified.
+    paced ones: back to back is what a loop over a file sees, paced is what a live signal sees. A step is ``chunk`` base
+    frames, the fewest that the contract allows where not given, with random inputs; a stream that is full is reset
+    between two steps. ``threads`` None are those that ``load`` takes. ``deadline`` (seconds) is held against the paced
+    steps, from the moment each was due. ``at`` lists positions around which steps are timed too, in several passes.
+    ``progress`` is called with the runs done and the runs in all. The result names the digest of the file as it was
+    measured, which ``allow_unverified`` lets differ from the one that was verified.
 
     Raises what ``load`` raises, UsageError for arguments that mean nothing, ProviderError when a process fails.
     """
@@ -65,19 +66,21 @@ def measure(
     if type(warmup) is not int or warmup < 0:
         raise UsageError("warmup must be a whole number from 0", got=repr(warmup))
     model = load(path, device=device, threads=threads, allow_unverified=allow_unverified)
+    count, spinning = session_settings(model.contract, device, threads)
     settings = Settings(
         path=os.path.abspath(model.path),
         steps=steps,
         period_ns=_nanoseconds("period", period),
         warmup=warmup,
         batch=batch,
-        threads=threads,
+        threads=count,
         device=device,
         frames=_frames(chunk, model),
         at=_positions(at, model),
         passes=math.ceil(SAMPLES_AT / WINDOW),
         seed=0,
         allow_unverified=allow_unverified,
+        spinning=spinning,
     )
     reports = []
     for number in range(runs):

@@ -47,6 +47,7 @@ class Settings:
     passes: int
     seed: int
     allow_unverified: bool = False
+    spinning: bool = True
 
 
 class Stepper:
@@ -79,6 +80,7 @@ def run(settings: Settings) -> dict[str, Any]:
         device=settings.device,
         threads=settings.threads,
         allow_unverified=settings.allow_unverified,
+        spinning=settings.spinning,
     )
     load_ns = perf_counter_ns() - begin
     conditioning = random_conditioning(model.contract, settings.batch, np.random.default_rng(settings.seed))
