@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 
 from edgeseq.contract import Contract
+from edgeseq.quantization.caches import find_caches, store_caches
 from edgeseq.quantization.configs import Scheme
 from edgeseq.quantization.kernels import Kernel, Seen
 from edgeseq.quantization.nodes import Nodes
@@ -37,12 +38,16 @@ class Made:
 
 @dataclass(frozen=True)
 class Maker:
-    """Makes quantized graphs of one source: ``one_frame`` as in a config, ``seen`` what calibration found."""
+    """Makes quantized graphs of one source: ``one_frame`` as in a config, ``seen`` what calibration found.
+
+    ``caches``: attention's in 8 bits too.
+    """
 
     source: Source
     target: Target
     one_frame: bool
     seen: Seen
+    caches: bool = False
 
     def make(self, plan: Plan, shadows: bool = False) -> Made:
         """The source with these sites quantized."""
@@ -56,7 +61,10 @@ class Maker:
         chunk = contract.chunk
         if self.one_frame:
             chunk = replace(chunk, max=chunk.multiple, max_batched=None)
-        return Made(graph, replace(contract, opset=opset, chunk=chunk), prologue, after, done.shadows)
+        contract = replace(contract, opset=opset, chunk=chunk)
+        if self.caches:
+            contract = store_caches(graph, contract, find_caches(graph), self.seen.highest)
+        return Made(graph, contract, prologue, after, done.shadows)
 
     def run(self, plan: Plan) -> Model:
         """The source with these sites quantized, to be run."""
@@ -77,11 +85,11 @@ def one_frame_possible(source: Source, samples: Samples) -> bool:
     return bool(layers) and all(found[0] == 1 for found in observer.run([samples.short()]).values())
 
 
-def calibrated(source: Source, plan: Plan, samples: Samples) -> Seen:
-    """What the schemes of a plan ask to know of the inputs of products, seen on streams of the float file."""
+def calibrated(source: Source, plan: Plan, samples: Samples, caches: bool = False) -> Seen:
+    """What the schemes of a plan ask to know of the inputs of products, and of ``caches``, on streams of the file."""
     fixed = {name for name, scheme in plan.items() if scheme.kernel == "fixed"}
     rounded = {name for name, scheme in plan.items() if scheme.rounding == "calibrated"}
-    if not fixed | rounded:
+    if not fixed | rounded and not caches:
         return Seen()
     graph = source.graph()
     observer = Observer(source, graph, source.contract)
@@ -92,6 +100,8 @@ def calibrated(source: Source, plan: Plan, samples: Samples) -> Seen:
                 highest.append(name)
             if site.name in rounded and observer.gram(f"{name}.gram", value, site.inputs(name)):
                 gram.append(name)
+    for cache in find_caches(graph) if caches else ():
+        highest += [name for name, value in cache.factors().items() if observer.highest(f"{name}.highest", value)]
     found = observer.run(samples.several())
     return Seen(
         {name: float(found[f"{name}.highest"][0]) for name in highest}, {name: found[f"{name}.gram"] for name in gram}

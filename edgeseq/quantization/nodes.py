@@ -41,10 +41,11 @@ class Nodes:
         return node.outputs
 
     def constant(self, array: Array | np.generic, name: str) -> ir.Value:
-        """An initializer of this array; the one that is there already where the name is known."""
+        """An initializer of this array; the one that is there already where the name is known, for the same array."""
         whole = f"{self.prefix}.{name}"
         known = self.model.graph.initializers.get(whole)
         if known is not None:
+            assert np.array_equal(known.const_value.numpy(), array), f"two constants are called {whole}"  # type: ignore[union-attr]
             return known
         # numpy makes a vector of one out of a scalar that it is asked to lay out.
         content = np.ascontiguousarray(array) if np.ndim(array) else np.asarray(array)

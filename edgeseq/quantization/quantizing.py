@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgeseq.contract import Contract
 from edgeseq.errors import UsageError, VerificationError
+from edgeseq.quantization.caches import find_caches
 from edgeseq.quantization.configs import KINDS, Config, Int8Dynamic, Scheme
 from edgeseq.quantization.laws import check_quantized
 from edgeseq.quantization.making import Made, Maker, calibrated, one_frame_possible, seen_only
@@ -74,7 +75,10 @@ def quantize(
         chosen, asked = plan(config, sites)
         told("calibrating on streams")
         one_frame = one_frame_possible(source, samples) if config.one_frame is None else config.one_frame
-        maker = Maker(source, target, one_frame, calibrated(source, chosen, samples))
+        caches = config.cache == "int8"
+        if caches and not find_caches(source.graph()):
+            raise UsageError("the file has no cache that can be kept in 8 bits", do="leave out cache='int8' (--cache)")
+        maker = Maker(source, target, one_frame, calibrated(source, chosen, samples, caches), caches)
         chosen, unseen = seen_only(maker, chosen, sites)
         if isinstance(config, Int8Dynamic) and config.kernel == "auto" and measured:
             told("measuring which kernel is faster here")

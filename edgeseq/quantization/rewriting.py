@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from edgeseq.quantization.embeddings import lookup
 from edgeseq.quantization.halves import store_halves
@@ -36,28 +37,25 @@ def rewrite(
         if kernel is None:
             continue
         known = set(model.graph.initializers)
-        beside[site.name] = _replace(model, site, kernel, one_frame, shadows)
+        beside[site.name] = _replace(model, site, kernel, one_frame)
         after[site.name] = sum(
             value.const_value.nbytes
             for name, value in model.graph.initializers.items()
             if name not in known and value.const_value is not None
         )
-    _drop_unused(model)
+    if not shadows:
+        RemoveUnusedNodesPass()(model)
     return Rewritten(after, beside if shadows else {})
 
 
-def _replace(model: ir.Model, site: Site, kernel: Kernel, one_frame: bool, shadow: bool) -> tuple[ir.Value, ir.Value]:
+def _replace(model: ir.Model, site: Site, kernel: Kernel, one_frame: bool) -> tuple[ir.Value, ir.Value]:
     """Put what a site is in fewer bits in its place; its first result before and after."""
     nodes = Nodes(model, site.name)
     if kernel.scheme.kernel == "half":
         store_halves(nodes, site)
         return site.node.outputs[0], site.node.outputs[0]
     results = _written(nodes, site, kernel, one_frame)
-    graph = site.node.graph
-    assert graph is not None
     nodes.place(site.node, results)
-    if not shadow:
-        graph.remove(site.node, safe=True)
     return results[0]
 
 
@@ -76,9 +74,3 @@ def _written(nodes: Nodes, site: Site, kernel: Kernel, one_frame: bool) -> list[
     product = kernel.product(nodes, x, site.matrix, "product")
     bias = site.node.inputs[2] if len(site.node.inputs) > 2 else None
     return [(result, product if bias is None else nodes.op("Add", [product, bias]))]
-
-
-def _drop_unused(model: ir.Model) -> None:
-    for name, value in list(model.graph.initializers.items()):
-        if not value.uses() and not value.is_graph_output():
-            del model.graph.initializers[name]

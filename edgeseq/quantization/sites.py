@@ -73,8 +73,10 @@ def find_sites(model: ir.Model) -> tuple[list[Site], list[Left]]:
     sites: list[Site] = []
     left: list[Left] = []
     names: dict[str, int] = {}
-    for node in ir.traversal.RecursiveGraphIterator(model.graph):
-        found = _site(node, names)
+    whole = list(ir.traversal.RecursiveGraphIterator(model.graph))
+    taken = {id(part) for node in whole if node.op_type in _RECURRENT for part in _around(node)}
+    for node in whole:
+        found = None if id(node) in taken else _site(node, names)
         if isinstance(found, Site):
             sites.append(found)
         elif found is not None:
@@ -86,11 +88,17 @@ def _site(node: ir.Node, names: dict[str, int]) -> Site | Left | None:
     weights = tuple(value for value in node.inputs if value is not None and _heavy(value))
     if not weights:
         return None
-    name = _told_apart(_name(node, weights), names)
+    name = _told_apart(_name(node, weights[0]), names)
     found = _FINDERS.get(node.op_type, _unknown)(node, name) if node.domain == "" else _unknown(node, name)
     if isinstance(found, str):
         return Left(name, node.op_type, sum(_bytes(value) for value in dict.fromkeys(weights)), found)
     return found
+
+
+def _around(node: ir.Node) -> tuple[ir.Node, ...]:
+    """The nodes that belong to a recurrent one."""
+    layer = layer_of(node)
+    return layer.projection.nodes if isinstance(layer, Layer) and layer.projection is not None else ()
 
 
 def _recurrent(node: ir.Node, name: str) -> Site | str:
@@ -160,19 +168,18 @@ def _bytes(value: ir.Value) -> int:
     return 0 if value.const_value is None else value.const_value.nbytes
 
 
-def _name(node: ir.Node, weights: tuple[ir.Value, ...]) -> str:
+def _name(node: ir.Node, heaviest: ir.Value) -> str:
     """What a user calls it: the module of its weights, or of a recurrent node's state; else the node's name."""
-    if node.op_type in _RECURRENT and len(node.inputs) > 5 and node.inputs[5] is not None:
-        state = str(node.inputs[5].name)
-        if state.endswith(".h"):
-            return state.removesuffix(".h")
-    weight = str(weights[0].name)
+    layer = layer_of(node) if node.op_type in _RECURRENT else None
+    if isinstance(layer, Layer) and str(layer.initial[0].name).endswith(".h"):
+        return str(layer.initial[0].name).removesuffix(".h")
+    weight = str(heaviest.name)
     if weight.startswith("constants.model."):
         parts = weight.removeprefix("constants.model.").split(".")
         return ".".join(part.removeprefix("_") if part[1:].isdigit() else part for part in parts).removesuffix(
             ".weight"
         )
-    return str(node.name)
+    return str(node.name or node.outputs[0].name)
 
 
 def _told_apart(name: str, names: dict[str, int]) -> str:

@@ -23,13 +23,13 @@ class Cell:
     """A cell of ONNX with ``gates`` gates and ``states`` states.
 
     ``input_bias`` is what is added to the gates from the input, ``[gates * hidden]``, from ONNX's two biases in one;
-    ``step`` makes a step with what is left of them.
+    ``step`` makes a step with what is left of them; the names of its constants end in a suffix.
     """
 
     gates: int
     states: int
     input_bias: Callable[[Array], Array]
-    step: Callable[[Array, int], Step]
+    step: Callable[[Array, int, str], Step]
 
 
 def added(bias: Array) -> Array:

@@ -21,14 +21,14 @@ def _input_bias(bias: Array) -> Array:
     return np.concatenate([inputs[:2] + state[:2], inputs[2:]]).reshape(-1)
 
 
-def _step(bias: Array, hidden: int) -> Step:
+def _step(bias: Array, hidden: int, suffix: str) -> Step:
     def step(nodes: Nodes, gates: ir.Value, states: Sequence[ir.Value], recurrence: Recurrence) -> Sequence[ir.Value]:
         (state,) = states
         given = nodes.split(gates, [2 * hidden, hidden])
         carried = nodes.split(recurrence(nodes, state), [2 * hidden, hidden])
         switches = nodes.op("Sigmoid", [nodes.op("Add", [given[0], carried[0]])])
         update, reset = nodes.split(switches, [hidden, hidden])
-        inside = nodes.op("Add", [carried[1], nodes.constant(bias.reshape(6, hidden)[5], "hidden_bias")])
+        inside = nodes.op("Add", [carried[1], nodes.constant(bias.reshape(6, hidden)[5], f"hidden_bias{suffix}")])
         new = nodes.op("Tanh", [nodes.op("Add", [given[1], nodes.op("Mul", [reset, inside])])])
         kept = nodes.op("Mul", [update, nodes.op("Sub", [state, new])])
         return [nodes.op("Add", [new, kept])]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_ir as ir
 
-from edgeseq.quantization.cells.cell import Cell
+from edgeseq.quantization.cells.cell import Cell, Recurrence, Step
 from edgeseq.quantization.cells.gru import GRU
 from edgeseq.quantization.cells.lstm import LSTM
+from edgeseq.quantization.cells.projection import Projection, projection_of
 from edgeseq.quantization.cells.rnn import rnn
 from edgeseq.quantization.kernels import Kernel
 from edgeseq.quantization.nodes import Nodes, array_of
@@ -33,17 +34,19 @@ class Direction:
 
 @dataclass(frozen=True)
 class Layer:
-    """A recurrent layer: its cell and its directions."""
+    """A recurrent layer: its cell and its directions, and the projection of its state where it has one."""
 
     node: ir.Node
     cell: Cell
     hidden: int
     directions: tuple[Direction, ...]
+    projection: Projection | None = None
 
     @property
     def initial(self) -> tuple[ir.Value, ...]:
         """The values that its states start from."""
-        return tuple(value for value in self.node.inputs[_HIDDEN : _HIDDEN + self.cell.states] if value is not None)
+        given = tuple(value for value in self.node.inputs[_HIDDEN : _HIDDEN + self.cell.states] if value is not None)
+        return given if self.projection is None else (self.projection.state, *given[1:])
 
     def factors(self) -> dict[str, ir.Value]:
         """What its matrices are multiplied by, by their name; of a state, its value before the first frame."""
@@ -51,10 +54,12 @@ class Layer:
         for number in range(len(self.directions)):
             suffix = f"{number}" if number else ""
             found[f"input{suffix}"], found[f"state{suffix}"] = _given(self.node), self.initial[0]
-        return found
+        return found if self.projection is None else {**found, "projection": self.node.outputs[0]}
 
     def inputs(self, factor: str) -> int:
         """How many numbers wide a factor is."""
+        if factor == "projection":
+            return self.hidden
         direction = self.directions[0]
         return int((direction.states if factor.startswith("state") else direction.inputs).shape[1])
 
@@ -66,7 +71,23 @@ class Layer:
             for number in range(len(self.directions))
         ]
         joined = [_joined(nodes, [run[place] for run in runs], 1 if place == 0 else 0) for place in range(len(runs[0]))]
-        return [(old, new) for old, new in zip(self.node.outputs, joined, strict=False) if _used(old)]
+        pairs = list(zip(self.node.outputs, joined, strict=False))
+        if self.projection is not None:
+            new = dict(pairs)
+            pairs = [(old, new[value]) for value, old in self.projection.results] + pairs[2:]
+        return [(old, new) for old, new in pairs if _used(old)]
+
+    def _projected(self, step: Step, kernel: Kernel) -> Step:
+        """A step whose output, the first state too, is projected."""
+        if self.projection is None:
+            return step
+        matrix = self.projection.matrix
+
+        def projected(nodes: Nodes, gates: ir.Value, states: Sequence[ir.Value], by: Recurrence) -> Sequence[ir.Value]:
+            output, *others = step(nodes, gates, states, by)
+            return [kernel.product(nodes, output, matrix, "projection"), *others]
+
+        return projected
 
     def _parts(self, nodes: Nodes, value: ir.Value) -> Sequence[ir.Value]:
         if len(self.directions) == 1:
@@ -81,7 +102,7 @@ class Layer:
         gates = kernel.product(nodes, _given(self.node), direction.inputs, f"input{suffix}")
         bias = nodes.constant(self.cell.input_bias(direction.bias).astype(np.float32), f"bias{suffix}")
         gates = nodes.op("Add", [gates, bias])
-        step = self.cell.step(direction.bias, self.hidden)
+        step = self._projected(self.cell.step(direction.bias, self.hidden, suffix), kernel)
 
         def recurrence(inside: Nodes, state: ir.Value) -> ir.Value:
             return kernel.product(inside, state, direction.states, f"state{suffix}")
@@ -121,7 +142,10 @@ def layer_of(node: ir.Node) -> Layer | str:
     found = tuple(
         Direction(inputs[number], states[number], bias[number], backward or number == 1) for number in range(directions)
     )
-    layer = Layer(node, cell, hidden, found)
+    projection = projection_of(node) if directions == 1 else None
+    if projection is not None:
+        found = (replace(found[0], states=found[0].states @ projection.lift),)
+    layer = Layer(node, cell, hidden, found, projection)
     return layer if len(layer.initial) == cell.states else "it begins with a state of its own making"
 
 

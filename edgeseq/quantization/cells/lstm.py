@@ -14,7 +14,7 @@ from edgeseq.quantization.nodes import Nodes
 from edgeseq.verification.arrays import Array
 
 
-def _step(bias: Array, hidden: int) -> Step:
+def _step(bias: Array, hidden: int, suffix: str) -> Step:
     def step(nodes: Nodes, gates: ir.Value, states: Sequence[ir.Value], recurrence: Recurrence) -> Sequence[ir.Value]:
         state, cell = states
         switches, new = nodes.split(nodes.op("Add", [gates, recurrence(nodes, state)]), [3 * hidden, hidden])

@@ -14,7 +14,7 @@ from edgeseq.verification.arrays import Array
 def rnn(activation: str) -> Cell:
     """The cell with this activation, as ONNX calls it."""
 
-    def with_sizes(bias: Array, hidden: int) -> Step:
+    def with_sizes(bias: Array, hidden: int, suffix: str) -> Step:
         def step(
             nodes: Nodes, gates: ir.Value, states: Sequence[ir.Value], recurrence: Recurrence
         ) -> Sequence[ir.Value]:
