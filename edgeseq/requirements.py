@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+
+from edgeseq.errors import NotInstalled
 
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*\(?([^;)]*)\)?\s*(?:;\s*(.*))?")
 _BOUND = re.compile(r"\s*(>=|<=|==|!=|<|>)\s*([0-9]+(?:\.[0-9]+)*)\s*")
@@ -47,6 +49,18 @@ def read_requirement(text: str) -> Requirement | None:
         return None
     extra = _EXTRA.search(match[3] or "")
     return Requirement(match[1].lower(), ",".join(sorted(match[2].strip().split(","))[::-1]), extra and extra[1])
+
+
+def not_installed(error: ModuleNotFoundError, needed: Collection[str], what: str, extra: str) -> ImportError:
+    """What to raise where an import failed: NotInstalled for a module of ``needed``, else the error itself.
+
+    ``what`` says what needs them, ``extra`` is the extra of edgeseq that brings them.
+    """
+    if error.name not in needed:
+        return error
+    return NotInstalled(
+        what, why=f"{error.name} is not installed", do=f"install them with: pip install 'edgeseq[{extra}]'"
+    )
 
 
 def _aligned(one: str, other: str) -> tuple[tuple[int, ...], tuple[int, ...]]:

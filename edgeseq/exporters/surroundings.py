@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from edgeseq.errors import EdgeseqError, NotInstalled, UsageError
-from edgeseq.requirements import read_requirement
+from edgeseq.errors import EdgeseqError, UsageError
+from edgeseq.requirements import not_installed, read_requirement
 from edgeseq.runtime.engine import onnxruntime
 
 _NEEDED = ("torch", "onnx", "onnxscript")
@@ -20,13 +20,7 @@ _COPIES = 3
 
 def missing_package(error: ModuleNotFoundError) -> ImportError:
     """What to raise where an import failed: NotInstalled for a package that exporting needs, else the error itself."""
-    if error.name not in _NEEDED:
-        return error
-    return NotInstalled(
-        "exporting and verifying need PyTorch and onnx",
-        why=f"{error.name} is not installed",
-        do="install them with: pip install 'edgeseq[export]'",
-    )
+    return not_installed(error, (*_NEEDED, "onnx_ir"), "exporting and verifying need PyTorch and onnx", "export")
 
 
 def check_surroundings(model: Any, target: Path | None = None) -> None:

@@ -5,9 +5,18 @@ No torch: the float ONNX file is the input.
 
 from __future__ import annotations
 
-from edgeseq.quantization.configs import KINDS, Config, Float16, Int4Weights, Int8Dynamic, Int8Static, Int8Weights
-from edgeseq.quantization.quantizing import Quantized, quantize
-from edgeseq.quantization.task import Task
+from edgeseq.requirements import not_installed
+
+try:
+    from edgeseq.quantization.configs import KINDS, Config, Float16, Int4Weights, Int8Dynamic, Int8Static, Int8Weights
+    from edgeseq.quantization.quantizing import Quantized, quantize
+    from edgeseq.quantization.report import Report
+    from edgeseq.quantization.task import Task
+    from edgeseq.quantization.verifying import verify_quantized
+except ModuleNotFoundError as error:
+    raise not_installed(
+        error, ("onnx_ir", "onnx", "ml_dtypes"), "quantizing needs onnx and onnx-ir", "quantize"
+    ) from None
 
 __all__ = [
     "KINDS",
@@ -18,6 +27,8 @@ __all__ = [
     "Int8Static",
     "Int8Weights",
     "Quantized",
+    "Report",
     "Task",
     "quantize",
+    "verify_quantized",
 ]

@@ -48,6 +48,12 @@ class Common:
     cache: Literal["float32", "int8"] = "float32"
 
     def __post_init__(self) -> None:
+        for name in ("only", "keep"):
+            patterns = getattr(self, name)
+            if not isinstance(patterns, tuple) or not all(isinstance(pattern, str) for pattern in patterns):
+                raise UsageError(f"{name} is no tuple of patterns", got=repr(patterns), wanted="such as ('decoder.*',)")
+        if self.one_frame not in (None, True, False):
+            raise UsageError("one_frame is none of its values", got=repr(self.one_frame), wanted="True, False or None")
         if self.cache not in ("float32", "int8"):
             raise UsageError("unknown precision of a cache", got=repr(self.cache), wanted="float32 or int8")
 
@@ -70,6 +76,8 @@ class Int8Dynamic(Common):
         _check_group(self.group)
         if self.kernel not in ("auto", "rows", "blocks"):
             raise UsageError("unknown kernel", got=repr(self.kernel), wanted="auto, rows or blocks")
+        if type(self.batch) is not int or self.batch < 1:
+            raise UsageError("batch out of range", got=repr(self.batch), wanted="a whole number from 1")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgeseq.contract import Contract
-from edgeseq.errors import UsageError, VerificationError
+from edgeseq.errors import EdgeseqError, UsageError, VerificationError
+from edgeseq.quantization.asking import check_asked, check_target
 from edgeseq.quantization.caches import find_caches
-from edgeseq.quantization.configs import KINDS, Config, Int8Dynamic, Scheme
+from edgeseq.quantization.configs import Config, Float16, Int8Dynamic, Scheme
 from edgeseq.quantization.laws import check_quantized
 from edgeseq.quantization.making import Made, Maker, calibrated, one_frame_possible, seen_only
 from edgeseq.quantization.planning import plan
@@ -23,8 +24,9 @@ from edgeseq.quantization.surveying import errors_of, nodes_of
 from edgeseq.quantization.targets import target_of
 from edgeseq.quantization.task import Task
 from edgeseq.quantization.tracing import write_trace
+from edgeseq.runtime.golden import trace_of
 from edgeseq.runtime.loading import describe, load
-from edgeseq.sealing import prologue_of, seal
+from edgeseq.sealing import prologue_of, seal, sidecar_of
 from edgeseq.verification.drawing import Calibration
 from edgeseq.verification.report import Verification
 from edgeseq.writing import replacing, save
@@ -32,12 +34,16 @@ from edgeseq.writing import replacing, save
 
 @dataclass(frozen=True)
 class Quantized:
-    """What ``quantize`` made: the file, its contract, what was found on it, and the report that is in the contract."""
+    """What ``quantize`` made: the file, its contract, what was found on it, and the report that is in the contract.
+
+    ``golden`` is the golden trace; None where none was asked for, or where even the shortest would be too large.
+    """
 
     path: Path
     contract: Contract
     verification: Verification
     report: Report
+    golden: Path | None = None
 
 
 def quantize(
@@ -51,6 +57,9 @@ def quantize(
     task: Task | None = None,
     keep_slower: bool = False,
     measure: bool = True,
+    golden: bool = True,
+    sidecar: bool = False,
+    external_data: bool = False,
     progress: Callable[[str], object] | None = None,
 ) -> Quantized:
     """Write the float file at ``path`` to ``out`` with its weights in fewer bits, as ``config`` says.
@@ -59,22 +68,26 @@ def quantize(
     measured; without it random ones serve where they can. ``target_cpu`` is what the file is for, this machine by
     default. ``min_sqnr`` (dB, of the model's worst output) or a ``task`` with the most that may be lost leave in more
     bits, or in float, what costs most. A file that is slower than the float one on this machine is refused unless
-    ``keep_slower``; ``measure=False`` leaves speed out. ``progress`` is told what is being done.
+    ``keep_slower``; ``measure=False`` leaves speed out. ``golden``, ``sidecar`` and ``external_data`` are those of
+    ``export``. ``progress`` is told what is being done.
 
     The contract holds a report of every node, and the file's own verification: the laws, with neighbours and frames a
     thousand times louder, bit for bit. Nothing appears at ``out`` before all held.
-    Raises UsageError, VerificationError, and what ``load`` raises.
+    Raises UsageError, VerificationError, EdgeseqError where it is slower, and what ``load`` raises.
     """
     told = progress or (lambda text: None)
-    source_path, target_path = Path(path), _checked(Path(path), Path(out), config)
+    source_path, target_path = Path(path), Path(out)
+    check_asked(config, min_sqnr, task)
+    check_target(source_path, target_path)
     target, here = target_of(target_cpu)
     measured = here and measure
     with opened(source_path) as source:
         samples = Samples(source.contract, calibration)
+        before = None if task is None else task.score(source.load())
         sites, left = _sites(source)
         chosen, asked = plan(config, sites)
         told("calibrating on streams")
-        one_frame = one_frame_possible(source, samples) if config.one_frame is None else config.one_frame
+        one_frame = _one_frame(config, chosen, sites, source, samples)
         caches = config.cache == "int8"
         if caches and not find_caches(source.graph()):
             raise UsageError("the file has no cache that can be kept in 8 bits", do="leave out cache='int8' (--cache)")
@@ -85,16 +98,16 @@ def quantize(
             chosen = _faster(maker, chosen, sites, config)
         told("measuring what each node costs")
         cost = alone(maker, chosen, sites, samples)
-        wanted = Wanted(maker, samples, min_sqnr, task)
+        wanted = Wanted(maker, samples, min_sqnr, task, before)
         chosen, kept = relieved(chosen, sites, cost, wanted)
         if not chosen:
             raise UsageError("nothing can be quantized within what is asked for", do="ask for less, or keep the file")
         made = maker.make(chosen)
         with replacing(target_path) as scratch:
-            contract = _write(made, scratch, target_path)
+            contract = _write(made, scratch, target_path, external_data)
             told("checking the laws")
             model = load(scratch, allow_unverified=True)
-            verification = check_quantized(source.load(), model, samples, _settings(source, samples))
+            verification = check_quantized(source.load(), model, samples, settings_of(source, samples))
             if not verification.passed:
                 raise _failed(verification)
             speed = _speed(source, scratch, contract, config, keep_slower) if measured else None
@@ -115,25 +128,12 @@ def quantize(
                 long_run=long,
                 speed=speed,
                 speed_note=None if speed else "not asked for" if here else "speed not measured on this target",
-                task=None if task is None else task.compared(source.load(), model),
+                task=None if task is None or before is None else task.compared(before, model),
             )
             contract = replace(contract, quantization=report.to_dict(), verification=verification.to_dict())
-            contract = seal(scratch, contract)
-            write_trace(source.load(), contract, scratch, samples)
-    return Quantized(target_path, contract, verification, report)
-
-
-def _checked(source: Path, target: Path, config: object) -> Path:
-    if not isinstance(config, tuple(KINDS.values())):
-        names = ", ".join(kind.__name__ for kind in KINDS.values())
-        raise UsageError("unknown config", got=repr(config), wanted=f"one of {names}, as in Int8Dynamic()")
-    if target.suffix != ".onnx":
-        raise UsageError("the file must end in .onnx", got=str(target), do=f"write to {target.with_suffix('.onnx')}")
-    if not target.parent.is_dir():
-        raise UsageError("the folder does not exist", got=str(target.parent), do="make it first")
-    if target.resolve() == source.resolve():
-        raise UsageError("the quantized file would replace the float one", where=str(source), do="name another file")
-    return target
+            contract = seal(scratch, contract, sidecar or sidecar_of(target_path).exists())
+            traced = golden and write_trace(source.load(), contract, scratch, samples)
+    return Quantized(target_path, contract, verification, report, trace_of(target_path) if traced else None)
 
 
 def _sites(source: Source) -> tuple[list[Site], list[Left]]:
@@ -144,6 +144,16 @@ def _sites(source: Source) -> tuple[list[Site], list[Left]]:
         found = find_sites(prologue)
         sites, left = [*sites, *found[0]], [*left, *found[1]]
     return sites, left
+
+
+def _one_frame(
+    config: Config, chosen: Mapping[str, Scheme], sites: Sequence[Site], source: Source, samples: Samples
+) -> bool:
+    """What a config says, else whether a recurrent layer is rewritten that needs no loop so."""
+    if config.one_frame is not None:
+        return config.one_frame
+    rewritten = any(site.layer is not None and site.name in chosen for site in sites)
+    return rewritten and not isinstance(config, Float16) and one_frame_possible(source, samples)
 
 
 def _faster(maker: Maker, chosen: dict[str, Scheme], sites: Sequence[Site], config: Int8Dynamic) -> dict[str, Scheme]:
@@ -158,17 +168,18 @@ def _faster(maker: Maker, chosen: dict[str, Scheme], sites: Sequence[Site], conf
     return other if speed.ratio > 1 else chosen
 
 
-def _write(made: Made, scratch: Path, target: Path) -> Contract:
+def _write(made: Made, scratch: Path, target: Path, external_data: bool) -> Contract:
     """Write the graph, and its prologue, for a file that will be at ``target``; its contract, sealed."""
     contract = made.contract
     if made.prologue is not None and contract.prologue is not None:
-        save(made.prologue, prologue_of(scratch))
+        save(made.prologue, prologue_of(scratch), external_data)
         contract = replace(contract, prologue=replace(contract.prologue, file=prologue_of(target).name))
-    save(made.graph, scratch)
+    save(made.graph, scratch, external_data)
     return seal(scratch, replace(contract, verification=None))
 
 
-def _settings(source: Source, samples: Samples) -> dict[str, object]:
+def settings_of(source: Source, samples: Samples) -> dict[str, object]:
+    """What a verification says of the float file that it was made against."""
     verified = (source.contract.verification or {}).get("settings", {})
     return {
         "inputs": "calibration" if samples.real else "random",
@@ -178,10 +189,10 @@ def _settings(source: Source, samples: Samples) -> dict[str, object]:
 
 
 def _speed(source: Source, scratch: Path, contract: Contract, config: Config, keep_slower: bool) -> Speed:
-    """The measured speed; UsageError where the file is slower than the float one and was not asked for all the same."""
+    """The measured speed; EdgeseqError where the file is slower than the float one and not asked for all the same."""
     speed = compare_steps(source.path, scratch, contract, getattr(config, "batch", 1))
     if speed.verdict == "slower" and not keep_slower:
-        raise UsageError(
+        raise EdgeseqError(
             "the quantized file is slower than the float one on this machine",
             got=f"{1 / speed.ratio:.2f} times as long a step",
             why="what onnxruntime needs to quantize a frame costs more than so small a product saves",

@@ -29,13 +29,18 @@ def alone(maker: Maker, plan: Mapping[str, Scheme], sites: Sequence[Site], sampl
 
 
 class Wanted:
-    """What is wanted of a quantized file: ``min_sqnr`` dB of its worst output, or the most that a task may lose."""
+    """What is wanted of a quantized file: ``min_sqnr`` dB of its worst output, or the most that a task may lose.
 
-    def __init__(self, maker: Maker, samples: Samples, min_sqnr: float | None, task: Task | None) -> None:
+    ``before`` is what the float file reaches in the task.
+    """
+
+    def __init__(
+        self, maker: Maker, samples: Samples, min_sqnr: float | None, task: Task | None, before: float | None = None
+    ) -> None:
         self._maker, self._samples, self._min_sqnr = maker, samples, min_sqnr
         self._task = task if task is not None and task.max_loss is not None else None
         self._float = maker.source.load()
-        self._before = None if self._task is None else self._task.score(self._float)
+        self._before = self._task.score(self._float) if before is None and self._task is not None else before
 
     def holds(self, plan: Mapping[str, Scheme]) -> bool:
         """Whether a plan gives it."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from edgeseq.contract import Contract
 from edgeseq.errors import UsageError
 from edgeseq.verification.arrays import Arrays
@@ -19,13 +21,14 @@ class Samples:
     """Streams of a contract's inputs, always the same; ``real``: stretches of the user's own."""
 
     def __init__(self, contract: Contract, calibration: Calibration | None) -> None:
-        """Raises UsageError where a sample does not fit its port, holds NaN, or is too short to fill the model."""
+        """Raises UsageError where an input lacks, a sample does not fit its port, is not finite, or is too short."""
         self.contract = contract
         given = None if calibration is None else list(calibration)
-        if given is not None and not given:
-            raise UsageError("the calibration data are empty", do="give at least one sample")
         self.draws = Draws(contract, given)
+        if given is not None and not self.draws.samples:
+            raise UsageError("the calibration data are empty", do="give at least one sample")
         self.real = bool(self.draws.samples)
+        self._check_whole()
         if self.draws.guessed:
             name = self.draws.guessed[0]
             raise UsageError(
@@ -39,6 +42,15 @@ class Samples:
                 got=f"{self.draws.longest} frames",
                 wanted=f"at least {least}",
             )
+
+    def _check_whole(self) -> None:
+        """UsageError where samples lack an input of the file, or hold an infinity."""
+        for port in self.draws.ports if self.real else ():
+            samples = self.draws.samples.get(port.name)
+            if samples is None:
+                raise UsageError(f"the calibration data have no {port.name}", wanted="every input of the file")
+            if port.dtype.startswith("float") and not all(np.isfinite(array).all() for array in samples):
+                raise UsageError(f"calibration for {port.name} holds infinities", do="leave such samples out")
 
     @property
     def one_call(self) -> int:
