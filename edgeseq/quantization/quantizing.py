@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgeseq.contract import Contract
 from edgeseq.errors import EdgeseqError, UsageError, VerificationError
 from edgeseq.quantization.asking import check_asked, check_target
-from edgeseq.quantization.caches import find_caches
-from edgeseq.quantization.configs import Config, Float16, Int8Dynamic, Scheme
+from edgeseq.quantization.configs import Config, Int8Dynamic, Scheme
 from edgeseq.quantization.laws import check_quantized
-from edgeseq.quantization.making import Made, Maker, calibrated, one_frame_possible, seen_only
-from edgeseq.quantization.planning import plan
+from edgeseq.quantization.making import Made, Maker
+from edgeseq.quantization.preparing import prepared
 from edgeseq.quantization.report import Report, plain_config
 from edgeseq.quantization.sensitivity import Wanted, alone, relieved
-from edgeseq.quantization.sites import Left, Site, find_sites
+from edgeseq.quantization.sites import Site
 from edgeseq.quantization.source import Source, opened
 from edgeseq.quantization.speed import Speed, compare_steps
 from edgeseq.quantization.streams import Samples
@@ -84,15 +83,9 @@ def quantize(
     with opened(source_path) as source:
         samples = Samples(source.contract, calibration)
         before = None if task is None else task.score(source.load())
-        sites, left = _sites(source)
-        chosen, asked = plan(config, sites)
         told("calibrating on streams")
-        one_frame = _one_frame(config, chosen, sites, source, samples)
-        caches = config.cache == "int8"
-        if caches and not find_caches(source.graph()):
-            raise UsageError("the file has no cache that can be kept in 8 bits", do="leave out cache='int8' (--cache)")
-        maker = Maker(source, target, one_frame, calibrated(source, chosen, samples, caches), caches)
-        chosen, unseen = seen_only(maker, chosen, sites)
+        found = prepared(source, config, samples, target)
+        maker, sites, chosen = found.maker, found.sites, found.chosen
         if isinstance(config, Int8Dynamic) and config.kernel == "auto" and measured:
             told("measuring which kernel is faster here")
             chosen = _faster(maker, chosen, sites, config)
@@ -118,9 +111,9 @@ def quantize(
                 config=plain_config(config),
                 target=target.name,
                 source=source.contract.digest or "",
-                one_frame=one_frame,
+                one_frame=maker.one_frame,
                 nodes=nodes_of(maker, chosen, sites, made, cost, samples),
-                left=(*left, *asked, *unseen, *kept),
+                left=(*found.left, *kept),
                 file_bytes_before=describe(source.path).size,
                 file_bytes_after=describe(scratch).size,
                 inputs="calibration" if samples.real else "random",
@@ -134,26 +127,6 @@ def quantize(
             contract = seal(scratch, contract, sidecar or sidecar_of(target_path).exists())
             traced = golden and write_trace(source.load(), contract, scratch, samples)
     return Quantized(target_path, contract, verification, report, trace_of(target_path) if traced else None)
-
-
-def _sites(source: Source) -> tuple[list[Site], list[Left]]:
-    """The sites of the step and of its prologue."""
-    sites, left = find_sites(source.graph())
-    prologue = source.prologue()
-    if prologue is not None:
-        found = find_sites(prologue)
-        sites, left = [*sites, *found[0]], [*left, *found[1]]
-    return sites, left
-
-
-def _one_frame(
-    config: Config, chosen: Mapping[str, Scheme], sites: Sequence[Site], source: Source, samples: Samples
-) -> bool:
-    """What a config says, else whether a recurrent layer is rewritten that needs no loop so."""
-    if config.one_frame is not None:
-        return config.one_frame
-    rewritten = any(site.layer is not None and site.name in chosen for site in sites)
-    return rewritten and not isinstance(config, Float16) and one_frame_possible(source, samples)
 
 
 def _faster(maker: Maker, chosen: dict[str, Scheme], sites: Sequence[Site], config: Int8Dynamic) -> dict[str, Scheme]:

@@ -1,0 +1,62 @@
+"""What a config makes of a file before anything is measured: its sites, the plan, what calibration saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from edgeseq.errors import UsageError
+from edgeseq.quantization.caches import find_caches
+from edgeseq.quantization.configs import Config, Float16, Scheme
+from edgeseq.quantization.making import Maker, calibrated, one_frame_possible, seen_only
+from edgeseq.quantization.planning import plan
+from edgeseq.quantization.sites import Left, Site, find_sites
+from edgeseq.quantization.source import Source
+from edgeseq.quantization.streams import Samples
+from edgeseq.quantization.targets import Target
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Of a source and a config: what makes quantized graphs, and the scheme of every site that is ``chosen``.
+
+    ``left`` are the nodes that stay in float.
+    """
+
+    maker: Maker
+    sites: Sequence[Site]
+    chosen: dict[str, Scheme]
+    left: tuple[Left, ...]
+
+
+def prepared(source: Source, config: Config, samples: Samples, target: Target) -> Prepared:
+    """The plan of a config for a source, calibrated on streams. UsageError where the config is not for this file."""
+    sites, left = sites_of(source)
+    chosen, asked = plan(config, sites)
+    one_frame = _one_frame(config, chosen, sites, source, samples)
+    caches = config.cache == "int8"
+    if caches and not find_caches(source.graph()):
+        raise UsageError("the file has no cache that can be kept in 8 bits", do="leave out cache='int8' (--cache)")
+    maker = Maker(source, target, one_frame, calibrated(source, chosen, samples, caches), caches)
+    chosen, unseen = seen_only(maker, chosen, sites)
+    return Prepared(maker, sites, chosen, (*left, *asked, *unseen))
+
+
+def sites_of(source: Source) -> tuple[list[Site], list[Left]]:
+    """The sites of the step and of its prologue."""
+    sites, left = find_sites(source.graph())
+    prologue = source.prologue()
+    if prologue is not None:
+        found = find_sites(prologue)
+        sites, left = [*sites, *found[0]], [*left, *found[1]]
+    return sites, left
+
+
+def _one_frame(
+    config: Config, chosen: Mapping[str, Scheme], sites: Sequence[Site], source: Source, samples: Samples
+) -> bool:
+    """What a config says, else whether a recurrent layer is rewritten that needs no loop so."""
+    if config.one_frame is not None:
+        return config.one_frame
+    rewritten = any(site.layer is not None and site.name in chosen for site in sites)
+    return rewritten and not isinstance(config, Float16) and one_frame_possible(source, samples)
