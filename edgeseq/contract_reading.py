@@ -22,6 +22,7 @@ from edgeseq.contract import (
     StateKind,
 )
 from edgeseq.contract_fields import Reader, is_bare_name, is_number, listed
+from edgeseq.contract_quantization import read_quantization
 from edgeseq.errors import ContractError
 from edgeseq.strict_json import read_json
 from edgeseq.structure import Cost, Part
@@ -73,7 +74,7 @@ def _read_contract(document: Any, where: str) -> Contract:
         mode=reader.mapping("mode"),
         opset=reader.mapping("opset"),
         onnxruntime=reader.text("onnxruntime"),
-        quantization=reader.optional_mapping("quantization"),
+        quantization=read_quantization(reader),
         verification=reader.optional_mapping("verification"),
         digest=reader.optional_text("digest"),
         seal=reader.optional_text("seal"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgeseq.cli.durations import format_rate, parse_duration, rate_of
-from edgeseq.cli.sizes import format_share, parse_share, parse_size
+from edgeseq.cli.sizes import format_share, parse_decibels, parse_loss, parse_share, parse_size
 from edgeseq.contract import Contract
 from edgeseq.errors import UsageError
 from tests.golden.contracts import LOOKAHEAD
@@ -95,6 +95,31 @@ def test_refuses_other_shares(text: str) -> None:
 def test_no_share_at_all_cannot_be_shown() -> None:
     with pytest.raises(UsageError, match=r"^cannot read a share: that nothing is ever missed cannot be shown by"):
         parse_share("0%")
+
+
+@pytest.mark.parametrize(("text", "loss"), [("0.5%", 0.005), ("0%", 0.0), ("100 %", 1.0), (" 0.1%", 0.001)])
+def test_reads_a_loss(text: str, loss: float) -> None:
+    assert parse_loss(text) == loss
+
+
+@pytest.mark.parametrize("text", ["", "0.005", "101%", "-1%", "%", "0,1%"])
+def test_refuses_other_losses(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_loss(text)
+    assert str(caught.value) == (
+        f"cannot read a loss (got {text!r}, wanted a percentage from 0 to 100). Example: 0.5%."
+    )
+
+
+@pytest.mark.parametrize(("text", "decibels"), [("30dB", 30.0), ("27.5 dB", 27.5), ("30", 30.0), (" 0dB", 0.0)])
+def test_reads_decibels(text: str, decibels: float) -> None:
+    assert parse_decibels(text) == decibels
+
+
+@pytest.mark.parametrize("text", ["", "dB", "-3dB", "30db", "30 dBm", "1e3dB", "9" * 400])
+def test_refuses_other_decibels(text: str) -> None:
+    with pytest.raises(UsageError, match=r"^cannot read decibels .*wanted a number from 0 and dB\)\. Example: 30dB\.$"):
+        parse_decibels(text)
 
 
 @pytest.mark.parametrize(("share", "text"), [(0.001, "0.1 %"), (0.12345, "12.3 %"), (0.0, "0 %"), (1.0, "100 %")])

@@ -15,12 +15,24 @@ from edgeseq.cli.doctor import doctor
 from edgeseq.cli.explain import explain
 from edgeseq.cli.export import export
 from edgeseq.cli.inspect import inspect
+from edgeseq.cli.quantize import quantize
 from edgeseq.cli.run import run
 from edgeseq.cli.verify import verify
 from edgeseq.errors import EdgeseqError, UsageError
 
 #: Every command, in the order in which the help lists them. A new one is one file and one entry here.
-COMMANDS: tuple[click.Command, ...] = (export, explain, inspect, verify, run, bench, adopt, demo, doctor)
+COMMANDS: tuple[click.Command, ...] = (
+    export,
+    explain,
+    inspect,
+    verify,
+    quantize,
+    run,
+    bench,
+    adopt,
+    demo,
+    doctor,
+)
 
 
 class _Edgeseq(click.Group):

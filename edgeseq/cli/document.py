@@ -18,7 +18,8 @@ Made from the program's own help by `make docs`; a test says when it is out of d
 
 Exit codes: 0, all well; 1, a check failed or the work could not be done; 2, the call was wrong. Errors are one line on
 standard error. Where a command takes `--json`, `-` stands for standard output, which then holds nothing else.
-Durations are written `10ms`, `8us` or `0.5s`, sizes `2MB` (thousands) or `64KiB` (1,024s), shares `0.1%`.
+Durations are written `10ms`, `8us` or `0.5s`, sizes `2MB` (thousands) or `64KiB` (1,024s), shares `0.1%`,
+signal to noise `30dB`.
 """
 
 

@@ -11,6 +11,11 @@ def exporters() -> ModuleType:
     return importlib.import_module("edgeseq.exporters")
 
 
+def quantization() -> ModuleType:
+    """``edgeseq.quantization``; it says itself where onnx-ir is missing."""
+    return importlib.import_module("edgeseq.quantization")
+
+
 def runtime() -> ModuleType:
     """``edgeseq.runtime``; it says itself where onnxruntime is missing."""
     return importlib.import_module("edgeseq.runtime")

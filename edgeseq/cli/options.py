@@ -125,6 +125,22 @@ threads = click.option(
 allow_unverified = click.option(
     "--allow-unverified", is_flag=True, help="Take the file although it was changed since it was verified."
 )
+target_cpu = click.option(
+    "--target-cpu",
+    metavar="NAME",
+    help="The processor that the file is for: x86-vnni, x86, arm-dotprod or arm; this machine's by default. It decides "
+    "forms and ranges; the speed is measured where it is this machine's.",
+)
+keep_slower = click.option(
+    "--keep-slower", is_flag=True, help="Write the file although it is slower than the float one on this machine."
+)
+data = click.option(
+    "--data",
+    type=FILE,
+    metavar="FILE.NPZ",
+    help="Real inputs: an array for every input of the file, by its name, examples along its batch axis. lengths "
+    "[examples] says where examples that are filled up end.",
+)
 tolerances = (
     click.option(
         "--atol", type=click.FloatRange(min=0), metavar="X", help="Absolute difference that the check allows on top."

@@ -1,7 +1,8 @@
-"""Sizes as people write them: ``2MB`` (1,000 times 1,000 bytes), ``64KiB`` (64 times 1,024); and shares: ``0.1%``."""
+"""Sizes as people write them: ``2MB`` (1,000 times 1,000 bytes), ``64KiB`` (64 times 1,024); ``0.1%``; ``30dB``."""
 
 from __future__ import annotations
 
+import math
 import re
 from fractions import Fraction
 
@@ -21,6 +22,7 @@ _UNITS = {
 _NUMBER = r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*"
 _SIZE = re.compile(_NUMBER + "([A-Za-z]*)\\s*", re.ASCII)
 _SHARE = re.compile(_NUMBER + r"%\s*", re.ASCII)
+_DECIBELS = re.compile(_NUMBER + r"(?:dB)?\s*", re.ASCII)
 
 
 def parse_size(text: str) -> int:
@@ -50,6 +52,27 @@ def parse_share(text: str) -> float:
             do="example: 0.1%",
         )
     return float(share)
+
+
+def parse_loss(text: str) -> float:
+    """0.005 in ``0.5%``, 0 in ``0%``; UsageError where the text is no percentage from 0 to 100."""
+    match = _SHARE.fullmatch(text)
+    if match is None or float(match[1]) > 100:
+        raise UsageError("cannot read a loss", got=repr(text), wanted="a percentage from 0 to 100", do="example: 0.5%")
+    return float(Fraction(match[1]) / 100)
+
+
+def parse_decibels(text: str) -> float:
+    """30.0 in ``30dB`` or ``30``; UsageError where the text is no number of decibels from zero."""
+    match = _DECIBELS.fullmatch(text)
+    if match is None or not math.isfinite(float(match[1])):
+        raise UsageError("cannot read decibels", got=repr(text), wanted="a number from 0 and dB", do="example: 30dB")
+    return float(match[1])
+
+
+def format_decibels(decibels: float) -> str:
+    """``35.2 dB``."""
+    return f"{decibels:.1f} dB"
 
 
 def format_share(share: float) -> str:

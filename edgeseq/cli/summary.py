@@ -13,6 +13,7 @@ import numpy as np
 
 from edgeseq.cli.durations import format_duration, format_rate, rate_of
 from edgeseq.cli.modules import cost_in_words, module_table
+from edgeseq.cli.quantization import node_tables, quantization_facts
 from edgeseq.cli.tables import format_bytes, table
 from edgeseq.contract import Axis, Contract, Port, Session, State, axis_parts
 from edgeseq.modelfile import read_model_file
@@ -43,6 +44,7 @@ def _told(contract: Contract, facts: list[tuple[str, str]]) -> list[str]:
     lines += _inputs([port for port in contract.ports if port.role != "output"])
     lines += _outputs(contract.with_role("output"))
     lines += _states(contract.states)
+    lines += [] if contract.quantization is None else node_tables(contract.quantization)
     for label, text in facts:
         first, *rest = textwrap.wrap(text, _ROOM) or ["nothing"]
         lines += [f"{label:<{_LABEL}}{first}", *(f"{'':<{_LABEL}}{line}" for line in rest)]
@@ -138,7 +140,7 @@ def _facts(contract: Contract, doubt: str | None) -> list[tuple[str, str]]:
         ("opset", _pairs(contract.opset) or "not said"),
         ("onnxruntime", contract.onnxruntime),
         ("verified", f"unverified: {doubt}" if doubt else _verification(contract.verification)),
-        ("quantization", None if contract.quantization is None else _pairs(contract.quantization)),
+        *([] if contract.quantization is None else quantization_facts(contract.quantization)),
         ("session", _session(contract.session)),
         ("foreign rules", ", ".join(f"{op} by {origin}" for op, origin in contract.rules.items()) or None),
         ("made by", _pairs(contract.provenance) or "not said"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any, Protocol
 
 import click
@@ -33,6 +33,19 @@ def working(what: str) -> Iterator[None]:
     yield
     if shown:
         click.echo(f"{time.perf_counter() - began:.1f} s", err=True)
+
+
+@contextmanager
+def stages(what: str) -> Iterator[Callable[[str], None]]:
+    """``working``, of which the next stage begins when it is told to what is given."""
+    with ExitStack() as stage:
+        stage.enter_context(working(what))
+
+        def told(text: str) -> None:
+            stage.close()
+            stage.enter_context(working(text))
+
+        yield told
 
 
 def progress(length: int, label: str) -> AbstractContextManager[Progress]:
