@@ -95,11 +95,11 @@ def calibrated(source: Source, plan: Plan, samples: Samples, caches: bool = Fals
     observer = Observer(source, graph, source.contract)
     highest, gram = [], []
     for site in find_sites(graph)[0]:
-        for name, value in site.factors().items():
-            if site.name in fixed and observer.highest(f"{name}.highest", value):
-                highest.append(name)
-            if site.name in rounded and observer.gram(f"{name}.gram", value, site.inputs(name)):
-                gram.append(name)
+        if site.name in fixed:
+            highest += [name for name, value in site.ends().items() if observer.highest(f"{name}.highest", value)]
+        if site.name in rounded:
+            factors = site.factors(observer.nodes)
+            gram += [name for name, x in factors.items() if observer.gram(f"{name}.gram", x, site.inputs(name))]
     for cache in find_caches(graph) if caches else ():
         highest += [name for name, value in cache.factors().items() if observer.highest(f"{name}.highest", value)]
     found = observer.run(samples.several())
@@ -112,7 +112,7 @@ def seen_only(maker: Maker, plan: Plan, sites: Sequence[Site]) -> tuple[dict[str
     """The plan without sites that need a scale of calibration and of which it saw nothing, and those."""
     kept, left = dict(plan), []
     for site in sites:
-        if site.name in kept and kept[site.name].kernel == "fixed" and set(site.factors()) - set(maker.seen.highest):
+        if site.name in kept and kept[site.name].kernel == "fixed" and set(site.ends()) - set(maker.seen.highest):
             del kept[site.name]
             left.append(
                 Left(site.name, site.node.op_type, site.bytes, "calibration cannot see into a loop or prologue")

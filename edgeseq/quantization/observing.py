@@ -21,13 +21,16 @@ _NUMPY = {ir.DataType.FLOAT: "float32", ir.DataType.DOUBLE: "float64"}
 
 
 class Observer:
-    """A graph with observations added to it. Those of values inside a loop are refused: they see one call only."""
+    """A graph with observations added to it. Those of values inside a loop are refused: they see one call only.
+
+    ``nodes`` takes nodes that compute what is to be observed.
+    """
 
     def __init__(self, source: Source, graph: ir.Model, contract: Contract, prologue: ir.Model | None = None) -> None:
         self._source, self._graph, self._contract, self._prologue = source, graph, contract, prologue
         self._names: dict[str, str] = {}
         self._maxima: set[str] = set()
-        self._nodes = Nodes(graph, "observed")
+        self.nodes = Nodes(graph, "observed")
 
     def highest(self, name: str, value: ir.Value) -> bool:
         """Observe the largest magnitude; False where it cannot be seen."""
@@ -42,22 +45,22 @@ class Observer:
         """Observe the sum of squares of what two values differ by."""
         if self._inside(value) or self._inside(other):
             return False
-        return self.power(name, self._nodes.op("Sub", [value, other]))
+        return self.power(name, self.nodes.op("Sub", [value, other]))
 
     def gram(self, name: str, value: ir.Value, width: int) -> bool:
         """Observe ``x^T x`` of a value whose rows are ``width`` wide."""
 
         def add(kept: ir.Value, value: ir.Value) -> ir.Value:
-            shape = self._nodes.shared(np.array([-1, width], np.int64), f"rows.{width}")
-            rows = self._nodes.op("Reshape", [value, shape])
-            product = self._nodes.op("MatMul", [self._nodes.op("Transpose", [rows], perm=[1, 0]), rows])
-            return self._nodes.op("Add", [kept, product])
+            shape = self.nodes.shared(np.array([-1, width], np.int64), f"rows.{width}")
+            rows = self.nodes.op("Reshape", [value, shape])
+            product = self.nodes.op("MatMul", [self.nodes.op("Transpose", [rows], perm=[1, 0]), rows])
+            return self.nodes.op("Add", [kept, product])
 
         return self._observe(name, value, (width, width), ir.DataType.FLOAT, add)
 
     def run(self, samples: Iterable[tuple[Arrays, list[int]]]) -> Mapping[str, Array]:
         """What was observed, by name, over streams of these inputs in these chunks."""
-        self._graph.graph.extend(self._nodes.made)
+        self._graph.graph.extend(self.nodes.made)
         runs = Runs(self._source.run("observed", self._graph, self._contract, self._prologue))
         found: dict[str, Array] = {}
         for inputs, chunks in samples:
@@ -93,7 +96,7 @@ class Observer:
         state = f"observed.{len(self._names)}"
         kept = ir.Value(name=state, shape=ir.Shape(shape), type=ir.TensorType(dtype))
         self._graph.graph.inputs.append(kept)
-        after = self._nodes.op("Identity", [following(kept, value)])
+        after = self.nodes.op("Identity", [following(kept, value)])
         after.name, after.shape, after.type = f"{state}.next", ir.Shape(shape), ir.TensorType(dtype)
         self._graph.graph.outputs.append(after)
         added = State(state, state, f"{state}.next", "summary", _NUMPY[dtype], shape)
@@ -102,9 +105,9 @@ class Observer:
         return True
 
     def _highest(self, kept: ir.Value, value: ir.Value) -> ir.Value:
-        magnitude = self._nodes.op("ReduceMax", [self._nodes.op("Abs", [value])], keepdims=0)
-        return self._nodes.op("Max", [kept, magnitude])
+        magnitude = self.nodes.op("ReduceMax", [self.nodes.op("Abs", [value])], keepdims=0)
+        return self.nodes.op("Max", [kept, magnitude])
 
     def _power(self, kept: ir.Value, value: ir.Value) -> ir.Value:
-        wide = self._nodes.op("Cast", [value], to=ir.DataType.DOUBLE)
-        return self._nodes.op("Add", [kept, self._nodes.op("ReduceSumSquare", [wide], keepdims=0)])
+        wide = self.nodes.op("Cast", [value], to=ir.DataType.DOUBLE)
+        return self.nodes.op("Add", [kept, self.nodes.op("ReduceSumSquare", [wide], keepdims=0)])

@@ -10,6 +10,8 @@ from edgeseq.errors import UsageError
 from edgeseq.quantization.configs import Config, Float16, Int4Weights, Int8Dynamic, Int8Static, Int8Weights, Scheme
 from edgeseq.quantization.sites import Left, Site
 
+#: Weights from which a convolution is faster as a quantized product: 256 channels, one tap (docs/quantization.md).
+CONVOLUTION = 2**16
 #: The scheme of every site that is quantized, by name.
 Plan: TypeAlias = Mapping[str, Scheme]
 
@@ -21,17 +23,34 @@ def plan(config: Config, sites: Sequence[Site]) -> tuple[dict[str, Scheme], list
     left: list[Left] = []
     for site in sites:
         wanted = any(fnmatchcase(site.name, pattern) for pattern in config.only)
-        if wanted and not any(fnmatchcase(site.name, pattern) for pattern in config.keep):
-            chosen[site.name] = scheme_of(config, site)
+        kept = any(fnmatchcase(site.name, pattern) for pattern in config.keep)
+        found = scheme_of(config, site) if wanted and not kept else "it was asked to stay in float"
+        if isinstance(found, Scheme):
+            chosen[site.name] = found
         else:
-            left.append(Left(site.name, site.node.op_type, site.bytes, "it was asked to stay in float"))
+            left.append(Left(site.name, site.node.op_type, site.bytes, found))
+    if not chosen:
+        why = "; ".join(f"{each.name}: {each.why}" for each in left[:3])
+        raise UsageError("there is nothing to quantize", why=why, do="take another kind, such as fp16, or leave it")
     return chosen, left
 
 
-def scheme_of(config: Config, site: Site) -> Scheme:
-    """How a config quantizes a site. A table is read, not multiplied: its rows are kept in groups by every kind."""
+def scheme_of(config: Config, site: Site) -> Scheme | str:
+    """How a config quantizes a site, or why it does not.
+
+    A table is read, not multiplied: its rows are kept in groups by every kind.
+    """
     if isinstance(config, Float16):
         return Scheme("half", 16)
+    if site.kind == "transposed conv":
+        return "onnxruntime has no integer form of it"
+    if site.convolution is not None and not isinstance(config, Int8Static):
+        if not site.convolution.plain:
+            return "it is no single product: groups, two axes or a padding of its own"
+        if site.convolution.weights.size < CONVOLUTION:
+            return "so small a convolution is faster in float"
+    if isinstance(config, Int4Weights) and site.table is not None and site.table.shape[1] % 2:
+        return Scheme("blocks", 8, config.group)  # onnxruntime reads two numbers of a row in one byte
     if isinstance(config, Int4Weights):
         return Scheme("blocks", 4, config.group, config.rounding)
     if isinstance(config, Int8Weights) or site.table is not None:

@@ -68,6 +68,8 @@ def _written(nodes: Nodes, site: Site, kernel: Kernel, one_frame: bool) -> list[
         indices = site.node.inputs[1]
         assert indices is not None
         return [(result, lookup(nodes, site.table, indices, kernel))]
+    if site.convolution is not None:
+        return [(result, site.convolution.write(nodes, kernel))]
     x = site.node.inputs[0]
     assert site.matrix is not None
     assert x is not None

@@ -8,10 +8,11 @@ from typing import Literal, TypeAlias
 import onnx_ir as ir
 
 from edgeseq.quantization.cells import Layer, layer_of
-from edgeseq.quantization.nodes import array_of
+from edgeseq.quantization.convolutions import Convolution, convolution_of
+from edgeseq.quantization.nodes import Nodes, array_of
 from edgeseq.verification.arrays import Array
 
-SiteKind: TypeAlias = Literal["linear", "gru", "lstm", "rnn", "embedding"]
+SiteKind: TypeAlias = Literal["linear", "gru", "lstm", "rnn", "embedding", "conv", "transposed conv"]
 #: Weights with fewer elements are not worth a node.
 LEAST = 1024
 _RECURRENT: dict[str, SiteKind] = {"GRU": "gru", "LSTM": "lstm", "RNN": "rnn"}
@@ -22,7 +23,7 @@ class Site:
     """A node whose weights can be quantized; ``weights`` are the values that hold them.
 
     ``matrix`` ``[outputs, inputs]`` is a linear layer's, ``table`` ``[entries, width]`` an embedding's, ``layer`` a
-    recurrent one.
+    recurrent one, ``convolution`` one. A site with none of them can be stored in fewer bits, not computed.
     """
 
     name: str
@@ -32,20 +33,35 @@ class Site:
     matrix: Array | None = None
     layer: Layer | None = None
     table: Array | None = None
+    convolution: Convolution | None = None
 
-    def factors(self) -> dict[str, ir.Value]:
-        """What the site's matrices are multiplied by, by the name of the product: ``SITE.product``, ``SITE.state``."""
+    def factors(self, nodes: Nodes) -> dict[str, ir.Value]:
+        """What the site's matrices are multiplied by, by the name of the product: ``SITE.product``, ``SITE.state``.
+
+        ``nodes`` takes the nodes that compute it where it is no value of the graph.
+        """
+        if self.convolution is not None:
+            return {f"{self.name}.product": self.convolution.windows(nodes)} if self.convolution.plain else {}
+        return self.ends()
+
+    def ends(self) -> dict[str, ir.Value]:
+        """The values whose range fixed scales are made of, by the name under which calibration sees them."""
         if self.layer is not None:
             return {f"{self.name}.{name}": value for name, value in self.layer.factors().items()}
         x = self.node.inputs[0]
-        return {} if self.matrix is None or x is None else {f"{self.name}.product": x}
+        if x is None or self.table is not None:
+            return {}
+        if self.convolution is not None:
+            return {f"{self.name}.input": x, f"{self.name}.output": self.node.outputs[0]}
+        return {f"{self.name}.product": x}
 
     def inputs(self, factor: str) -> int:
         """How many numbers wide the rows of a factor are."""
         if self.layer is not None:
             return self.layer.inputs(factor.rpartition(".")[2])
-        assert self.matrix is not None
-        return int(self.matrix.shape[1])
+        matrix = self.matrix if self.convolution is None else self.convolution.matrix
+        assert matrix is not None
+        return int(matrix.shape[1])
 
     @property
     def bytes(self) -> int:
@@ -138,7 +154,16 @@ def _gather(node: ir.Node, name: str) -> Site | str:
 
 
 def _convolution(node: ir.Node, name: str) -> Site | str:
-    return "onnxruntime's integer convolution is slower than its float one"
+    found = convolution_of(node)
+    if isinstance(found, str) or node.inputs[1] is None:
+        return str(found)
+    return Site(name, "conv", node, (node.inputs[1],), convolution=found)
+
+
+def _transposed(node: ir.Node, name: str) -> Site | str:
+    if array_of(node.inputs[1]) is None or node.inputs[1] is None:
+        return "its weights are computed in the graph"
+    return Site(name, "transposed conv", node, (node.inputs[1],))
 
 
 def _unknown(node: ir.Node, name: str) -> Site | str:
@@ -153,7 +178,7 @@ _FINDERS = {
     "Gemm": _gemm,
     "Gather": _gather,
     "Conv": _convolution,
-    "ConvTranspose": _convolution,
+    "ConvTranspose": _transposed,
 }
 
 
