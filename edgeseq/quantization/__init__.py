@@ -12,6 +12,7 @@ try:
     from edgeseq.quantization.quantizing import Quantized, quantize
     from edgeseq.quantization.report import Report
     from edgeseq.quantization.task import Task
+    from edgeseq.quantization.tuning import Tuned, tune
     from edgeseq.quantization.verifying import verify_quantized
 except ModuleNotFoundError as error:
     raise not_installed(
@@ -29,6 +30,8 @@ __all__ = [
     "Quantized",
     "Report",
     "Task",
+    "Tuned",
     "quantize",
+    "tune",
     "verify_quantized",
 ]

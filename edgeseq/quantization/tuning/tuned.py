@@ -1,0 +1,86 @@
+"""What tuning found: an immutable value with a versioned JSON form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from edgeseq.errors import UsageError
+from edgeseq.quantization.tuning.candidates import FLOAT
+from edgeseq.quantization.tuning.deciding import Decision
+from edgeseq.quantization.tuning.figures import Figures, ratio
+from edgeseq.quantization.tuning.timing import RUNS
+from edgeseq.runtime.measuring.latency import STEADY_WITHIN
+
+FORMAT = "edgeseq.tune"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What :func:`edgeseq.quantization.tune` found and wrote.
+
+    ``file`` is the float file: name, bytes, digest; ``written`` the new one: path, bytes, digest and the ``session``
+    of its contract. ``tried`` has a row for every candidate: what it is, its figures with units in their names, one
+    value per process, ``ratio`` (how many times the float file's value at one thread it is better, in what was
+    minimized), ``verdict`` and ``why``. ``doubts`` are reasons not to trust a figure.
+    """
+
+    file: Mapping[str, Any]
+    written: Mapping[str, Any]
+    machine: Mapping[str, Any]
+    versions: Mapping[str, str]
+    settings: Mapping[str, Any]
+    tried: tuple[Mapping[str, Any], ...]
+    winner: Mapping[str, Any]
+    sentence: str
+    doubts: tuple[str, ...]
+
+    def to_json(self, indent: int | None = 1) -> str:
+        """The result as JSON text."""
+        return json.dumps({"format": FORMAT, "version": VERSION, **asdict(self)}, indent=indent, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Tuned:
+        """Read what :meth:`to_json` wrote; UsageError where it is something else."""
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise UsageError("cannot read the result of tuning", why=f"it is not JSON: {error}") from None
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
+            raise UsageError("this is not a result of tuning", wanted=f"an object with format {FORMAT!r}")
+        if document.get("version") != VERSION:
+            raise UsageError("unknown version of a result of tuning", got=document.get("version"), wanted=VERSION)
+        try:
+            values = {item.name: document[item.name] for item in fields(cls)}
+            return cls(**{**values, "tried": tuple(values["tried"]), "doubts": tuple(values["doubts"])})
+        except (KeyError, TypeError) as error:
+            raise UsageError("broken result of tuning", why=f"{type(error).__name__}: {error}") from None
+
+
+def rows(found: Sequence[Figures], decision: Decision, minimize: str) -> tuple[dict[str, Any], ...]:
+    """A row for every candidate."""
+    (base,) = (one for one in found if one.candidate == FLOAT)
+    return tuple(
+        {
+            **one.to_dict(),
+            "ratio": ratio(base, one, minimize),
+            "verdict": verdict.outcome,
+            "why": verdict.why,
+        }
+        for one, verdict in zip(found, decision.verdicts, strict=True)
+    )
+
+
+def doubts(found: Sequence[Figures], runs: int) -> tuple[str, ...]:
+    """Reasons not to trust a figure, in words."""
+    told = []
+    if runs < RUNS:
+        told.append(f"{runs} processes of each: two equal files may be told apart by chance")
+    for one in found:
+        low, high = min(one.p50_us, default=0.0), max(one.p50_us, default=0.0)
+        if high > STEADY_WITHIN * low:
+            told.append(f"{one.candidate}: the median of one process is {high / low:.2f} times that of another")
+    return tuple(told)
