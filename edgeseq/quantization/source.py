@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from edgeseq.errors import UsageError
 from edgeseq.runtime.loading import describe, load
 from edgeseq.runtime.model import Model
 from edgeseq.sealing import seal
+from edgeseq.writing import save
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Source:
 
     def graph(self) -> ir.Model:
         """The graph, read anew, to be changed."""
-        return ir.load(self.path)
+        return _read(self.path)
 
     def prologue(self) -> ir.Model | None:
         """The graph of the prologue, read anew; None where there is none."""
-        return None if self.contract.prologue is None else ir.load(self.path.parent / self.contract.prologue.file)
+        return None if self.contract.prologue is None else _read(self.path.parent / self.contract.prologue.file)
 
     def load(self, threads: int = 1) -> Model:
         """The float file, to be run."""
@@ -43,12 +43,11 @@ class Source:
         target = self.folder / f"{name}.onnx"
         if contract.prologue is not None:
             beside = target.with_suffix(".prologue.onnx")
-            if prologue is None:
-                _copy(self.path.parent / contract.prologue.file, beside)
-            else:
-                ir.save(prologue, beside)
+            own = self.prologue() if prologue is None else prologue
+            if own is not None:
+                save(own, beside)
             contract = replace(contract, prologue=replace(contract.prologue, file=beside.name))
-        ir.save(graph, target)
+        save(graph, target)
         seal(target, replace(contract, verification=None, quantization=None))
         return target
 
@@ -87,8 +86,6 @@ def opened(path: Path) -> Iterator[Source]:
         yield Source(Path(path), replace(described.contract, session=None), Path(folder))
 
 
-def _copy(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)
-    data = source.with_name(f"{source.name}.data")
-    if data.is_file():
-        shutil.copyfile(data, target.with_name(data.name))
+def _read(path: Path) -> ir.Model:
+    """A graph with its weights in memory: what is made of it is written elsewhere, away from a file that holds them."""
+    return ir.external_data.load_to_model(ir.load(path))
