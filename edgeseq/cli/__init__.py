@@ -17,6 +17,7 @@ from edgeseq.cli.export import export
 from edgeseq.cli.inspect import inspect
 from edgeseq.cli.quantize import quantize
 from edgeseq.cli.run import run
+from edgeseq.cli.tune import tune
 from edgeseq.cli.verify import verify
 from edgeseq.errors import EdgeseqError, UsageError
 
@@ -29,6 +30,7 @@ COMMANDS: tuple[click.Command, ...] = (
     quantize,
     run,
     bench,
+    tune,
     adopt,
     demo,
     doctor,
