@@ -51,8 +51,8 @@ class Plan:
         return self.learning_rate * (0.5 + 0.5 * math.cos(math.pi * (step - warm) / max(1, self.steps - warm)))
 
     def reports_at(self, step: int) -> bool:
-        """Whether ``step`` steps made are a point of the curve."""
-        return step == self.steps or step % max(1, self.steps // self.reports) == 0
+        """Whether ``step`` steps made are a point of the curve, ``reports`` of them, the last one too."""
+        return step * self.reports // self.steps > (step - 1) * self.reports // self.steps
 
 
 class Training:

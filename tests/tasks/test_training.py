@@ -85,6 +85,13 @@ def test_steps_follow_from_minutes_and_leave_the_model_alone() -> None:
     assert all(torch.equal(one, other) for one, other in zip(before, model.parameters(), strict=True))
 
 
+def test_points_of_the_curve_are_even_and_end_with_the_last_step() -> None:
+    plan = Plan(steps=728, batch=1, reports=10)
+    points = [step for step in range(1, 729) if plan.reports_at(step)]
+    assert (len(points), points[0], points[-1]) == (10, 73, 728)
+    assert [step for step in range(1, 4) if Plan(steps=3, batch=1, reports=10).reports_at(step)] == [1, 2, 3]
+
+
 def test_the_rate_rises_and_falls() -> None:
     rates = [Plan(steps=100, batch=1, learning_rate=1.0).rate(step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
