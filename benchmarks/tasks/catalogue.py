@@ -13,7 +13,7 @@ from benchmarks.tasks import metrics
 from benchmarks.tasks.dataset import Dataset
 from benchmarks.tasks.losses import Loss, cross_entropy, sampled_cross_entropy, squared_error
 from benchmarks.tasks.metrics import Metric
-from benchmarks.tasks.models import Classifier, Kind, Tagger, body, fitting
+from benchmarks.tasks.models import KINDS, Classifier, Kind, Tagger, body, fitting
 from benchmarks.tasks.readers import ecg, ett, imdb, ptb, speech
 
 #: Learning rates at the top of the schedule.
@@ -145,6 +145,7 @@ TASKS = {
             metric=metrics.mse,
             most=200,
             dropout=0.3,
+            learning_rate=dict.fromkeys(KINDS, 1e-3),
         ),
         Task(
             "speech",

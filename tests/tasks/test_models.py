@@ -68,4 +68,4 @@ def test_an_input_that_the_data_lacks_is_named(tmp_path: Path) -> None:
     task = SMALL["ett"]
     edgeseq.export(task.make("rnn"), task.inputs, tmp_path / "m.onnx", golden=False)
     with pytest.raises(UsageError, match="the data lacks an input of the model"):
-        evaluating.metric_of(tmp_path / "m.onnx", {"x": np.zeros((1, 3, 11), np.float32)}, metrics.mse)
+        evaluating.metric_of(tmp_path / "m.onnx", {"x": np.zeros((1, 3, 3), np.float32)}, metrics.mse)
