@@ -21,18 +21,25 @@ Array = npt.NDArray[Any]
 def read_data(path: Path) -> dict[str, Array]:
     """The arrays of an ``.npz`` file by name; UsageError where it is none, or holds none."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            raise UsageError("cannot read the data", where=str(path), got="one array", wanted="an .npz of arrays")
-        with loaded as archive:
-            found = {name: archive[name] for name in archive.files}
+        found = _arrays(path)
     except FileNotFoundError:
         raise UsageError("no such data file", got=str(path)) from None
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise UsageError("cannot read the data", where=str(path), why=str(error), wanted="an .npz of arrays") from None
+    if found is None:
+        raise UsageError("cannot read the data", where=str(path), got="one array", wanted="an .npz of arrays")
     if not found:
         raise UsageError("the data are empty", where=str(path), wanted="an array for every input of the file")
     return found
+
+
+def _arrays(path: Path) -> dict[str, Array] | None:
+    """The arrays of an archive; None for a file of one array."""
+    loaded = np.load(path, allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        return None
+    with loaded as archive:
+        return {name: archive[name] for name in archive.files}
 
 
 def read_metric(source: str) -> Any:
