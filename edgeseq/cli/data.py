@@ -42,6 +42,14 @@ def _arrays(path: Path) -> dict[str, Array] | None:
         return {name: archive[name] for name in archive.files}
 
 
+def read_samples(path: Path, model: Path) -> list[dict[str, Array]]:
+    """What to calibrate the file ``model`` on, of the ``.npz`` at ``path``; UsageError where an input lacks."""
+    from edgeseq.quantization.task import samples_of
+    from edgeseq.runtime.loading import describe
+
+    return samples_of(describe(model).contract, read_data(path))
+
+
 def read_metric(source: str) -> Any:
     """The function that ``source`` names; where it raises, its traceback is printed and an EdgeseqError names it."""
     function = attribute(source, "a metric", "metrics.py:accuracy")

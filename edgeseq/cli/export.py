@@ -10,6 +10,7 @@ import click
 
 from edgeseq.cli import libraries, options
 from edgeseq.cli.files import say, write_report
+from edgeseq.cli.quantize import config_of
 from edgeseq.cli.terminal import working
 from edgeseq.errors import UsageError
 from edgeseq.specs import InputSpec, nest_inputs
@@ -26,6 +27,15 @@ from edgeseq.specs import InputSpec, nest_inputs
 @options.example
 @options.mode
 @options.states
+@click.option(
+    "--quantize",
+    "kind",
+    metavar="KIND",
+    help="Write it with its weights in fewer bits: int8-dynamic, int8-static, int8-weights, int4-weights or fp16. "
+    "edgeseq quantize has more settings, and takes a float file.",
+)
+@options.target_cpu
+@options.keep_slower
 @click.option("--ops", type=click.Choice(["ort", "portable"]), help="Also onnxruntime's own ops, or only ONNX's.")
 @click.option("--opset", type=options.COUNT, metavar="N", help="The version of the ai.onnx operators.")
 @click.option("--max-context", type=options.COUNT, metavar="N", help="The longest stream, in frames.")
@@ -47,6 +57,9 @@ def export(
     example: str | None,
     mode: str | None,
     states: tuple[tuple[str, str], ...],
+    kind: str | None,
+    target_cpu: str | None,
+    keep_slower: bool,
     ops: str | None,
     opset: int | None,
     max_context: int | None,
@@ -72,6 +85,7 @@ def export(
     nest_inputs(inputs)
     exporters = libraries.exporters()
     chosen_mode = None if mode is None else exporters.parse_mode(mode)
+    config = None if kind is None else config_of(kind)
     from edgeseq.cli.model_source import load_model
 
     model = load_model(model_source, arguments, weights, trust)
@@ -87,6 +101,9 @@ def export(
     chosen = options.given(
         mode=chosen_mode,
         states=dict(states) or None,
+        quantize=config,
+        target_cpu=target_cpu,
+        keep_slower=keep_slower or None,
         ops=ops,
         opset=opset,
         max_context=max_context,

@@ -15,7 +15,7 @@ from edgeseq.cli.terminal import stages
 from edgeseq.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgeseq.quantization import Config, Quantized, Task
+    from edgeseq.quantization import Config, Quantized
 
 #: Options of the config, by the name of its field.
 _OPTIONS = {
@@ -170,16 +170,11 @@ def _of_data(path: Path, data: Path | None, metric: str | None, max_loss: float 
     """Calibration and task of the data; nothing where none were given."""
     if data is None:
         return {}
-    from edgeseq.cli.data import read_data, read_metric
+    from edgeseq.cli.data import read_data, read_metric, read_samples
     from edgeseq.quantization import Task
-    from edgeseq.quantization.task import samples_of
-    from edgeseq.runtime.loading import describe
 
-    arrays = read_data(data)
-    task: Task | None = None
-    if metric is not None:
-        task = Task(read_metric(metric), arrays, max_loss, metric)
-    return options.given(calibration=samples_of(describe(path).contract, arrays), task=task)
+    task = None if metric is None else Task(read_metric(metric), read_data(data), max_loss, metric)
+    return options.given(calibration=read_samples(data, path), task=task)
 
 
 def _tell(done: Quantized, json_path: str | None) -> None:

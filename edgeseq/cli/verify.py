@@ -24,6 +24,14 @@ if TYPE_CHECKING:
 @options.trust
 @options.model_arguments
 @options.example
+@click.option(
+    "--float",
+    "float_path",
+    type=options.FILE,
+    metavar="M.ONNX",
+    help="The float file that M.ONNX was quantized from: check the laws of the quantized one against it.",
+)
+@options.data
 @options.with_tolerances
 @click.option("--golden", type=options.FILE, help="The golden trace; M.golden.npz beside the file by default.")
 @options.allow_unverified
@@ -40,6 +48,8 @@ def verify(
     trust: bool,
     arguments: tuple[tuple[str, str], ...],
     example: str | None,
+    float_path: Path | None,
+    data: Path | None,
     atol: float | None,
     rtol: float | None,
     golden: Path | None,
@@ -49,13 +59,25 @@ def verify(
     threads: int | None,
     json_path: str | None,
 ) -> None:
-    """Check a file against the module it was made from, or, without --model, against its golden trace.
+    """Check a file against the module it was made from, or its float file; without both, against its golden trace.
 
     The golden trace is a small input with the module's outputs, written at export. Replaying it needs no PyTorch and
     shows how far this machine, device and onnxruntime are off. With --model every law is checked, and a file that was
-    changed since it was last verified, or adopted without its module, gets a new seal if they hold. The exit code is
-    1 where a check fails.
+    changed since it was last verified, or adopted without its module, gets a new seal if they hold. A quantized file
+    is checked with --float, without PyTorch, on random inputs or those of --data. The exit code is 1 where a check
+    fails.
     """
+    if float_path is not None:
+        module = {"model": model_source, "weights": weights, "trust": trust or None, "arg": arguments}
+        replay = {"golden": golden, "device": device, "provider": provider, "threads": threads}
+        _check_with_float(
+            **module, **replay, example=example, atol=atol, rtol=rtol, allow_unverified=allow_unverified or None
+        )
+        verification = _against_float(path, float_path, data)
+        _tell(path, verification, json_path)
+        context.exit(0 if verification.passed else 1)
+    if data is not None:
+        raise UsageError("--data is for a check against the float file", do="name it with --float")
     if model_source is None:
         _check_alone(weights=weights, trust=trust or None, arg=arguments, example=example, atol=atol, rtol=rtol)
         chosen = options.given(golden=golden, device=device, threads=threads, provider=provider)
@@ -74,12 +96,35 @@ def verify(
     samples = None if example is None else read_examples(example, model)
     with working(f"verifying {path}"):
         verification = exporters.verify(path, model, **options.given(atol=atol, rtol=rtol, calibration=samples))
-    say(checks(verification), json_path)
-    write_report({**_head(path, verification.passed), "verification": verification.to_dict()}, json_path)
+    _tell(path, verification, json_path)
     if not verification.passed:
         if weights is None:
             click.echo("no --weights were given: a model made anew has random ones", err=True)
         context.exit(1)
+
+
+def _against_float(path: Path, float_path: Path, data: Path | None) -> Any:
+    """The laws of a quantized file, against the float file that it was made of."""
+    from edgeseq.cli.data import read_samples
+
+    library = libraries.quantization()
+    samples = None if data is None else read_samples(data, path)
+    with working(f"verifying {path}"):
+        return library.verify_quantized(path, float_path, calibration=samples)
+
+
+def _tell(path: Path, verification: Any, json_path: str | None) -> None:
+    say(checks(verification), json_path)
+    write_report({**_head(path, verification.passed), "verification": verification.to_dict()}, json_path)
+
+
+def _check_with_float(**given: object) -> None:
+    """UsageError where an option was given that speaks of a module or of a replay."""
+    for name, value in given.items():
+        if value not in (None, ()):
+            raise UsageError(
+                f"--{name.replace('_', '-')} is not for a check against the float file", do="leave out it or --float"
+            )
 
 
 def _check_alone(**given: object) -> None:

@@ -1,4 +1,4 @@
-"""PyTorch in, ONNX out: capture, streaming rules, lowering, verification."""
+"""PyTorch in, ONNX out: capture, streaming rules, lowering, quantization, verification."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ try:
     from edgeseq.exporters.modes import Exact, Lookahead, Sequence, Window
     from edgeseq.exporters.modes.reading import parse_mode
     from edgeseq.exporters.verification import Verification, verify
+    from edgeseq.quantization import Float16, Int4Weights, Int8Dynamic, Int8Static, Int8Weights, quantize
 except ModuleNotFoundError as error:
     raise missing_package(error) from None
 
@@ -18,6 +19,11 @@ __all__ = [
     "Diagnosis",
     "Exact",
     "Exported",
+    "Float16",
+    "Int4Weights",
+    "Int8Dynamic",
+    "Int8Static",
+    "Int8Weights",
     "Lookahead",
     "Sequence",
     "Verification",
@@ -26,5 +32,6 @@ __all__ = [
     "explain",
     "export",
     "parse_mode",
+    "quantize",
     "verify",
 ]

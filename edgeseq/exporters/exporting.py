@@ -6,6 +6,7 @@ import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from edgeseq.exporters.modes.graphs import Graph, contract_for, longest, lowered
 from edgeseq.exporters.modes.reading import approximates
 from edgeseq.exporters.modes.shortest_input import shortest_input
 from edgeseq.exporters.preparing import Prepared
+from edgeseq.exporters.quantized import Kept, check_quantization, quantized
 from edgeseq.exporters.rules import Rules
 from edgeseq.exporters.stepgraph import StepGraph
 from edgeseq.exporters.verification import Verification
@@ -34,6 +36,7 @@ from edgeseq.exporters.verification.laws import check_laws
 from edgeseq.exporters.verification.reference import evaluating
 from edgeseq.exporters.verification.shortest import shortest
 from edgeseq.exporters.verification.yardstick import Yardstick
+from edgeseq.quantization import Config, Report
 from edgeseq.runtime.golden import trace_of
 from edgeseq.runtime.loading import load
 from edgeseq.sealing import prologue_of, seal, sidecar_of
@@ -49,13 +52,15 @@ _OPSETS = range(18, 26)
 class Exported:
     """What ``export`` made: the file, its contract, what verification found on it, and its golden trace.
 
-    ``golden`` is None where none was asked for, or where even the shortest would be too large.
+    ``golden`` is None where none was asked for, or where even the shortest would be too large. ``report`` says what
+    quantization did, None for a float file; ``verification`` is then that of the quantized file against the float one.
     """
 
     path: Path
     contract: Contract
     verification: Verification
     golden: Path | None = None
+    report: Report | None = None
 
     def __repr__(self) -> str:
         checks = len(self.verification.checks)
@@ -70,6 +75,7 @@ def export(
     *,
     states: States | None = None,
     outputs: Sequence[str] | None = None,
+    quantize: Config | None = None,
     ops: Literal["ort", "portable"] = "ort",
     opset: int | None = None,
     max_context: int | None = None,
@@ -81,6 +87,8 @@ def export(
     golden: bool = True,
     sidecar: bool = False,
     external_data: bool = False,
+    target_cpu: str | None = None,
+    keep_slower: bool = False,
 ) -> Exported:
     """Write ``model`` to ``path`` as a stateful ONNX file that streams exactly what the model computes.
 
@@ -97,10 +105,38 @@ def export(
     with ``sidecar`` also ``m.contract.json``; with ``external_data``, and always beyond 2 GiB, the weights are in
     ``m.onnx.data``. What depends only on inputs without time is in ``m.prologue.onnx``, which a stream runs once. The
     model is run in eval mode and put back as it was. Files appear only after every law held.
-    Raises NotStreamable, CaptureError, RuleError, UsageError, or VerificationError.
+
+    ``quantize`` is a config such as ``Int8Dynamic()``: the float file is made and verified in a folder of its own, then
+    quantized to ``path`` for ``target_cpu``, with the same ``calibration``; see :func:`edgeseq.exporters.quantize`.
+    Raises NotStreamable, CaptureError, RuleError, UsageError, VerificationError, or EdgeseqError for a quantized file
+    that is slower.
     """
     target = Path(path)
     _check_arguments(target, mode, ops, opset, max_context, frame_period)
+    check_quantization(quantize, ops, mode, target_cpu, keep_slower)
+    if quantize is not None:
+        samples = None if calibration is None else list(calibration)
+        float_export = partial(
+            export,
+            model,
+            inputs,
+            mode=mode,
+            states=states,
+            outputs=outputs,
+            ops=ops,
+            opset=opset,
+            max_context=max_context,
+            calibration=samples,
+            frame_period=frame_period,
+            atol=atol,
+            rtol=rtol,
+            rules=rules,
+            golden=False,
+            external_data=external_data,
+        )
+        kept = Kept(golden, sidecar, external_data)
+        few = quantized(float_export, quantize, target, samples, kept, target_cpu, keep_slower)
+        return Exported(target, few.contract, few.verification, few.golden, few.report)
     made = prepare(model, inputs, target)
     model = made.model
     if states is not None:

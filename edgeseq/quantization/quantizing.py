@@ -148,7 +148,7 @@ def _write(made: Made, scratch: Path, target: Path, external_data: bool) -> Cont
         save(made.prologue, prologue_of(scratch), external_data)
         contract = replace(contract, prologue=replace(contract.prologue, file=prologue_of(target).name))
     save(made.graph, scratch, external_data)
-    return seal(scratch, replace(contract, verification=None))
+    return seal(scratch, replace(contract, verification=None, session=None))
 
 
 def settings_of(source: Source, samples: Samples) -> dict[str, object]:

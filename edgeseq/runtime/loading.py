@@ -69,8 +69,7 @@ def load(
             "the file is not verified",
             where=where,
             why=described.doubt,
-            do=f"verify it against its module, edgeseq verify {Path(where).name} --model MODEL, "
-            "or load it with allow_unverified=True (--allow-unverified)",
+            do=f"{_remedy(described)}, or load it with allow_unverified=True (--allow-unverified)",
         )
     check_version(described.contract.onnxruntime)
     check_allowance(described.contract, described.size, where)
@@ -85,6 +84,13 @@ def load(
             "cannot load the model", where=where, why=f"it is damaged: a name in it is not UTF-8 ({error.reason})"
         ) from None
     return Model(where, described.contract, place, session, described.file.digest, prologue)
+
+
+def _remedy(described: Described) -> str:
+    """How a file gets a seal again: what a quantized one's report says is not true of a changed one."""
+    if described.contract.quantization is not None:
+        return "quantize the float file that it was made of again"
+    return f"verify it against its module, edgeseq verify {described.file.path.name} --model MODEL"
 
 
 def _open_prologue(described: Described, place: Device, threads: int, spinning: bool) -> Prologue | None:

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from edgeseq.contract import Contract
+from edgeseq.errors import UsageError
 from edgeseq.exporters.preparing import prepared
 from edgeseq.exporters.verification.golden import write_trace
 from edgeseq.exporters.verification.laws import check_laws
@@ -35,9 +36,17 @@ def verify(
     ``{name: array}`` to verify on in place of random inputs; ``rules`` are those it was exported with. Returns what was
     found; a failed law is a failed check, not an exception. A file that was changed after it was last verified, and one
     that was adopted without its module, gets a new seal, digest, report and golden trace, if every law holds. Raises
-    EdgeseqError where the file cannot be loaded or the model is another one.
+    EdgeseqError where the file cannot be loaded or the model is another one, and UsageError for a quantized file.
     """
     target = Path(path)
+    if describe(target).contract.quantization is not None:
+        raise UsageError(
+            "a quantized file is not verified against the module",
+            where=str(target),
+            why="it is as far from the module as its fewer bits make it, not as near as rounding does",
+            do=f"verify the float file against the module, then this one against it: edgeseq verify {target.name} "
+            "--float M.onnx",
+        )
     samples = None if calibration is None else list(calibration)
     model = prepared(model).model
     found = check_laws(target, model, atol=atol, rtol=rtol, calibration=samples, rules=rules)
