@@ -65,6 +65,8 @@ def hopeless(one: Figures, base: Figures, wishes: Wishes) -> bool:
     """Whether a step is so much slower than the float file's that more processes would not change it."""
     if wishes.minimize not in ("p50", "p99") or min(len(one.p50_us), len(base.p50_us)) < PROCESSES:
         return False
+    if wishes.missed(base):  # it cannot win: what is slower may
+        return False
     return min(one.p50_us) > HOPELESS * max(base.p50_us)
 
 
@@ -79,7 +81,9 @@ def none_left(found: Sequence[Figures], wishes: Wishes) -> UsageError:
         "no candidate keeps the limits",
         wanted=str(wishes),
         why=f"the nearest are: {'; '.join(told)}",
-        do="ask for less, or give real inputs: calibration= (--data) lets roundings be found on them",
+        do="ask for less, or let quantize keep single nodes in more bits: min_sqnr= (--min-sqnr)"
+        if "sqnr" in wishes.limits
+        else "ask for less",
     )
 
 

@@ -17,6 +17,9 @@ from edgeseq.runtime.measuring.latency import STEADY_WITHIN
 FORMAT = "edgeseq.tune"
 VERSION = 1
 
+#: A step of a graph does the same work every time: a p99 so many times the p50 comes from outside of it.
+DISTURBED = 5
+
 
 @dataclass(frozen=True)
 class Tuned:
@@ -83,4 +86,10 @@ def doubts(found: Sequence[Figures], runs: int) -> tuple[str, ...]:
         low, high = min(one.p50_us, default=0.0), max(one.p50_us, default=0.0)
         if high > STEADY_WITHIN * low:
             told.append(f"{one.candidate}: the median of one process is {high / low:.2f} times that of another")
+    base = next(one for one in found if one.candidate == FLOAT)
+    p50, p99 = base.middle("p50"), base.middle("p99")
+    if p50 and p99 and p99 > DISTURBED * p50:
+        told.append(
+            f"{FLOAT}: p99 is {p99 / p50:.0f} times p50, what else runs on this machine may be what is measured"
+        )
     return tuple(told)

@@ -139,8 +139,10 @@ def test_no_candidate_keeps_the_limits() -> None:
         "no candidate keeps the limits: the nearest are: int8-dynamic rows, one frame, 1 thread has size 2.1 MB, at "
         "most 2 MB wanted; float, 1 thread has size 4 MB, at most 2 MB wanted; int4-weights, one frame, 1 thread has "
         "sqnr 10 dB, at least 30 dB wanted (wanted least p50 with size at most 2 MB, sqnr at least 30 dB). Ask for "
-        "less, or give real inputs: calibration= (--data) lets roundings be found on them."
+        "less, or let quantize keep single nodes in more bits: min_sqnr= (--min-sqnr)."
     )
+    with pytest.raises(UsageError, match=r"size at most 1\.5 KB\)\. Ask for less\.$"):
+        decide(found, wishes("p50", {"size": 1500}))
 
 
 def test_size_is_exact_and_needs_no_processes() -> None:
@@ -172,6 +174,7 @@ def test_the_hopeless_are_given_up() -> None:
     assert not hopeless(replace(slow, p50_us=(152.0, 155.0)), BASE, SPEED)
     assert not hopeless(replace(slow, p50_us=(1000.0,)), BASE, SPEED)
     assert not hopeless(slow, BASE, wishes("size"))
+    assert not hopeless(slow, BASE, wishes("p50", {"size": 2e6})), "the float file is out"
 
 
 def test_the_ratio_is_that_of_rounds() -> None:

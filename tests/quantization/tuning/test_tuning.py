@@ -21,6 +21,9 @@ from edgeseq.contract import Machine
 from edgeseq.errors import EdgeseqError, UsageError, VerificationError
 from edgeseq.quantization import Config, Float16, Int4Weights, Int8Dynamic, Tuned, quantize, tune
 from edgeseq.quantization.tuning import timing, trying, tuning, writing
+from edgeseq.quantization.tuning.candidates import FLOAT
+from edgeseq.quantization.tuning.figures import Figures
+from edgeseq.quantization.tuning.tuned import doubts
 from edgeseq.runtime import threads
 from edgeseq.runtime.golden import replay, trace_of
 from edgeseq.runtime.loading import describe
@@ -369,6 +372,17 @@ def test_a_process_that_fails_drops_its_file_and_never_the_float_one(
     with pytest.raises(EdgeseqError, match="a measuring process failed"):
         tune(gru, tmp_path / "n.onnx", runs=2)
     assert not (tmp_path / "n.onnx").exists()
+
+
+def test_doubts_name_what_disturbed() -> None:
+    steady = Figures(FLOAT, p50_us=(100.0,) * 5, p99_us=(499.0,) * 5)
+    assert doubts([steady], 5) == ()
+    assert doubts([replace(steady, p99_us=(4290.0,) * 5)], 5) == (
+        "float, 1 thread: p99 is 43 times p50, what else runs on this machine may be what is measured",
+    )
+    assert doubts([replace(steady, p50_us=(100.0, 130.0))], 5) == (
+        "float, 1 thread: the median of one process is 1.30 times that of another",
+    )
 
 
 @pytest.mark.parametrize(
