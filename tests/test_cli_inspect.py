@@ -116,6 +116,41 @@ def test_a_failed_check_is_loud(path: Path) -> None:
     assert told(contract, path)["verified"] == "FAILED: prefix"
 
 
+def test_tells_of_quantization(path: Path) -> None:
+    facts = told(ATTENTION, path)
+    assert facts["quantization"] == "int8-dynamic, for x86-vnni, of the float file sha256:111111111111"
+    assert facts["size"] == "20.5 KiB; in float 68.4 KiB"
+    assert facts["error"] == "signal to noise on random inputs: logits 38.5 dB"
+    assert facts["over steps"] == "the error stays what it is: 38.5 dB up to 10, 38.2 dB up to 100 steps"
+    assert facts["speed"].startswith("2 times as fast: 6.38 us a step, in float 12.8 us (median of 2 processes each,")
+    assert facts["task"] == "metrics:accuracy 0.74, in float 0.75: 1.33 % lost"
+    text = describe(path, ATTENTION)
+    assert "blocks.0.attention.in  linear  int8 (blocks, groups of 128)  12.0 KiB  3.1 KiB  41.2 dB\n" in text
+    assert "conv           Conv  4.0 KiB  it is slower in integers\n" in text
+
+
+#: What a report may hold that nobody made: each of the kind that it must be.
+HOSTILE: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "empty lists": {"nodes": [], "left": [], "outputs": {}},
+    "long names": {"nodes": [{"name": "0a" * 500, "kind": "k" * 1024, "scheme": "s" * 1024}] * 3},
+    "numbers": {"nodes": [{"name": "9" * 1000, "kind": "0", "scheme": "1", "snr_db": 2**999, "alone_snr_db": -1e308}]},
+    "sizes": {"file_bytes_before": 2**62 - 1, "file_bytes_after": 0, "outputs": {"y": 1e308, "z": None, "": 0}},
+    "a run of nothing": {"long_run": {"verdict": "unheard of", "windows": []}},
+    "a run": {"long_run": {"steps": 0, "verdict": "steady", "windows": [[2**61, 0, None], [0, 2**61, 2**999]]}},
+    "speed": {"speed": {"float_us": [2**999, 0], "quantized_us": [1e308, 1e308], "ratio": 2**999, "verdict": "faster"}},
+    "no speed": {"speed": {"float_us": [0], "quantized_us": [0], "ratio": 0, "verdict": "x"}, "speed_note": "n"},
+    "task": {"task": {"metric": "m", "float": 2**999, "quantized": -1e308, "lost": 1e308}},
+}
+
+
+@pytest.mark.parametrize("report", HOSTILE.values(), ids=HOSTILE)
+def test_tells_of_quantization_that_nobody_made(report: dict[str, Any], path: Path) -> None:
+    contract = Contract.from_json(replace(RECURRENT, quantization=report).to_json())
+    assert contract.quantization == report
+    assert "\nquantization     of no kind that it says\n" in describe(path, contract)
+
+
 @pytest.mark.parametrize("name", GOLDEN)
 def test_fits_a_terminal(name: str, path: Path) -> None:
     lines = describe(path, GOLDEN[name]).splitlines()[1:]
