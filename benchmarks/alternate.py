@@ -49,6 +49,7 @@ def alternate(subjects: Mapping[str, Sequence[str]], runs: int) -> Comparison:
 
     The last line that a command prints is a JSON object: its figures, each with its unit in the name. onnxruntime's
     telemetry is off: its thread wakes up amid a measurement and adds 0.7 MiB to a process, even to one that sleeps.
+    numpy computes on one thread.
     """
     values: dict[str, list[float]] = {}
     for number in range(runs):
@@ -59,7 +60,7 @@ def alternate(subjects: Mapping[str, Sequence[str]], runs: int) -> Comparison:
 
 
 def _run(command: Sequence[str]) -> dict[str, float]:
-    environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
+    environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, *command], env=environment, check=False, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr}")

@@ -163,6 +163,20 @@ class Large(nn.Module):
         return hidden
 
 
+class Stack(nn.Module):
+    """Recurrent layers of ``kind`` and a linear head."""
+
+    def __init__(self, kind: str, layers: int, hidden: int) -> None:
+        super().__init__()
+        self.layers = getattr(nn, kind)(FEATURES, hidden, layers, batch_first=True)
+        self.head = nn.Linear(hidden, 32)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``[batch, time, 64]`` to ``[batch, time, 32]``."""
+        out: torch.Tensor = self.head(self.layers(x)[0])
+        return out
+
+
 def write_gpt(folder: Path) -> None:
     """Export the GPT over characters to ``model.onnx``."""
     torch.manual_seed(0)
