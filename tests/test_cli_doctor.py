@@ -35,6 +35,7 @@ def test_tells_a_sound_machine() -> None:
         "torch         2.13.0",
         "onnx          1.23.2",
         "onnxscript    0.7.2",
+        "onnx-ir       1.1.0",
         "processor     a processor, x86_64",
         "cores         4, of which this process may use 4",
         "instructions  avx2 f16c; without avx512f",
@@ -95,7 +96,7 @@ def test_says_not_available_where_the_machine_does_not_say() -> None:
     for label in ("providers", "instructions", "governor", "turbo", "load", "virtual", "memory"):
         assert f"{label:<14}not available" in lines
     assert "cores         4, of which this process may use not available" in lines
-    assert lines[17].endswith("source not available")
+    assert lines[18].endswith("source not available")
 
 
 @pytest.mark.parametrize(("bits", "code"), [(64, 0), (32, 1)])

@@ -118,6 +118,7 @@ def test_a_failed_check_is_loud(path: Path) -> None:
 
 def test_tells_of_quantization(path: Path) -> None:
     facts = told(ATTENTION, path)
+    assert facts["mode"] == "exact; quantized"
     assert facts["quantization"] == "int8-dynamic, for x86-vnni, of the float file sha256:111111111111"
     assert facts["size"] == "20.5 KiB; in float 68.4 KiB"
     assert facts["error"] == "signal to noise on random inputs: logits 38.5 dB"

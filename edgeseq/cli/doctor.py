@@ -55,7 +55,7 @@ def _facts(facts: Facts) -> list[tuple[str, str]]:
         ("numpy", versions.get("numpy") or "not installed"),
         ("onnxruntime", _engine(facts)),
         ("providers", ", ".join(facts.engine.providers) or _UNKNOWN),
-        *((name, versions.get(name) or "not installed") for name in ("torch", "onnx", "onnxscript")),
+        *((name, versions.get(name) or "not installed") for name in ("torch", "onnx", "onnxscript", "onnx-ir")),
         ("processor", f"{processor.model}, {processor.architecture}"),
         ("cores", _cores(facts)),
         ("instructions", _flags(facts)),

@@ -93,7 +93,8 @@ def memory(contract: Contract) -> dict[str, int | None]:
 def _modules(contract: Contract) -> list[str]:
     if not contract.modules:
         return []
-    return [*module_table(contract.modules, contract), "", *cost_in_words(contract), ""]
+    counted = [] if contract.quantization is None else ["weights are counted as in the float file"]
+    return [*module_table(contract.modules, contract), "", *cost_in_words(contract), *counted, ""]
 
 
 def _inputs(ports: list[Port]) -> list[str]:
@@ -126,7 +127,7 @@ def _states(states: tuple[State, ...]) -> list[str]:
 
 def _facts(contract: Contract, doubt: str | None) -> list[tuple[str, str]]:
     facts = [
-        ("mode", mode_in_words(contract.mode)),
+        ("mode", mode_in_words(contract.mode) + ("" if contract.quantization is None else "; quantized")),
         ("approximation", error_in_words(contract.mode)),
         ("frame period", _period(contract.frame_period)),
         ("delay", frames(contract.delay, contract)),

@@ -71,7 +71,7 @@ def versions_fit(facts: Facts) -> Iterator[Finding]:
         if there is not None and not wanted.allows(there):
             yield Finding(
                 f"{name}-version",
-                "warning" if wanted.extra == "export" else "broken",
+                "warning" if wanted.extra in ("export", "quantize") else "broken",
                 f"{name} {there} is outside what this edgeseq works with: {wanted.wanted}",
                 install,
             )
@@ -91,6 +91,17 @@ def exporting(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def quantizing(facts: Facts) -> Iterator[Finding]:
+    """Quantizing and tuning need a package that running does not; exporting brings it."""
+    if facts.packages.versions.get("onnx-ir") is None:
+        yield Finding(
+            "quantize-missing",
+            "note",
+            "without onnx-ir files can be run and measured, not quantized or tuned",
+            "to quantize, run pip install 'edgeseq[quantize]'",
+        )
+
+
 def gpu_fits(facts: Facts) -> Iterator[Finding]:
     """The GPU build of onnxruntime and the driver belong together."""
     wheels = list(facts.packages.engines)
@@ -104,7 +115,15 @@ def gpu_fits(facts: Facts) -> Iterator[Finding]:
         yield Finding("gpu-unused", "note", what, do)
 
 
-INSTALLATION: tuple[Check, ...] = (python_is_64_bit, one_engine, engine_loads, versions_fit, exporting, gpu_fits)
+INSTALLATION: tuple[Check, ...] = (
+    python_is_64_bit,
+    one_engine,
+    engine_loads,
+    versions_fit,
+    exporting,
+    quantizing,
+    gpu_fits,
+)
 
 
 def _and(names: list[str]) -> str:

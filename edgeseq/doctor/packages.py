@@ -13,10 +13,10 @@ import edgeseq
 from edgeseq.requirements import read_requirement
 
 #: What the report names besides edgeseq and the wheels of onnxruntime.
-NAMED = ("numpy", "click", "torch", "onnx", "onnxscript")
+NAMED = ("numpy", "click", "torch", "onnx", "onnxscript", "onnx-ir")
 
 #: The extras that users install; None: edgeseq itself.
-EXTRAS = (None, "cpu", "gpu", "export")
+EXTRAS = (None, "cpu", "gpu", "export", "quantize")
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ REQUIREMENTS = (
     'torch<2.14,>=2.13; extra == "export"',
     'onnx>=1.19; extra == "export"',
     'onnxscript>=0.7; extra == "export"',
+    'onnx-ir<2,>=0.1.16; extra == "quantize"',
 )
 
 LAPTOP = {
@@ -118,7 +119,7 @@ def facts(
     return Facts(
         python=Python("3.11.7", "CPython", bits, musl, "Linux-6.1"),
         packages=Packages(
-            {**installed, "onnxscript": "0.7.2", **(versions or {})},
+            {**installed, "onnxscript": "0.7.2", "onnx-ir": "1.1.0", **(versions or {})},
             dict({"onnxruntime": "1.31.1"} if engines is None else engines),
             REQUIREMENTS,
         ),

@@ -128,6 +128,20 @@ def test_what_is_no_fault(changes: dict[str, Any]) -> None:
             "run pip install 'numpy>=1.26'",
         ),
         (
+            {"versions": {"onnx-ir": None}},
+            "quantize-missing",
+            "note",
+            "without onnx-ir files can be run and measured, not quantized or tuned",
+            "to quantize, run pip install 'edgeseq[quantize]'",
+        ),
+        (
+            {"versions": {"onnx-ir": "0.1.15"}},
+            "onnx-ir-version",
+            "warning",
+            "onnx-ir 0.1.15 is outside what this edgeseq works with: >=0.1.16,<2",
+            "run pip install 'onnx-ir>=0.1.16,<2'",
+        ),
+        (
             {"versions": {"torch": None, "onnx": None, "onnxscript": None}},
             "export-missing",
             "note",

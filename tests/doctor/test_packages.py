@@ -29,6 +29,7 @@ def test_versions_and_requirements(tmp_path: Path) -> None:
         "torch": "2.13.0+cpu",
         "onnx": None,
         "onnxscript": None,
+        "onnx-ir": None,
     }
     assert found.engines == {}
     assert found.requirements == REQUIREMENTS
