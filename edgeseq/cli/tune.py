@@ -14,7 +14,7 @@ import click
 from edgeseq.cli import libraries, options
 from edgeseq.cli.durations import format_duration, parse_duration
 from edgeseq.cli.files import say, write_report
-from edgeseq.cli.sizes import format_decibels, parse_decibels, parse_size
+from edgeseq.cli.sizes import parse_decibels, parse_size
 from edgeseq.cli.tables import WIDTH, table
 from edgeseq.cli.terminal import stages
 from edgeseq.errors import UsageError
@@ -76,7 +76,7 @@ def parse_limits(text: str) -> dict[str, float]:
 )
 @click.option("--batch", type=options.COUNT, metavar="N", help="Streams in lock-step; 1 by default.")
 @options.data
-@click.option("--runs", type=options.COUNT, metavar="N", help="Fresh processes of each candidate; 5 by default.")
+@click.option("--runs", type=options.COUNT, metavar="N", help="Fresh processes of each candidate; 6 by default.")
 @click.option(
     "--steps", type=options.COUNT, metavar="N", help="Steps of each process; as many as the quantiles need by default."
 )
@@ -146,13 +146,17 @@ def describe(path: Path, tuned: Tuned) -> str:
 def _row(row: Mapping[str, Any]) -> list[str]:
     from edgeseq.quantization.tuning.wishes import in_words
 
+    def told(name: str, values: Sequence[float]) -> str:
+        return in_words(name, statistics.median(values), digits=3) if values else "-"
+
     return [
         row["form"],
         _threads(row),
-        "-" if row["size_bytes"] is None else in_words("size", row["size_bytes"]),
-        "-" if row["sqnr_db"] is None else format_decibels(row["sqnr_db"]),
-        *(_middle(row[name], lambda us: format_duration(us / 1e6)) for name in ("p50_us", "p99_us")),
-        _middle(row["memory_bytes"], lambda count: in_words("memory", count)),
+        told("size", [] if row["size_bytes"] is None else [row["size_bytes"]]),
+        "-" if row["sqnr_db"] is None else f"{row['sqnr_db']:.0f} dB",
+        told("p50", row["p50_us"]),
+        told("p99", row["p99_us"]),
+        told("memory", row["memory_bytes"]),
         "-" if row["ratio"] is None else f"{row['ratio']:.2f}",
         row["verdict"],
     ]
@@ -160,10 +164,6 @@ def _row(row: Mapping[str, Any]) -> list[str]:
 
 def _threads(row: Mapping[str, Any]) -> str:
     return str(row["threads"]) if row["threads"] == 1 or row["spinning"] else f"{row['threads']} idle"
-
-
-def _middle(values: Sequence[float], told: Callable[[float], str]) -> str:
-    return told(statistics.median(values)) if values else "-"
 
 
 def _reasons(tried: Sequence[Mapping[str, Any]]) -> list[str]:

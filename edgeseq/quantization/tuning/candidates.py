@@ -10,7 +10,7 @@ from edgeseq.quantization.configs import Config, Float16, Int4Weights, Int8Dynam
 from edgeseq.quantization.report import plain_config
 
 #: Calls of the fewest frames, or of any number; None: what the config itself finds.
-_FRAMES = {True: ", one frame", False: ", any frames", None: ""}
+_FRAMES = {True: ", 1 frame", False: ", chunks", None: ""}
 
 
 @dataclass(frozen=True)

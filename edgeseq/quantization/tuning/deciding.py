@@ -103,7 +103,7 @@ def _verdict(one: Figures, winner: Figures, base: Figures, wishes: Wishes) -> Ve
     if one is winner:
         return Verdict("won", "what all others are held against" if one is base else f"{better} than float")
     if one is base:
-        return Verdict("worse", f"{worse} than what won") if separated(winner, base, name) else _not_told(winner)
+        return Verdict("worse", f"{worse} than what won")
     if separated(base, one, name):
         return Verdict("worse", f"{worse} than float")
     if not separated(one, base, name):
@@ -111,10 +111,6 @@ def _verdict(one: Figures, winner: Figures, base: Figures, wishes: Wishes) -> Ve
     if separated(winner, one, name):
         return Verdict("better", f"{better} than float, {worse} than what won")
     return Verdict("better", f"{better} than float, not told apart from what won, which is simpler")
-
-
-def _not_told(winner: Figures) -> Verdict:
-    return Verdict("not visible", f"not told apart from {winner.candidate}")
 
 
 def _sentence(

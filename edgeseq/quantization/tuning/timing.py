@@ -17,8 +17,8 @@ from edgeseq.quantization.tuning.wishes import Wishes
 from edgeseq.runtime.measuring.measure import run_once
 from edgeseq.runtime.measuring.series import QUANTILES, nearest_rank, samples_needed
 
-#: Fresh processes of each candidate. Of two equal files one would seem better by chance in 1 of 252 comparisons.
-RUNS = 5
+#: Fresh processes of each candidate: a file that equals the float one would seem better by chance in 1 of 924.
+RUNS = 6
 #: Steps of a paced process: they take their time.
 _PACED = 100
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from math import comb
 from typing import Any
 
 from edgeseq.errors import UsageError
 from edgeseq.quantization.tuning.candidates import FLOAT
 from edgeseq.quantization.tuning.deciding import Decision
 from edgeseq.quantization.tuning.figures import Figures, ratio
-from edgeseq.quantization.tuning.timing import RUNS
 from edgeseq.runtime.measuring.latency import STEADY_WITHIN
 
 FORMAT = "edgeseq.tune"
 VERSION = 1
 
-#: A step of a graph does the same work every time: a p99 so many times the p50 comes from outside of it.
+#: Where caches fill up the last step takes some twice as long as the middle one; so many times comes from outside.
 DISTURBED = 5
+#: Of so many tunings one may take what equals the float file for better. n values are all below n others in 1 of
+#: (2n)! / n!^2 orders.
+_CHANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,12 @@ def rows(found: Sequence[Figures], decision: Decision, minimize: str) -> tuple[d
 def doubts(found: Sequence[Figures], runs: int) -> tuple[str, ...]:
     """Reasons not to trust a figure, in words."""
     told = []
-    if runs < RUNS:
-        told.append(f"{runs} processes of each: two equal files may be told apart by chance")
+    others = sum(one.candidate != FLOAT and bool(one.p50_us) for one in found)
+    if (chance := others / comb(2 * runs, runs)) > _CHANCE:
+        told.append(
+            f"{runs} processes of each: one of {others} files that equal the float one may seem better by chance "
+            f"({min(chance, 1):.0%})"
+        )
     for one in found:
         low, high = min(one.p50_us, default=0.0), max(one.p50_us, default=0.0)
         if high > STEADY_WITHIN * low:

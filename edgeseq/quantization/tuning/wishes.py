@@ -69,13 +69,13 @@ def wishes(minimize: str, subject_to: Mapping[str, float] | None = None) -> Wish
     return Wishes(minimize, scaled)  # type: ignore[arg-type]
 
 
-def in_words(name: str, value: float) -> str:
+def in_words(name: str, value: float, digits: int = 4) -> str:
     """A quantity with its unit."""
     if name == "sqnr":
-        return f"{value:.4g} dB"
-    if name in _TIMES:
-        return f"{value:.4g} us" if value < 1000 else f"{value / 1000:.4g} ms"
-    return f"{value / 1e6:.4g} MB" if value >= 1e6 else f"{value / 1e3:.4g} KB"
+        return f"{value:.{digits}g} dB"
+    small, large = ("us", "ms") if name in _TIMES else ("KB", "MB")
+    thousands = value if name in _TIMES else value / 1000
+    return f"{thousands:.{digits}g} {small}" if thousands < 1000 else f"{thousands / 1000:.{digits}g} {large}"
 
 
 def _missed(name: str, limit: float, figures: Figures) -> Missed | None:

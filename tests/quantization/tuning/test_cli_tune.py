@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,25 +68,25 @@ TUNED = Tuned(
     tried=(FLOAT, ROWS, TWIN, {**TWIN, "form": "int8-weights"}),
     winner={"form": "int8-dynamic rows"},
     sentence="int8-dynamic rows, 2 threads, no spinning is best",
-    doubts=("3 processes of each: two equal files may be told apart by chance",),
+    doubts=("3 processes of each: a doubt",),
 )
 
 TEXT = """\
 m.onnx: 3 processes of each, 300 steps every 10 ms, batch 1
 Cortex-A76, usable cores: 4, onnxruntime 1.31.0
 
-tried              threads  size      SQNR     p50     p99  memory   ratio  verdict
-float              1        2.607 MB  -        101 us  -    70.1 MB  1.00   worse
-int8-dynamic rows  2 idle   700 KB    39.9 dB  51 us   -    70.1 MB  1.98   won
-int8-dynamic rows  2 idle   700 KB    39.9 dB  -       -    -        -      dropped
-int8-weights       2 idle   700 KB    39.9 dB  -       -    -        -      dropped
+tried              threads  size     SQNR   p50     p99  memory   ratio  verdict
+float              1        2.61 MB  -      101 us  -    70.1 MB  1.00   worse
+int8-dynamic rows  2 idle   700 KB   40 dB  51 us   -    70.1 MB  1.98   won
+int8-dynamic rows  2 idle   700 KB   40 dB  -       -    -        -      dropped
+int8-weights       2 idle   700 KB   40 dB  -       -    -        -      dropped
 
 slower than what won: float (1)
 faster than float: int8-dynamic rows (2 idle)
 the same file as another: int8-dynamic rows (2 idle); int8-weights (2 idle)
 
 int8-dynamic rows, 2 threads, no spinning is best
-doubt: 3 processes of each: two equal files may be told apart by chance
+doubt: 3 processes of each: a doubt
 
 written: m.tuned.onnx, 712,345 bytes, opened with 2 threads, no spinning here"""
 
@@ -106,6 +107,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 def test_a_result_is_told() -> None:
     assert describe(Path("m.onnx"), TUNED) == TEXT
+
+
+def test_a_wide_table_fits_a_terminal_and_tells_the_forms_apart() -> None:
+    wide = {**ROWS, "form": "int8-dynamic blocks, 1 frame", "p99_us": [1234.5], "verdict": "not visible"}
+    text = describe(Path("m.onnx"), replace(TUNED, tried=(wide, {**wide, "ratio": 12.1})))
+    assert max(map(len, text.splitlines())) <= 100
+    assert text.count("int8-dynamic blocks, 1 frame  2 idle") == 2
 
 
 def test_options_are_passed_on(asked: list[tuple[Any, ...]], tmp_path: Path) -> None:

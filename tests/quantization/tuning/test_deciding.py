@@ -39,7 +39,7 @@ def test_the_fastest_wins() -> None:
     assert decision.winner == Candidate(FOUR)
     assert outcomes(decision) == ["worse", "better", "won", "worse"]
     assert decision.sentence == (
-        "int4-weights, one frame, 1 thread is best: p50 41 us against 101 us of the float file at one thread, "
+        "int4-weights, 1 frame, 1 thread is best: p50 41 us against 101 us of the float file at one thread, "
         "2.49 times less"
     )
     assert [verdict.why for verdict in decision.verdicts] == [
@@ -63,7 +63,7 @@ def test_one_process_among_the_others_makes_a_difference_invisible() -> None:
     assert decision.winner == FLOAT
     assert outcomes(decision) == ["won", "not visible"]
     assert decision.sentence == (
-        "the float file at one thread stays: the difference in p50 to int8-dynamic rows, one frame, 1 thread is not "
+        "the float file at one thread stays: the difference in p50 to int8-dynamic rows, 1 frame, 1 thread is not "
         "visible on this machine in 3 processes"
     )
 
@@ -136,8 +136,8 @@ def test_no_candidate_keeps_the_limits() -> None:
     with pytest.raises(UsageError) as caught:
         decide(found, wishes("p50", {"size": 2e6, "sqnr": 30}))
     assert str(caught.value) == (
-        "no candidate keeps the limits: the nearest are: int8-dynamic rows, one frame, 1 thread has size 2.1 MB, at "
-        "most 2 MB wanted; float, 1 thread has size 4 MB, at most 2 MB wanted; int4-weights, one frame, 1 thread has "
+        "no candidate keeps the limits: the nearest are: int8-dynamic rows, 1 frame, 1 thread has size 2.1 MB, at "
+        "most 2 MB wanted; float, 1 thread has size 4 MB, at most 2 MB wanted; int4-weights, 1 frame, 1 thread has "
         "sqnr 10 dB, at least 30 dB wanted (wanted least p50 with size at most 2 MB, sqnr at least 30 dB). Ask for "
         "less, or let quantize keep single nodes in more bits: min_sqnr= (--min-sqnr)."
     )
@@ -206,14 +206,8 @@ def test_forms_that_are_tried() -> None:
     ]
     recurrent = [Candidate(config).form for config in configs(one_frame=True, calibrated=False)]
     assert recurrent == [
-        *(
-            f"{form}, one frame"
-            for form in ("int8-dynamic rows", "int8-dynamic blocks", "int8-weights", "int4-weights")
-        ),
-        *(
-            f"{form}, any frames"
-            for form in ("int8-dynamic rows", "int8-dynamic blocks", "int8-weights", "int4-weights")
-        ),
+        *(f"{form}, 1 frame" for form in ("int8-dynamic rows", "int8-dynamic blocks", "int8-weights", "int4-weights")),
+        *(f"{form}, chunks" for form in ("int8-dynamic rows", "int8-dynamic blocks", "int8-weights", "int4-weights")),
         "fp16",
     ]
 

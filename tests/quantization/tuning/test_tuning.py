@@ -85,12 +85,14 @@ def test_the_best_quantized_file_is_written(
         "float, 1": "worse",
         "float, 2": "worse",
         "float, 2 idle": "worse",
-        "int8-dynamic rows, one frame, 1": "won",
-        "int8-dynamic blocks, one frame, 1": "not visible",
+        "int8-dynamic rows, 1 frame, 1": "won",
+        "int8-dynamic blocks, 1 frame, 1": "not visible",
         "fp16, 1": "not visible",
     }
-    assert tuned.sentence.startswith("int8-dynamic rows, one frame, 1 thread is best: p50 50.")
-    assert tuned.doubts == ("2 processes of each: two equal files may be told apart by chance",)
+    assert tuned.sentence.startswith("int8-dynamic rows, 1 frame, 1 thread is best: p50 50.")
+    assert tuned.doubts == (
+        "2 processes of each: one of 5 files that equal the float one may seem better by chance (83%)",
+    )
     contract = runtime.load(out).contract
     assert contract.quantization is not None
     assert contract.quantization["config"]["kernel"] == "rows"
@@ -135,11 +137,11 @@ def test_more_threads_are_tried_for_quantized_files_where_float_gains_from_them(
         "float, 1": "worse",
         "float, 2": "better",
         "float, 2 idle": "won",
-        "int8-dynamic rows, one frame, 1": "worse",
-        "int8-dynamic blocks, one frame, 1": "worse",
+        "int8-dynamic rows, 1 frame, 1": "worse",
+        "int8-dynamic blocks, 1 frame, 1": "worse",
         "fp16, 1": "worse",
-        "int8-dynamic rows, one frame, 2 idle": "better",
-        "int8-dynamic blocks, one frame, 2 idle": "better",
+        "int8-dynamic rows, 1 frame, 2 idle": "better",
+        "int8-dynamic blocks, 1 frame, 2 idle": "better",
         "fp16, 2 idle": "better",
     }
     assert threads.session_settings(describe(tmp_path / "m.onnx").contract, "cpu") == (2, False)
@@ -181,7 +183,7 @@ def test_a_winner_that_breaks_a_law_gives_way(
 
     monkeypatch.setattr(writing, "quantize", refused)
     tuned = tune(gru, tmp_path / "m.onnx", runs=2)
-    assert tuned.winner["form"] == "int8-dynamic blocks, one frame"
+    assert tuned.winner["form"] == "int8-dynamic blocks, 1 frame"
     assert tuned.tried[3]["why"] == "the quantized file does not keep the laws."
 
 
@@ -203,7 +205,7 @@ def test_files_that_come_out_alike_are_timed_once(
     twin = replace(BLOCKS, batch=2)
     monkeypatch.setattr(trying, "configs", lambda *_: iter((BLOCKS, twin)))
     tuned = tune(gru, tmp_path / "m.onnx", runs=2)
-    assert [row["why"] for row in tuned.tried][-1] == "the same file as int8-dynamic blocks, one frame"
+    assert [row["why"] for row in tuned.tried][-1] == "the same file as int8-dynamic blocks, 1 frame"
 
 
 def test_static_scales_need_data(
@@ -366,7 +368,7 @@ def test_a_process_that_fails_drops_its_file_and_never_the_float_one(
     times(failing("form1.onnx"))
     tuned = tune(gru, tmp_path / "m.onnx", runs=2)
     assert [row["form"] for row in tuned.tried if row["why"] == "a measuring process failed."] == [
-        "int8-dynamic blocks, one frame"
+        "int8-dynamic blocks, 1 frame"
     ]
     times(failing("gru.onnx"))
     with pytest.raises(EdgeseqError, match="a measuring process failed"):
