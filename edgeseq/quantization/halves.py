@@ -1,4 +1,4 @@
-"""Weights kept as float16 and widened when the model is loaded: the node that reads them stays as it is."""
+"""Weights kept as float16 and widened when the model is loaded: the nodes that read them stay as they are."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from edgeseq.quantization.sites import Site
 _LARGEST = 65504.0
 
 
-def store_halves(nodes: Nodes, site: Site) -> None:
-    """Put a Cast from float16 between a site and each of its weights; onnxruntime folds it."""
-    for number, value in enumerate(site.weights):
+def store_halves(model: ir.Model, site: Site) -> None:
+    """Put a Cast from float16 in the place of each of a site's weights; onnxruntime folds it.
+
+    Weights that several nodes share are stored once, for all of them.
+    """
+    for value in site.weights:
         array = array_of(value)
         assert array is not None
-        stored = nodes.constant(np.clip(array, -_LARGEST, _LARGEST).astype(np.float16), f"half{number}")
-        wide = nodes.op("Cast", [stored], to=ir.DataType.FLOAT)
-        for place, given in enumerate(site.node.inputs):
-            if given is value:
-                site.node.replace_input_with(place, wide)
-    assert site.node.graph is not None
-    site.node.graph.insert_before(site.node, nodes.made)
+        if not value.uses():
+            continue  # another node that shares it was here before
+        nodes = Nodes(model, str(value.name))
+        stored = nodes.constant(np.clip(array, -_LARGEST, _LARGEST).astype(np.float16), "half")
+        ir.convenience.replace_all_uses_with(value, nodes.op("Cast", [stored], to=ir.DataType.FLOAT))
+        model.graph.insert_before(model.graph[0], nodes.made)

@@ -81,6 +81,16 @@ class Nodes:
             new.name = name
 
 
+def weight_of(value: ir.Value | None) -> tuple[Array, ir.Value] | None:
+    """The array that a value always is, and the initializer that holds it, itself or as a matrix to be transposed."""
+    node = None if value is None else value.producer()
+    if node is not None and node.op_type == "Transpose" and list(node.attributes.get_ints("perm") or ()) == [1, 0]:
+        found = weight_of(node.inputs[0])
+        return None if found is None else (found[0].T, found[1])
+    array = array_of(value)
+    return None if array is None or value is None else (array, value)
+
+
 def array_of(value: ir.Value | None) -> Array | None:
     """The array of an initializer; None for any other value."""
     if value is None or value.const_value is None:

@@ -42,8 +42,8 @@ def scheme_of(config: Config, site: Site) -> Scheme | str:
     """
     if isinstance(config, Float16):
         return Scheme("half", 16)
-    if site.kind == "transposed conv":
-        return "onnxruntime has no integer form of it"
+    if site.kind == "other":
+        return f"there is no quantized form of {site.node.op_type}"
     if site.convolution is not None and not isinstance(config, Int8Static):
         if not site.convolution.plain:
             return "it is no single product: groups, two axes or a padding of its own"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
@@ -36,6 +36,8 @@ def rewrite(
         kernel = kernels.get(site.name)
         if kernel is None:
             continue
+        if site.tied is not None and (site.tied not in kernels or kernels[site.tied].scheme != kernel.scheme):
+            site = replace(site, tied=None)
         known = set(model.graph.initializers)
         beside[site.name] = _replace(model, site, kernel, one_frame)
         after[site.name] = sum(
@@ -52,7 +54,7 @@ def _replace(model: ir.Model, site: Site, kernel: Kernel, one_frame: bool) -> tu
     """Put what a site is in fewer bits in its place; its first result before and after."""
     nodes = Nodes(model, site.name)
     if kernel.scheme.kernel == "half":
-        store_halves(nodes, site)
+        store_halves(model, site)
         return site.node.outputs[0], site.node.outputs[0]
     results = _written(nodes, site, kernel, one_frame)
     nodes.place(site.node, results)
@@ -67,7 +69,7 @@ def _written(nodes: Nodes, site: Site, kernel: Kernel, one_frame: bool) -> list[
     if site.table is not None:
         indices = site.node.inputs[1]
         assert indices is not None
-        return [(result, lookup(nodes, site.table, indices, kernel))]
+        return [(result, lookup(nodes, site.table, indices, kernel, site.tied))]
     if site.convolution is not None:
         return [(result, site.convolution.write(nodes, kernel))]
     x = site.node.inputs[0]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import onnx_ir as ir
 
 from edgeseq.quantization.cells import Layer, layer_of
 from edgeseq.quantization.convolutions import Convolution, convolution_of
-from edgeseq.quantization.nodes import Nodes, array_of
+from edgeseq.quantization.nodes import Nodes, array_of, weight_of
 from edgeseq.verification.arrays import Array
 
-SiteKind: TypeAlias = Literal["linear", "gru", "lstm", "rnn", "embedding", "conv", "transposed conv"]
+SiteKind: TypeAlias = Literal["linear", "gru", "lstm", "rnn", "embedding", "conv", "other"]
 #: Weights with fewer elements are not worth a node.
 LEAST = 1024
 _RECURRENT: dict[str, SiteKind] = {"GRU": "gru", "LSTM": "lstm", "RNN": "rnn"}
@@ -23,7 +23,8 @@ class Site:
     """A node whose weights can be quantized; ``weights`` are the values that hold them.
 
     ``matrix`` ``[outputs, inputs]`` is a linear layer's, ``table`` ``[entries, width]`` an embedding's, ``layer`` a
-    recurrent one, ``convolution`` one. A site with none of them can be stored in fewer bits, not computed.
+    recurrent one, ``convolution`` one. A site with none of them can be stored in fewer bits, not computed. ``tied`` is
+    the linear layer that has a table's weights.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Site:
     layer: Layer | None = None
     table: Array | None = None
     convolution: Convolution | None = None
+    tied: str | None = None
 
     def factors(self, nodes: Nodes) -> dict[str, ir.Value]:
         """What the site's matrices are multiplied by, by the name of the product: ``SITE.product``, ``SITE.state``.
@@ -97,11 +99,16 @@ def find_sites(model: ir.Model) -> tuple[list[Site], list[Left]]:
             sites.append(found)
         elif found is not None:
             left.append(found)
-    return sites, left
+    linear = {id(site.weights[0]): site.name for site in sites if site.kind == "linear"}
+    tied = [site if site.table is None else replace(site, tied=linear.get(id(site.weights[0]))) for site in sites]
+    return tied, left
 
 
 def _site(node: ir.Node, names: dict[str, int]) -> Site | Left | None:
-    weights = tuple(value for value in node.inputs if value is not None and _heavy(value))
+    if node.op_type == "Transpose":
+        return None  # what it transposes belongs to who reads it
+    held = [each[1] for each in map(weight_of, node.inputs) if each is not None]
+    weights = tuple(value for value in held if _heavy(value))
     if not weights:
         return None
     name = _told_apart(_name(node, weights[0]), names)
@@ -126,20 +133,20 @@ def _recurrent(node: ir.Node, name: str) -> Site | str:
 
 
 def _matmul(node: ir.Node, name: str) -> Site | str:
-    x, weight = node.inputs[:2]
-    array = array_of(weight)
-    if array is None or x is None or weight is None:
+    found = weight_of(node.inputs[1])
+    if found is None:
         return "its weights stand on the left of the product"
+    array, weight = found
     if array.ndim > 2 and any(size != 1 for size in array.shape[:-2]):
         return "it is a batch of matrices"
     return Site(name, "linear", node, (weight,), array.reshape(array.shape[-2:]).T)
 
 
 def _gemm(node: ir.Node, name: str) -> Site | str:
-    x, weight = node.inputs[:2]
-    array = array_of(weight)
-    if array is None or x is None or weight is None:
+    found = weight_of(node.inputs[1])
+    if found is None:
         return "its weights stand on the left of the product"
+    array, weight = found
     scaled = any(node.attributes.get_float(key, 1.0) != 1.0 for key in ("alpha", "beta"))
     if scaled or node.attributes.get_int("transA", 0) == 1:
         return "it scales or transposes what it multiplies"
@@ -160,14 +167,8 @@ def _convolution(node: ir.Node, name: str) -> Site | str:
     return Site(name, "conv", node, (node.inputs[1],), convolution=found)
 
 
-def _transposed(node: ir.Node, name: str) -> Site | str:
-    if array_of(node.inputs[1]) is None or node.inputs[1] is None:
-        return "its weights are computed in the graph"
-    return Site(name, "transposed conv", node, (node.inputs[1],))
-
-
 def _unknown(node: ir.Node, name: str) -> Site | str:
-    return f"there is no quantized form of {node.op_type}"
+    return Site(name, "other", node, tuple(value for value in node.inputs if value is not None and _heavy(value)))
 
 
 _FINDERS = {
@@ -178,7 +179,6 @@ _FINDERS = {
     "Gemm": _gemm,
     "Gather": _gather,
     "Conv": _convolution,
-    "ConvTranspose": _transposed,
 }
 
 

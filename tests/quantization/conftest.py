@@ -24,12 +24,14 @@ class Recurrent(nn.Module):
 
 
 class Language(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, *, tied: bool = False) -> None:
         super().__init__()
         self.tokens = nn.Embedding(50, 32)
         self.positions = nn.Embedding(200, 32)
         self.block = Block(32, 2)
         self.head = nn.Linear(32, 50, bias=False)
+        if tied:
+            self.head.weight = self.tokens.weight
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         x = self.tokens(tokens) + self.positions(torch.arange(tokens.shape[1], device=tokens.device))
@@ -63,3 +65,9 @@ def projected(folder: Path) -> Path:
 def language(folder: Path) -> Path:
     torch.manual_seed(1)
     return _exported(folder, "language", Language(), {"tokens": "int64[batch,time]"})
+
+
+@pytest.fixture(scope="session")
+def tied(folder: Path) -> Path:
+    torch.manual_seed(1)
+    return _exported(folder, "tied", Language(tied=True), {"tokens": "int64[batch,time]"})

@@ -87,6 +87,19 @@ def test_a_transformer_with_its_tables_head_and_caches(language: Path, tmp_path:
     assert report["long_run"]["steps"] == 200
 
 
+@pytest.mark.parametrize("config", [Int8Weights(group=32), Int4Weights(group=32), Float16()], ids=["8", "4", "half"])
+def test_a_head_that_is_its_table_lies_in_the_file_once(config: Config, tied: Path, tmp_path: Path) -> None:
+    model = file(config, tied, tmp_path)
+    report = model.contract.quantization
+    assert report is not None
+    after = {node["name"]: node["bytes_after"] for node in report["nodes"] if node["bytes_before"] == 50 * 32 * 4}
+    assert len(after) == 2
+    assert min(after.values()) == 0
+    assert report["outputs"]["output"] > 15.0
+    large = [value for value in ir.load(tmp_path / "q.onnx").graph.initializers.values() if 50 in value.shape]  # type: ignore[operator]
+    assert sum(value.const_value.nbytes > 400 for value in large if value.const_value is not None) == 1
+
+
 def test_a_cache_is_asked_for_where_there_is_none(gru: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no cache that can be kept in 8 bits"):
         quantize(gru, Int8Weights(cache="int8"), tmp_path / "q.onnx", measure=False)
