@@ -242,23 +242,36 @@ class Spoken(nn.Module):
         return out
 
 
-@pytest.mark.parametrize("external", [False, True], ids=["weights inside", "weights beside"])
-@pytest.mark.parametrize("elsewhere", [False, True], ids=["the same folder", "another folder"])
-def test_what_belongs_to_the_float_file_comes_along(
-    external: bool, elsewhere: bool, tmp_path: Path, times: Callable[[Times], list[Settings]]
-) -> None:
-    times(lambda settings: 100 if settings.path.endswith("m.onnx") else 200)
-    source = tmp_path / "m.onnx"
+@pytest.fixture(scope="module", params=[False, True], ids=["weights inside", "weights beside"])
+def spoken(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a file with a prologue."""
+    folder = tmp_path_factory.mktemp("spoken")
     torch.manual_seed(0)
     specs = {"x": "float32[batch,time,24]", "speaker": "float32[batch,16]"}
-    edgeseq.export(Spoken(), specs, source, external_data=external)
+    edgeseq.export(Spoken(), specs, folder / "m.onnx", external_data=request.param)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("winner", "elsewhere"),
+    [("float", False), ("float", True), ("int8-dynamic", True)],
+    ids=["the same folder", "another folder", "quantized"],
+)
+def test_what_belongs_to_the_float_file_comes_along(
+    winner: str, elsewhere: bool, spoken: Path, tmp_path: Path, times: Callable[[Times], list[Settings]]
+) -> None:
+    best = "m.onnx" if winner == "float" else "form0.onnx"
+    times(lambda settings: 100 if settings.path.endswith(best) and settings.threads == 1 else 200)
+    source = tmp_path / "m.onnx"
+    for item in spoken.iterdir():
+        (tmp_path / item.name).write_bytes(item.read_bytes())
     before = {item.name: item.read_bytes() for item in tmp_path.iterdir()}
     (tmp_path / "other").mkdir()
     out = tmp_path / "other" / "best.onnx" if elsewhere else None
     tuned = tune(source, out, runs=2)
     written = Path(tuned.written["path"])
     assert written == (out or tmp_path / "m.tuned.onnx")
-    assert tuned.winner["kind"] == "float"
+    assert tuned.winner["kind"] == winner
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
     if elsewhere:
         for name in before:
