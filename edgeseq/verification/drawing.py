@@ -24,7 +24,7 @@ class Draws:
     """Inputs of any size for a contract: ``draws(frames, batch, seed)`` gives arrays by port name.
 
     Without calibration: standard normal values, and integers within the port's range. With it: every row is a random
-    stretch of a random sample, repeated from its beginning where it is too short.
+    stretch of a random sample, the same of all ports, repeated from its beginning where it is too short.
     """
 
     def __init__(self, contract: Contract, calibration: Calibration | None = None) -> None:
@@ -60,11 +60,12 @@ class Draws:
         generator = np.random.default_rng(seed)
         sizes = {"batch": batch, "time": frames}
         words: dict[str, int] = {}
+        places = generator.random((batch, 3)) if self.samples else np.zeros((batch, 3))
         arrays = {}
         for port in self.ports:
             samples = self.samples.get(port.name)
             if samples:
-                arrays[port.name] = _stretch(port, samples, sizes, words, generator)
+                arrays[port.name] = _stretch(port, samples, sizes, words, places)
             else:
                 arrays[port.name] = _random(port, _shape(port, {**words, **sizes}), generator)
         return arrays
@@ -97,20 +98,23 @@ def _checked(port: Port, array: Array) -> Array:
     return array
 
 
-def _stretch(
-    port: Port, samples: list[Array], sizes: Mapping[str, int], words: dict[str, int], generator: np.random.Generator
-) -> Array:
-    """Rows of random samples, each from a random frame on. Axes of the user's own keep the first sample's size."""
+def _stretch(port: Port, samples: list[Array], sizes: Mapping[str, int], words: dict[str, int], places: Array) -> Array:
+    """Rows of samples, each from some frame on. Axes of the user's own keep the first sample's size.
+
+    ``places`` ``[rows, 3]`` from 0 to 1 say which sample, which row of it and which frame: what belongs together in the
+    ports' samples is drawn together.
+    """
     rows = sizes["batch"] if "batch" in port.shape else 1
     pieces = []
-    for _ in range(rows):
-        array = samples[int(generator.integers(len(samples)))]
+    for which, row, frame in places[:rows]:
+        array = samples[int(which * len(samples))]
         for axis, name in enumerate(port.shape):
             if name == "batch":
-                array = array.take([int(generator.integers(array.shape[axis]))], axis)
+                array = array.take([int(row * array.shape[axis])], axis)
             elif axis == port.time_axis:
                 wanted = int(sizes["time"] * port.ratio)
-                first = int(generator.integers(max(1, array.shape[axis] - wanted + 1)))
+                last = max(0, int(array.shape[axis] / port.ratio) - sizes["time"])
+                first = int(int(frame * (last + 1)) * port.ratio)
                 array = array.take(range(first, first + wanted), axis, mode="wrap")
             elif isinstance(name, str):
                 wanted = words.setdefault(name, array.shape[axis])
