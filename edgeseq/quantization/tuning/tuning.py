@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgeseq.contract import Session
 from edgeseq.errors import EdgeseqError, UsageError
-from edgeseq.quantization.configs import Config
 from edgeseq.quantization.source import Source, opened
 from edgeseq.quantization.streams import Samples
-from edgeseq.quantization.tuning.candidates import FLOAT, Candidate, Opening, openings
-from edgeseq.quantization.tuning.deciding import Decision, decide, none_left, separated
+from edgeseq.quantization.tuning.candidates import FLOAT
+from edgeseq.quantization.tuning.deciding import Decision, decide
 from edgeseq.quantization.tuning.figures import Figures
-from edgeseq.quantization.tuning.timing import RUNS, Pace, pace, timed
-from edgeseq.quantization.tuning.trying import Form, forms
+from edgeseq.quantization.tuning.timing import RUNS, pace
+from edgeseq.quantization.tuning.trial import Trial
+from edgeseq.quantization.tuning.trying import forms
 from edgeseq.quantization.tuning.tuned import Tuned, doubts, rows
 from edgeseq.quantization.tuning.wishes import Missed, Wishes, wishes
 from edgeseq.quantization.tuning.writing import check_out, write
@@ -24,9 +24,6 @@ from edgeseq.runtime.loading import describe
 from edgeseq.runtime.measuring.machine import machine, versions
 from edgeseq.runtime.threads import this_machine
 from edgeseq.verification.drawing import Calibration
-
-#: Processes in which it is seen whether more threads are worth trying with quantized files.
-_PROBES = 3
 
 
 def tune(
@@ -67,56 +64,6 @@ def tune(
         trial = Trial(source, wanted, stepping, told)
         found = trial.measured(list(forms(source, Samples(source.contract, given), batch, told)))
         return _written(trial, found, target, given)
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A float file that is tried: what is wished for, and how it is stepped."""
-
-    source: Source
-    wishes: Wishes
-    pace: Pace
-    told: Callable[[str], object]
-
-    def measured(self, made: Sequence[Form]) -> list[Figures]:
-        """The figures of every candidate; those that miss a limit without being timed are not."""
-        size = describe(self.source.path).size
-        float_ = {opening: Figures(Candidate(None, opening), size) for opening in self._openings()}
-        quantized = {form.config: form.figures(Candidate(form.config)) for form in made}
-        known = [*float_.values(), *quantized.values()]
-        if not any(self._possible(one) for one in known):
-            raise none_left(known, self.wishes)
-        best = self._gained(list(float_.values()))
-        if best != Opening():
-            more = [one for one in quantized.values() if self._possible(one)]
-            known += [replace(one, candidate=Candidate(one.candidate.config, best)) for one in more]
-        paths: dict[Config | None, Path] = {None: self.source.path, **{form.config: form.path for form in made}}
-        timing = [one for one in known if one.candidate == FLOAT or self._possible(one)]
-        after = self._timed(timing, [paths[one.candidate.config] for one in timing], self.pace)
-        by_candidate = {one.candidate: one for one in after}
-        return [by_candidate.get(one.candidate, one) for one in known]
-
-    def _possible(self, one: Figures) -> bool:
-        return one.failed is None and not self.wishes.missed(one)
-
-    def _openings(self) -> list[Opening]:
-        """More threads cost memory and save time: they are tried where time matters."""
-        return openings(this_machine().cores) if self.wishes.times else [Opening()]
-
-    def _gained(self, float_: list[Figures]) -> Opening:
-        """How quantized files are opened too: as the float file is best, where that is better than at one thread."""
-        if len(float_) == 1:
-            return Opening()
-        self.told("trying threads")
-        paths = [self.source.path] * len(float_)
-        probed = self._timed(float_, paths, replace(self.pace, runs=min(_PROBES, self.pace.runs)))
-        name = self.wishes.minimize if self.wishes.minimize in ("p50", "p99") else "p50"
-        better = [one for one in probed if one.of(name) and separated(one, probed[0], name)]
-        best = min(better, key=lambda one: one.middle(name) or 0.0, default=probed[0])
-        return best.candidate.opening
-
-    def _timed(self, figures: Sequence[Figures], paths: Sequence[Path], pace: Pace) -> list[Figures]:
-        return timed(figures, paths, self.source.contract, pace, self.wishes, self.told)
 
 
 def _written(trial: Trial, found: list[Figures], target: Path, calibration: Calibration | None) -> Tuned:

@@ -20,7 +20,7 @@ from edgeseq import runtime
 from edgeseq.contract import Machine
 from edgeseq.errors import EdgeseqError, UsageError, VerificationError
 from edgeseq.quantization import Config, Float16, Int4Weights, Int8Dynamic, Tuned, quantize, tune
-from edgeseq.quantization.tuning import timing, trying, tuning, writing
+from edgeseq.quantization.tuning import timing, trial, trying, tuning, writing
 from edgeseq.quantization.tuning.candidates import FLOAT
 from edgeseq.quantization.tuning.figures import Figures
 from edgeseq.quantization.tuning.tuned import doubts
@@ -42,7 +42,7 @@ Times = Callable[[Settings], float]
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two cores, and three quantized forms."""
     monkeypatch.setattr(trying, "configs", lambda *_: iter((ROWS, BLOCKS, Float16())))
-    for module in (tuning, threads):
+    for module in (trial, tuning, threads):
         monkeypatch.setattr(module, "this_machine", lambda: HERE)
 
 
