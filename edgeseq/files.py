@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from edgeseq.errors import UsageError
+
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Call ``write`` on a file beside ``path`` and rename it, so that a failed run leaves nothing half written.
@@ -31,3 +33,14 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def check_folder(folder: Path) -> None:
+    """UsageError where nothing can be written into ``folder``."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(
+            "cannot write into the folder", got=str(folder), why=error.strerror, do="write to another one"
+        ) from None

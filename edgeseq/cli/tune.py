@@ -102,19 +102,13 @@ def tune(
     library = libraries.quantization()
     chosen = options.given(period=period, batch=batch, runs=runs, steps=steps)
     if data is not None:
-        chosen["calibration"] = _samples(path, data)
+        from edgeseq.cli.data import read_samples
+
+        chosen["calibration"] = read_samples(data, path)
     with stages(f"reading {path}") as progress:
         tuned: Tuned = library.tune(path, output, minimize=minimize, subject_to=subject_to, **chosen, progress=progress)
     say(describe(path, tuned), json_path)
     write_report(json.loads(tuned.to_json()), json_path)
-
-
-def _samples(path: Path, data: Path) -> Any:
-    from edgeseq.cli.data import read_data
-    from edgeseq.quantization.task import samples_of
-    from edgeseq.runtime.loading import describe as described
-
-    return samples_of(described(path).contract, read_data(data))
 
 
 def describe(path: Path, tuned: Tuned) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from edgeseq.errors import EdgeseqError, UsageError
+from edgeseq.errors import EdgeseqError
+from edgeseq.files import check_folder
 from edgeseq.requirements import not_installed, read_requirement
 from edgeseq.runtime.engine import onnxruntime
 
@@ -32,7 +32,7 @@ def check_surroundings(model: Any, target: Path | None = None) -> None:
     onnxruntime()
     check_versions(_requirements())
     if target is not None:
-        _check_folder(target.parent)
+        check_folder(target.parent)
         _check_room(model, target.parent)
 
 
@@ -57,16 +57,6 @@ def _requirements() -> list[str]:
         return []
     read = ((text, read_requirement(text)) for text in listed)
     return [text for text, found in read if found and found.extra == "export" and found.name in _NEEDED]
-
-
-def _check_folder(folder: Path) -> None:
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UsageError(
-            "cannot write into the folder", got=str(folder), why=error.strerror, do="write to another one"
-        ) from None
 
 
 def _check_room(model: Any, folder: Path) -> None:

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 from edgeseq.errors import UsageError
+from edgeseq.files import check_folder
 from edgeseq.quantization.configs import KINDS
 from edgeseq.quantization.task import Task
 from edgeseq.sealing import prologue_of
@@ -31,3 +32,4 @@ def check_target(source: Path, target: Path) -> None:
         raise UsageError("the folder does not exist", got=str(target.parent), do="make it first")
     if target.resolve() in (source.resolve(), prologue_of(source).resolve()):
         raise UsageError("the quantized file would replace the float one", where=str(source), do="name another file")
+    check_folder(target.parent)

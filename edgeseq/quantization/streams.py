@@ -33,7 +33,7 @@ class Samples:
             name = self.draws.guessed[0]
             raise UsageError(
                 f"which integers {name} takes is not known",
-                do=f"give real inputs: calibration=[{{{name!r}: array}}] (--data)",
+                do=f"give real inputs: calibration=[{{{name!r}: array}}] (--data, at export --example)",
             )
         least = max(contract.min_frames, contract.receptive_field or 1)
         if self.real and 0 < self.draws.longest < least:

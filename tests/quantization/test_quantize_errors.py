@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,14 @@ TARGETS: Mapping[str, tuple[Callable[[Path], Path], str]] = {
 @pytest.mark.parametrize(("out", "message"), TARGETS.values(), ids=TARGETS)
 def test_out_is(out: Callable[[Path], Path], message: str, place: Path) -> None:
     refused(place, message, out=out(place))
+
+
+def test_a_folder_that_takes_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(dir: Path) -> None:  # noqa: A002  tempfile's own word
+        raise PermissionError(13, "Permission denied", str(dir))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    refused(place, f"cannot write into the folder: Permission denied (got {place}). Write to another one.")
 
 
 def test_a_pattern_that_matches_nothing(place: Path) -> None:
