@@ -123,6 +123,18 @@ def test_data_are_calibrated_on_and_a_metric_is_kept(language: Path, data: Path,
     assert "task             " in result.output
 
 
+@pytest.mark.parametrize("real", [True, False])
+def test_scales_found_on_random_inputs_are_doubted(real: bool, gru: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.random.default_rng(0).standard_normal((2, 50, 24)).astype(np.float32))
+    arguments = ["--kind", "int8-static", *(["--data", tmp_path / "x.npz"] if real else [])]
+    result = quantized(gru, tmp_path / "q.onnx", *arguments)
+    assert result.exit_code == 0, result.output
+    said = (
+        "warning: its scales are constants, found on random inputs: louder ones are cut off; give real ones with --data"
+    )
+    assert result.stderr == ("" if real else f"{said}\n")
+
+
 def test_a_metric_of_which_less_is_better(language: Path, data: Path, tmp_path: Path) -> None:
     arguments = ["--kind", "int8-weights", "--data", data / "data.npz", "--metric", f"{data / 'metrics.py'}:error"]
     assert quantized(language, tmp_path / "q.onnx", *arguments).exit_code == 0
