@@ -16,7 +16,7 @@ def lookup(nodes: Nodes, table: Array, indices: ir.Value, kernel: Kernel, tied: 
 
     ``tied``: the linear layer of the same weights in the same scheme, with which they are stored.
     """
-    stored = stored_in_groups(table, f"{tied or nodes.prefix}.product", kernel)
+    stored = stored_in_groups(table, f"{tied or nodes.prefix}.product", kernel, filled=tied is not None)
     group = stored.weights.shape[-1]
     if tied is None or table.shape[1] % group:
         entries = nodes.constant(_rows(stored), "table")

@@ -56,11 +56,11 @@ def blocks(nodes: Nodes, x: ir.Value, matrix: Array, name: str, kernel: Kernel) 
     return nodes.op("MatMulNBits", inputs, MICROSOFT, accuracy_level=4, **sizes)
 
 
-def stored_in_groups(matrix: Array, name: str, kernel: Kernel) -> Grouped:
-    """The matrix in the groups of a kernel's scheme, rounded as that says."""
+def stored_in_groups(matrix: Array, name: str, kernel: Kernel, *, filled: bool = True) -> Grouped:
+    """The matrix in the groups of a kernel's scheme, rounded as that says; ``filled`` as in :func:`group_of`."""
     scheme = kernel.scheme
     gram = kernel.seen.gram.get(name) if scheme.rounding == "calibrated" else None
-    return grouped(matrix, scheme.bits, group_of(matrix.shape[1], scheme.group), gram)
+    return grouped(matrix, scheme.bits, group_of(matrix.shape[1], scheme.group, scheme.bits, filled=filled), gram)
 
 
 def rows(nodes: Nodes, x: ir.Value, matrix: Array, name: str, kernel: Kernel) -> ir.Value:

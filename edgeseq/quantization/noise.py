@@ -49,12 +49,22 @@ def decibels(signal: float, error: float) -> float | None:
 
 
 def compared(float_runs: Runs, other: Runs, inputs: Arrays, chunks: list[int]) -> dict[str, Powers]:
-    """The powers of every output over one stream."""
-    wanted, got = float_runs.whole(inputs, chunks), other.whole(inputs, chunks)
-    found = {name: Powers() for name in wanted}
-    for name, powers in found.items():
-        powers.add(wanted[name], got[name])
+    """The powers of every output over streams of both files, those without a time axis after every call."""
+    found: dict[str, Powers] = {}
+    for wanted, got in zip(_answers(float_runs, inputs, chunks), _answers(other, inputs, chunks), strict=True):
+        for name, array in wanted.items():
+            found.setdefault(name, Powers()).add(array, got[name])
     return found
+
+
+def _answers(runs: Runs, inputs: Arrays, chunks: list[int]) -> Iterator[Arrays]:
+    """What each call gives, and the flush."""
+    first = 0
+    with runs.open(inputs) as stream:
+        for size in chunks:
+            yield runs.named(stream.step(runs.cut(inputs, first, first + size)))
+            first += size
+        yield runs.named(stream.flush())
 
 
 def worst(powers: Mapping[str, Powers]) -> float | None:

@@ -57,9 +57,18 @@ def per_output(matrix: Array, largest: int) -> PerOutput:
     return PerOutput(np.round(matrix / scales[:, None]).astype(np.int8), scales)
 
 
-def group_of(inputs: int, wanted: int) -> int:
-    """The group size for so many inputs: ``wanted``, or the next power of two from 16 that holds all of them."""
-    return min(wanted, max(16, 1 << (inputs - 1).bit_length()))
+def group_of(inputs: int, wanted: int, bits: int, *, filled: bool = True) -> int:
+    """The group size for so many inputs: ``wanted``, or a smaller one from 16 where that takes no more bytes.
+
+    With ``filled`` the last group takes as much as any: 136 inputs in groups of 128 would take as much as 256.
+    """
+
+    def size(group: int) -> tuple[float, int]:
+        groups = -(-inputs // group)
+        stored = (groups * group if filled else inputs) * bits / 8 + groups * 4
+        return stored, -group if filled else group  # of two that take as much, larger groups are faster
+
+    return min((group for group in (16, 32, 64, 128, 256) if group <= wanted), key=size)
 
 
 def grouped(matrix: Array, bits: int, group: int, gram: Array | None = None) -> Grouped:

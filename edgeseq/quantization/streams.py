@@ -14,6 +14,8 @@ from edgeseq.verification.sizes import accepted, short_run
 
 #: Streams that are calibrated on, and base frames of each.
 STREAMS, FRAMES = 8, 256
+#: Streams over which an error is measured.
+FEW = 4
 _SEED = 1234
 
 
@@ -53,22 +55,31 @@ class Samples:
                 raise UsageError(f"calibration for {port.name} holds infinities", do="leave such samples out")
 
     @property
+    def _batched(self) -> bool:
+        return any("batch" in port.shape for port in self.contract.with_role("frame"))
+
+    @property
     def one_call(self) -> int:
         """Base frames of the shortest call."""
         return self.contract.chunk.multiple
 
     def short(self) -> tuple[Arrays, list[int]]:
-        """One stream that is long enough to fill the model, in the shortest calls."""
-        return self.stream(0, short_run(self.contract))
+        """A few streams in lock-step that are long enough to fill the model, in the shortest calls."""
+        return self.stream(0, short_run(self.contract), FEW)
 
     def several(self) -> Iterator[tuple[Arrays, list[int]]]:
-        """The streams to calibrate on, in the shortest calls."""
+        """The streams to calibrate on, in the shortest calls, in lock-step where the file has a batch."""
         frames = max(FRAMES * self.one_call, short_run(self.contract))
-        for number in range(STREAMS):
-            yield self.stream(number, frames)
+        for number in range(1 if self._batched else STREAMS):
+            yield self.stream(number, frames, STREAMS)
 
-    def stream(self, seed: int, frames: int) -> tuple[Arrays, list[int]]:
-        """One row of ``frames`` base frames, no longer than the model's context, and its calls."""
+    def stream(self, seed: int, frames: int, rows: int = 1) -> tuple[Arrays, list[int]]:
+        """``rows`` of ``frames`` base frames, no longer than the model's context, and their calls.
+
+        One row where the file has no batch.
+        """
         frames = accepted(self.contract, min(frames, self.contract.max_context or frames))
         frames = max(frames // self.one_call, 1) * self.one_call
-        return self.draws(frames, 1, _SEED + seed), [self.one_call] * (frames // self.one_call)
+        return self.draws(frames, rows if self._batched else 1, _SEED + seed), [self.one_call] * (
+            frames // self.one_call
+        )

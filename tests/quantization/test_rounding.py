@@ -11,7 +11,7 @@ from tests.quantization.graphs import random
 @pytest.mark.parametrize("bits", [8, 4])
 def test_no_weight_is_further_than_half_a_step(inputs: int, bits: int) -> None:
     matrix = random(12, inputs)
-    stored = grouped(matrix, bits, group_of(inputs, 64))
+    stored = grouped(matrix, bits, group_of(inputs, 64, bits))
     steps = np.repeat(stored.scales, stored.weights.shape[-1], axis=1)[:, :inputs]
     clipped = np.abs(matrix) > steps * (2 ** (bits - 1) - 1)
     assert (np.abs(stored.restored() - matrix)[~clipped] <= 0.5001 * steps[~clipped]).all()
@@ -46,6 +46,8 @@ def test_inputs_that_never_come_do_not_matter() -> None:
     assert np.isfinite(grouped(random(8, 64), 4, 32, x.T @ x).restored()).all()
 
 
-@pytest.mark.parametrize(("inputs", "group"), [(5, 16), (16, 16), (17, 32), (64, 64), (128, 128), (1000, 128)])
+@pytest.mark.parametrize(
+    ("inputs", "group"), [(5, 16), (16, 16), (17, 32), (64, 64), (128, 128), (136, 32), (1000, 128)]
+)
 def test_a_group_is_no_larger_than_it_need_be(inputs: int, group: int) -> None:
-    assert group_of(inputs, 128) == group
+    assert group_of(inputs, 128, 8) == group
