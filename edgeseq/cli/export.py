@@ -10,7 +10,7 @@ import click
 
 from edgeseq.cli import libraries, options
 from edgeseq.cli.files import say, write_report
-from edgeseq.cli.quantize import config_of, doubts
+from edgeseq.cli.quantize import config_of
 from edgeseq.cli.terminal import working
 from edgeseq.errors import UsageError
 from edgeseq.specs import InputSpec, nest_inputs
@@ -170,8 +170,6 @@ def _tell(exported: Any, specs: dict[str, InputSpec], json_path: str | None) -> 
     say("\n" + checks(exported.verification), json_path)
     if exported.golden is not None:
         say(f"\nbeside it {exported.golden.name}, to be replayed with: edgeseq verify {path}", json_path)
-    for doubt in doubts(exported.contract):
-        click.echo(f"warning: {doubt}; give real ones with --example", err=True)
     if exported.contract.max_context is not None:
         click.echo(f"warning: a stream runs for {runs_for(exported.contract)}", err=True)
     document = {**report(path, exported.contract, size=size), "format": "edgeseq.export"}

@@ -15,7 +15,6 @@ from edgeseq.cli.terminal import stages
 from edgeseq.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgeseq.contract import Contract
     from edgeseq.quantization import Config, Quantized
 
 #: Options of the config, by the name of its field.
@@ -167,15 +166,6 @@ def config_of(kind: str, **settings: Any) -> Config:
     return config(**given)
 
 
-def doubts(contract: Contract) -> list[str]:
-    """What a quantized file's user should know before real inputs come; nothing of a float one."""
-    report = contract.quantization or {}
-    constant = report.get("kind") == "int8-static" or (report.get("config") or {}).get("cache") == "int8"
-    if constant and report.get("inputs") == "random":
-        return ["its scales are constants, found on random inputs: louder ones are cut off"]
-    return []
-
-
 def _of_data(path: Path, data: Path | None, metric: str | None, max_loss: float | None) -> dict[str, Any]:
     """Calibration and task of the data; nothing where none were given."""
     if data is None:
@@ -193,8 +183,6 @@ def _tell(done: Quantized, json_path: str | None) -> None:
     from edgeseq.cli.verify import checks
     from edgeseq.runtime import loading
 
-    for doubt in doubts(done.contract):
-        click.echo(f"warning: {doubt}; give real ones with --data", err=True)
     size = loading.describe(done.path).size
     say(describe(done.path, done.contract, size=size), json_path)
     say("\n" + checks(done.verification), json_path)

@@ -21,6 +21,10 @@ from edgeseq.quantization.streams import Samples
 from edgeseq.quantization.targets import Target
 from edgeseq.runtime.model import Model
 
+#: The first onnxruntime whose CPU kernels take a form, where that is later than 1.22: tried with 1.22 to 1.31.
+SINCE = {"GatherBlockQuantized": ">=1.23"}
+CACHES_SINCE = ">=1.28"
+
 
 @dataclass(frozen=True)
 class Made:
@@ -61,15 +65,30 @@ class Maker:
         chunk = contract.chunk
         if self.one_frame:
             chunk = replace(chunk, max=chunk.multiple, max_batched=None)
-        contract = replace(contract, opset=opset, chunk=chunk)
+        contract = replace(contract, opset=opset, chunk=chunk, onnxruntime=_least_version(contract, graph, prologue))
         if self.caches:
             contract = store_caches(graph, contract, find_caches(graph), self.seen.highest)
+            contract = replace(contract, onnxruntime=_latest(contract.onnxruntime, CACHES_SINCE))
         return Made(graph, contract, prologue, after, done.shadows)
 
     def run(self, plan: Plan) -> Model:
         """The source with these sites quantized, to be run."""
         made = self.make(plan)
         return self.source.run("tried", made.graph, made.contract, made.prologue)
+
+
+def _least_version(contract: Contract, *graphs: ir.Model | None) -> str:
+    """The onnxruntime from which all that is in some graphs runs on a CPU, as a contract says it."""
+    ops = {node.op_type for graph in graphs if graph is not None for node in graph.graph.all_nodes()}
+    return _latest(contract.onnxruntime, *(version for op, version in SINCE.items() if op in ops))
+
+
+def _latest(*floors: str) -> str:
+    return max(floors, key=_version)
+
+
+def _version(floor: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in floor.strip(">= ").split("."))
 
 
 def one_frame_possible(source: Source, samples: Samples) -> bool:

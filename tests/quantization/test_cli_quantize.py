@@ -89,9 +89,10 @@ def test_writes_a_file_and_says_what_inspect_says(gru: Path, tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["i", "q.golden.npz", "q.onnx", "r"]
 
 
-def test_options_reach_the_config(language: Path, tmp_path: Path) -> None:
+def test_options_reach_the_config(language: Path, data: Path, tmp_path: Path) -> None:
     options = ["--group", "32", "--rounding", "nearest", "--nodes", "block.*", "--nodes", "head", "--keep", "*.out"]
     arguments = ["--kind", "int4-weights", *options, "--chunks", "--target-cpu", "arm", "--cache", "int8"]
+    arguments += ["--data", str(data / "data.npz")]
     result = quantized(language, tmp_path / "q.onnx", *arguments, "--no-golden", "--sidecar", "--external-data")
     assert result.exit_code == 0, result.output
     report = report_of(tmp_path / "q.onnx")
@@ -107,7 +108,7 @@ def test_options_reach_the_config(language: Path, tmp_path: Path) -> None:
     assert {left["name"]: left["why"] for left in report["left"]} == dict.fromkeys(
         ("tokens", "positions", "block.out"), "it was asked to stay in float"
     )
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["q.contract.json", "q.onnx", "q.onnx.data"]
+    assert sorted(path.name for path in tmp_path.glob("q.*")) == ["q.contract.json", "q.onnx", "q.onnx.data"]
     assert "caches of attention in int8" in result.output
     assert "tokens         Gather" in result.output
 
@@ -123,16 +124,13 @@ def test_data_are_calibrated_on_and_a_metric_is_kept(language: Path, data: Path,
     assert "task             " in result.output
 
 
-@pytest.mark.parametrize("real", [True, False])
-def test_scales_found_on_random_inputs_are_doubted(real: bool, gru: Path, tmp_path: Path) -> None:
-    np.savez(tmp_path / "x.npz", x=np.random.default_rng(0).standard_normal((2, 50, 24)).astype(np.float32))
-    arguments = ["--kind", "int8-static", *(["--data", tmp_path / "x.npz"] if real else [])]
-    result = quantized(gru, tmp_path / "q.onnx", *arguments)
-    assert result.exit_code == 0, result.output
-    said = (
-        "warning: its scales are constants, found on random inputs: louder ones are cut off; give real ones with --data"
-    )
-    assert result.stderr == ("" if real else f"{said}\n")
+@pytest.mark.parametrize("asked", [["--kind", "int8-static"], ["--kind", "int8-weights", "--cache", "int8"]])
+def test_scales_that_are_constants_need_real_inputs(asked: list[str], language: Path, tmp_path: Path) -> None:
+    result = quantized(language, tmp_path / "q.onnx", *asked)
+    assert result.exit_code == 2
+    assert "needs real inputs" in result.stderr
+    assert "--data FILE.npz" in " ".join(result.stderr.split())
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_metric_of_which_less_is_better(language: Path, data: Path, tmp_path: Path) -> None:

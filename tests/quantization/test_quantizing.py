@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 import pytest
+import torch
+from torch import nn
 
+import edgeseq
 from edgeseq import runtime
 from edgeseq.errors import UsageError, VerificationError
 from edgeseq.quantization import Float16, Int4Weights, Int8Dynamic, Int8Static, Int8Weights, kernels, quantize
@@ -17,6 +20,19 @@ from edgeseq.quantization.kernels import Kernel
 from edgeseq.quantization.nodes import Nodes
 from edgeseq.runtime.golden import replay
 from edgeseq.verification.arrays import Array
+
+
+class Doubling(nn.Module):
+    """Two frames behind each other for every one that comes, through a GRU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.GRU(24, 40, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.rnn(x.repeat_interleave(2, dim=1))[0]
+        return out
+
 
 CONFIGS: dict[str, tuple[Config, float]] = {
     "blocks": (Int8Dynamic(kernel="blocks"), 34.0),
@@ -29,8 +45,17 @@ CONFIGS: dict[str, tuple[Config, float]] = {
 }
 
 
+def real(source: Path) -> list[dict[str, Array]]:
+    """Stands for real inputs, which fixed scales need."""
+    random = np.random.default_rng(5)
+    if source.stem in ("language", "tied"):
+        return [{"tokens": random.integers(0, 50, (4, 200))}]
+    return [{"x": random.standard_normal((4, 300, 24)).astype(np.float32)}]
+
+
 def file(config: Config, source: Path, tmp_path: Path, **options: object) -> runtime.Model:
-    quantize(source, config, tmp_path / "q.onnx", measure=False, **options)  # type: ignore[arg-type]
+    given = {"calibration": real(source), **options}
+    quantize(source, config, tmp_path / "q.onnx", measure=False, **given)  # type: ignore[arg-type]
     return runtime.load(tmp_path / "q.onnx")
 
 
@@ -136,6 +161,30 @@ def test_what_nothing_can_give_is_refused(gru: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nothing can be quantized within what is asked for"):
         quantize(gru, Int8Dynamic(kernel="rows"), tmp_path / "q.onnx", measure=False, min_sqnr=90.0)
     assert not list(tmp_path.iterdir())
+
+
+def test_frames_that_come_in_twos_are_not_taken_for_one(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Doubling()
+    edgeseq.export(model, {"x": "float32[batch,time,24]"}, tmp_path / "float.onnx", golden=False)
+    with pytest.raises(UsageError, match="cannot be called with one frame at a time"):
+        quantize(tmp_path / "float.onnx", Int8Weights(one_frame=True), tmp_path / "q.onnx", measure=False)
+    done = quantize(tmp_path / "float.onnx", Int8Weights(), tmp_path / "q.onnx", measure=False)
+    assert done.report.one_frame is False
+    assert done.report.outputs["output"] > 34.0  # type: ignore[operator]
+
+
+def test_a_contract_asks_for_the_onnxruntime_that_its_forms_need(language: Path, gru: Path, tmp_path: Path) -> None:
+    floors = [
+        file(config, source, tmp_path).contract.onnxruntime
+        for config, source in (
+            (Int8Weights(), gru),
+            (Int8Weights(only=("head",)), language),
+            (Int8Weights(), language),
+            (Int8Weights(cache="int8"), language),
+        )
+    ]
+    assert floors == [">=1.22", ">=1.22", ">=1.23", ">=1.28"]
 
 
 def test_patterns_choose_nodes(gru: Path, tmp_path: Path) -> None:
