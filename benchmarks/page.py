@@ -1,4 +1,4 @@
-"""The page ``docs/figures.md``, made from the results in ``benchmarks/results``."""
+"""A page of figures in ``docs``, made from the results in ``benchmarks/results``."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from collections.abc import Sequence
 from benchmarks.result import Figure, Result, shown, wanted_text
 
 HEAD = """\
-# Figures
+# {title}
 
-Made by `python -m benchmarks.figures`, which runs every script at its default size; the numbers behind each table are
+Made by `python -m benchmarks.figures{argument}`, which runs every script at its default size; the numbers behind each table are
 in `benchmarks/results`. A figure is the median over fresh processes that take turns, its range their least and
 greatest value; a step is the median of one process's steps. onnxruntime's telemetry is off in all of them.
 """
 
 
-def page(results: Sequence[Result]) -> str:
-    """The text of the page. ValueError where the results do not come from one machine with the same versions."""
+TITLES = {"figures": "Figures", "quantized": "Figures of quantized files"}
+
+
+def page(name: str, results: Sequence[Result]) -> str:
+    """The text of the page of this name. ValueError where the results do not come from one machine with the same versions."""
     first = results[0]
     for result in results[1:]:
         if (result.machine, result.versions) != (first.machine, first.versions):
             raise ValueError(f"{result.script} ran on another machine or with other versions than {first.script}")
-    return "\n".join([HEAD, _made_by(results), *map(_section, results)])
+    head = HEAD.format(title=TITLES[name], argument="" if name == "figures" else f" {name}")
+    return "\n".join([head, _made_by(results), *map(_section, results)])
 
 
 def _made_by(results: Sequence[Result]) -> str:
