@@ -10,8 +10,8 @@ from benchmarks.result import Figure, Result, shown, wanted_text
 HEAD = """\
 # {title}
 
-Made by `python -m benchmarks.figures{argument}`, which runs every script at its default size; the numbers behind each table are
-in `benchmarks/results`. A figure is the median over fresh processes that take turns, its range their least and
+Made by `python -m benchmarks.figures{argument}`, which runs its scripts at their default size; the numbers
+behind each table are in `benchmarks/results`. A figure is the median over fresh processes that take turns, its range their least and
 greatest value; a step is the median of one process's steps. onnxruntime's telemetry is off in all of them.
 """
 
@@ -20,7 +20,7 @@ TITLES = {"figures": "Figures", "quantized": "Figures of quantized files"}
 
 
 def page(name: str, results: Sequence[Result]) -> str:
-    """The text of the page of this name. ValueError where the results do not come from one machine with the same versions."""
+    """The text of the page of this name. ValueError where results come from several machines or versions."""
     first = results[0]
     for result in results[1:]:
         if (result.machine, result.versions) != (first.machine, first.versions):
