@@ -10,9 +10,9 @@ from benchmarks.result import Figure, Result, shown, wanted_text
 HEAD = """\
 # {title}
 
-Made by `python -m benchmarks.figures{argument}`, which runs its scripts at their default size; the numbers
-behind each table are in `benchmarks/results`. A figure is the median over fresh processes that take turns, its range their least and
-greatest value; a step is the median of one process's steps. onnxruntime's telemetry is off in all of them.
+Made by `python -m benchmarks.figures{argument}`, which runs its scripts at their default size; the numbers behind
+each table are in `benchmarks/results`. A figure is the median over fresh processes that take turns, its range their
+least and greatest value; a step is the median of one process's steps. onnxruntime's telemetry is off in all of them.
 """
 
 
