@@ -38,7 +38,7 @@ class Verification:
     @property
     def amplifying(self) -> bool:
         """Whether the module amplifies rounding, so that it was compared in windows."""
-        return "windows" in self.settings["horizon"]
+        return "windows" in self.settings.get("horizon", {})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as stored in the contract."""
