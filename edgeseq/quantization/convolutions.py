@@ -109,6 +109,8 @@ def convolution_of(node: ir.Node) -> Convolution | str:
     weights = array_of(node.inputs[1])
     if weights is None:
         return "its weights are computed in the graph"
+    if len(node.inputs) > 2 and node.inputs[2] is not None and array_of(node.inputs[2]) is None:
+        return "its bias is computed in the graph"
     pads = node.attributes.get_ints("pads") or ()
     padded = any(pads) or node.attributes.get_string("auto_pad", "NOTSET") not in ("NOTSET", "VALID")
     return Convolution(node, weights, weights.ndim == 3 and node.attributes.get_int("group", 1) == 1 and not padded)

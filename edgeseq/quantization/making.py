@@ -15,7 +15,7 @@ from edgeseq.quantization.nodes import Nodes
 from edgeseq.quantization.observing import Observer
 from edgeseq.quantization.planning import Plan
 from edgeseq.quantization.rewriting import rewrite
-from edgeseq.quantization.sites import Left, Site, find_sites
+from edgeseq.quantization.sites import Left, Site, find_sites, names_in
 from edgeseq.quantization.source import Source
 from edgeseq.quantization.streams import Samples
 from edgeseq.quantization.targets import Target
@@ -57,10 +57,9 @@ class Maker:
         """The source with these sites quantized."""
         graph, contract, prologue = self.source.graph(), self.source.contract, self.source.prologue()
         kernels = {name: Kernel(scheme, self.target, self.seen) for name, scheme in plan.items()}
+        after = {} if prologue is None else dict(rewrite(prologue, kernels, others=names_in(graph)).bytes_after)
         done = rewrite(graph, kernels, self.one_frame, shadows)
-        after = dict(done.bytes_after)
-        if prologue is not None:
-            after |= rewrite(prologue, kernels).bytes_after
+        after |= done.bytes_after
         opset = {domain or "ai.onnx": version for domain, version in sorted(graph.graph.opset_imports.items())}
         chunk = contract.chunk
         if self.one_frame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ import onnx_ir as ir
 from edgeseq.verification.arrays import Array
 
 MICROSOFT = "com.microsoft"
+#: Bytes from which an array is looked for among those that are there.
+_SHARED = 1024
 
 
 class Nodes:
@@ -41,7 +44,10 @@ class Nodes:
         return node.outputs
 
     def constant(self, array: Array | np.generic, name: str) -> ir.Value:
-        """An initializer of this array; the one that is there already where the name is known, for the same array."""
+        """An initializer of this array, under this name or that of one that is there already with the same array.
+
+        A matrix that several nodes share is so stored once in fewer bits too.
+        """
         whole = f"{self.prefix}.{name}"
         known = self.model.graph.initializers.get(whole)
         if known is not None:
@@ -49,6 +55,15 @@ class Nodes:
             return known
         # numpy makes a vector of one out of a scalar that it is asked to lay out.
         content = np.ascontiguousarray(array) if np.ndim(array) else np.asarray(array)
+        if content.nbytes < _SHARED:
+            return self._registered(content, whole)
+        made = self.model.meta.setdefault("edgeseq.constants", {})
+        key = (content.dtype, content.shape, hashlib.blake2b(content.tobytes()).digest())
+        if key not in made:
+            made[key] = self._registered(content, whole)
+        return made[key]  # type: ignore[no-any-return]
+
+    def _registered(self, content: Array, whole: str) -> ir.Value:
         tensor = ir.tensor(content, name=whole)
         kind = ir.TensorType(tensor.dtype)
         value = ir.Value(name=whole, shape=ir.Shape(content.shape), type=kind, const_value=tensor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -17,13 +18,18 @@ from edgeseq.verification.streams import Runs
 
 #: Decibels between the first steps and the last that are a trend.
 _TREND = 3.0
+#: The error of what is not finite: a number, since a contract has no other.
+BEYOND = sys.float_info.max
 #: Base frames of the long run's calls, where the file takes so many at once.
 _CALL = 64
 
 
 @dataclass
 class Powers:
-    """Sums of squares of a signal and of its error; infinities, which masks put there, and NaN apart."""
+    """Sums of squares of a signal and of its error; infinities and NaN of the signal, which masks put there, apart.
+
+    What is not finite where the signal is has an error beyond any: :data:`BEYOND`.
+    """
 
     signal: float = 0.0
     error: float = 0.0
@@ -31,10 +37,12 @@ class Powers:
 
     def add(self, wanted: Array, got: Array) -> None:
         """Count values that should be ``wanted`` and are ``got``."""
-        finite = np.isfinite(wanted) & np.isfinite(got)
+        counted, finite = np.isfinite(wanted), np.isfinite(wanted) & np.isfinite(got)
         signal, found = wanted[finite].astype(np.float64), got[finite].astype(np.float64)
+        if finite.sum() < counted.sum():
+            self.error = BEYOND
         self.signal += float(np.square(signal).sum())
-        self.error += float(np.square(found - signal).sum())
+        self.error = min(self.error + float(np.square(found - signal).sum()), BEYOND)
         self.largest = max(self.largest, float(np.abs(found - signal).max(initial=0.0)))
 
     @property
@@ -45,7 +53,9 @@ class Powers:
 
 def decibels(signal: float, error: float) -> float | None:
     """10 log10 of a power over another, to two digits; None where one of them is nothing."""
-    return round(10 * math.log10(signal / error), 2) if signal > 0 and error > 0 else None
+    if signal <= 0 or error <= 0:
+        return None
+    return round(10 * (math.log10(signal) - math.log10(error)), 2)  # their quotient may be too small for a number
 
 
 def compared(float_runs: Runs, other: Runs, inputs: Arrays, chunks: list[int]) -> dict[str, Powers]:

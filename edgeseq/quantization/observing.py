@@ -80,8 +80,7 @@ class Observer:
         return np.maximum(before, now) if name in self._maxima else before + now
 
     def _inside(self, value: ir.Value) -> bool:
-        producer = value.producer()
-        return producer is not None and producer.graph not in (self._graph.graph, None)
+        return value.graph not in (self._graph.graph, None)
 
     def _observe(
         self,

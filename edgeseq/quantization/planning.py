@@ -12,6 +12,8 @@ from edgeseq.quantization.sites import Left, Site
 
 #: Weights from which a convolution is faster as a quantized product: 256 channels, one tap (docs/quantization.md).
 CONVOLUTION = 2**16
+#: The largest finite float16.
+HALF = 65504.0
 #: The scheme of every site that is quantized, by name.
 Plan: TypeAlias = Mapping[str, Scheme]
 
@@ -41,7 +43,7 @@ def scheme_of(config: Config, site: Site) -> Scheme | str:
     A table is read, not multiplied: its rows are kept in groups by every kind.
     """
     if isinstance(config, Float16):
-        return Scheme("half", 16)
+        return Scheme("half", 16) if site.largest <= HALF else "its numbers are too large for float16"
     if site.kind == "other":
         return f"there is no quantized form of {site.node.op_type}"
     if site.convolution is not None and not isinstance(config, Int8Static):

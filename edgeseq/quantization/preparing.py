@@ -10,7 +10,7 @@ from edgeseq.quantization.caches import find_caches
 from edgeseq.quantization.configs import Config, Float16, Int8Static, Scheme
 from edgeseq.quantization.making import Maker, calibrated, one_frame_possible, seen_only
 from edgeseq.quantization.planning import plan
-from edgeseq.quantization.sites import Left, Site, find_sites
+from edgeseq.quantization.sites import Left, Site, find_sites, names_in
 from edgeseq.quantization.source import Source
 from edgeseq.quantization.streams import Samples
 from edgeseq.quantization.targets import Target
@@ -57,10 +57,11 @@ def _check_calibration(config: Config, samples: Samples) -> None:
 
 def sites_of(source: Source) -> tuple[list[Site], list[Left]]:
     """The sites of the step and of its prologue."""
-    sites, left = find_sites(source.graph())
+    step = source.graph()
+    sites, left = find_sites(step)
     prologue = source.prologue()
     if prologue is not None:
-        found = find_sites(prologue)
+        found = find_sites(prologue, names_in(step))
         sites, left = [*sites, *found[0]], [*left, *found[1]]
     return sites, left
 

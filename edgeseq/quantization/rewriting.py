@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import onnx_ir as ir
@@ -28,11 +28,18 @@ class Rewritten:
 
 
 def rewrite(
-    model: ir.Model, kernels: Mapping[str, Kernel], one_frame: bool = False, shadows: bool = False
+    model: ir.Model,
+    kernels: Mapping[str, Kernel],
+    one_frame: bool = False,
+    shadows: bool = False,
+    others: Iterable[str] = (),
 ) -> Rewritten:
-    """Replace the sites that ``kernels`` names in ``model``, which is changed; with ``shadows`` leave them beside."""
+    """Replace the sites that ``kernels`` names in ``model``, which is changed; with ``shadows`` leave them beside.
+
+    ``others`` as in :func:`find_sites`.
+    """
     after, beside = {}, {}
-    for site in find_sites(model)[0]:
+    for site in find_sites(model, others)[0]:
         kernel = kernels.get(site.name)
         if kernel is None:
             continue

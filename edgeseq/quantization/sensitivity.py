@@ -20,6 +20,7 @@ MOST = 64
 def alone(maker: Maker, plan: Mapping[str, Scheme], sites: Sequence[Site], samples: Samples) -> dict[str, float | None]:
     """SQNR in dB of the model's worst output with one node of ``plan`` quantized, node by node."""
     heaviest = sorted((site for site in sites if site.name in plan), key=lambda site: -site.bytes)[:MOST]
+    maker = replace(maker, caches=False)
     float_runs, (inputs, chunks) = Runs(maker.source.load()), samples.short()
     found = {}
     for site in heaviest:

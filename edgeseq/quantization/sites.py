@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+import numpy as np
 import onnx_ir as ir
 
 from edgeseq.quantization.cells import Layer, layer_of
@@ -71,9 +73,10 @@ class Site:
         return sum(_bytes(value) for value in self.weights)
 
     @property
-    def values(self) -> tuple[ir.Value, ...]:
-        """The results that others use."""
-        return tuple(value for value in self.node.outputs if value.uses() or value.is_graph_output())
+    def largest(self) -> float:
+        """The largest magnitude of its weights."""
+        arrays = [array_of(value) for value in self.weights]
+        return max(float(np.abs(array).max()) for array in arrays if array is not None)
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,11 @@ class Left:
     why: str
 
 
-def find_sites(model: ir.Model) -> tuple[list[Site], list[Left]]:
-    """All nodes with weights, in the order of the graph, names told apart."""
+def find_sites(model: ir.Model, others: Iterable[str] = ()) -> tuple[list[Site], list[Left]]:
+    """All nodes with weights, in the order of the graph, names told apart, from those of ``others`` too."""
     sites: list[Site] = []
     left: list[Left] = []
-    names: dict[str, int] = {}
+    names = set(others)
     whole = list(ir.traversal.RecursiveGraphIterator(model.graph))
     taken = {id(part) for node in whole if node.op_type in _RECURRENT for part in _around(node)}
     for node in whole:
@@ -104,7 +107,12 @@ def find_sites(model: ir.Model) -> tuple[list[Site], list[Left]]:
     return tied, left
 
 
-def _site(node: ir.Node, names: dict[str, int]) -> Site | Left | None:
+def names_in(model: ir.Model) -> set[str]:
+    """The names of all nodes with weights."""
+    return {each.name for found in find_sites(model) for each in found}
+
+
+def _site(node: ir.Node, names: set[str]) -> Site | Left | None:
     if node.op_type == "Transpose":
         return None  # what it transposes belongs to who reads it
     held = [each[1] for each in map(weight_of, node.inputs) if each is not None]
@@ -112,9 +120,11 @@ def _site(node: ir.Node, names: dict[str, int]) -> Site | Left | None:
     if not weights:
         return None
     name = _told_apart(_name(node, weights[0]), names)
+    if not all(np.isfinite(array).all() for value in weights if (array := array_of(value)) is not None):
+        return Left(name, node.op_type, _held(weights), "its weights hold NaN or infinities")
     found = _FINDERS.get(node.op_type, _unknown)(node, name) if node.domain == "" else _unknown(node, name)
     if isinstance(found, str):
-        return Left(name, node.op_type, sum(_bytes(value) for value in dict.fromkeys(weights)), found)
+        return Left(name, node.op_type, _held(weights), found)
     return found
 
 
@@ -139,6 +149,9 @@ def _matmul(node: ir.Node, name: str) -> Site | str:
     array, weight = found
     if array.ndim > 2 and any(size != 1 for size in array.shape[:-2]):
         return "it is a batch of matrices"
+    x = node.inputs[0]
+    if array.ndim > 2 and (x is None or x.shape is None or len(x.shape) < array.ndim):
+        return "its weights have more axes than what they multiply"
     return Site(name, "linear", node, (weight,), array.reshape(array.shape[-2:]).T)
 
 
@@ -189,6 +202,10 @@ def _heavy(value: ir.Value) -> bool:
     return sum(size != 1 for size in tensor.shape.numpy()) > 1
 
 
+def _held(values: Iterable[ir.Value]) -> int:
+    return sum(_bytes(value) for value in dict.fromkeys(values))
+
+
 def _bytes(value: ir.Value) -> int:
     return 0 if value.const_value is None else value.const_value.nbytes
 
@@ -207,6 +224,10 @@ def _name(node: ir.Node, heaviest: ir.Value) -> str:
     return str(node.name or node.outputs[0].name)
 
 
-def _told_apart(name: str, names: dict[str, int]) -> str:
-    names[name] = names.get(name, 0) + 1
-    return name if names[name] == 1 else f"{name}#{names[name]}"
+def _told_apart(name: str, taken: set[str]) -> str:
+    told, number = name, 1
+    while told in taken:
+        number += 1
+        told = f"{name}#{number}"
+    taken.add(told)
+    return told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +19,16 @@ from edgeseq.verification.arrays import Array
 
 #: Places of a recurrent node's inputs: X, W, R, B, sequence_lens, initial_h, initial_c, P.
 _LENGTHS, _HIDDEN, _CELL, _PEEPHOLES = 4, 5, 6, 7
-_DEFAULTS = {"GRU": ("Sigmoid", "Tanh"), "LSTM": ("Sigmoid", "Tanh", "Tanh"), "RNN": ("Tanh",)}
+_DEFAULTS: Mapping[str, tuple[str, ...]] = {
+    "GRU": ("Sigmoid", "Tanh"),
+    "LSTM": ("Sigmoid", "Tanh", "Tanh"),
+    "RNN": ("Tanh",),
+}
+#: The activations that cells here have, by the gate's place: in another order they are another cell.
+_KNOWN: Mapping[str, set[tuple[str, ...]]] = {
+    **{kind: {usual} for kind, usual in _DEFAULTS.items()},
+    "RNN": {("Tanh",), ("Relu",)},
+}
 
 
 @dataclass(frozen=True)
@@ -137,6 +146,8 @@ def layer_of(node: ir.Node) -> Layer | str:
     directions, _, hidden = states.shape
     bias = arrays[2] if len(arrays) > 2 else None
     if bias is None:
+        if len(node.inputs) > 3 and node.inputs[3] is not None:
+            return "its bias is computed in the graph"
         bias = np.zeros((directions, 2 * cell.gates * hidden), np.float32)
     backward = _text(node, "direction", "forward") == "reverse"
     found = tuple(
@@ -158,11 +169,16 @@ def _unusual(node: ir.Node) -> str | None:
         return "it has a layout, a coupled gate or a clip of its own"
     if node.op_type == "GRU" and not node.attributes.get_int("linear_before_reset", 0):
         return "its reset lies before the product"
-    if node.op_type != "RNN" and not set(_activations(node)) <= set(_DEFAULTS[node.op_type]):
+    directions = _by_direction(node)
+    if not directions <= _KNOWN[node.op_type]:
         return "it has activations of its own"
-    if len(set(_activations(node))) > 1 and node.op_type == "RNN":
-        return "its directions have different activations"
-    return None
+    return None if len(directions) == 1 else "its directions have different activations"
+
+
+def _by_direction(node: ir.Node) -> set[tuple[str, ...]]:
+    """The activations of every direction, in the order of its gates."""
+    found, gates = tuple(_activations(node)), len(_DEFAULTS[node.op_type])
+    return {found[first : first + gates] for first in range(0, len(found), gates)}
 
 
 def _cell(node: ir.Node) -> Cell:
