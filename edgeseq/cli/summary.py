@@ -127,7 +127,7 @@ def _states(states: tuple[State, ...]) -> list[str]:
 
 def _facts(contract: Contract, doubt: str | None) -> list[tuple[str, str]]:
     facts = [
-        ("mode", mode_in_words(contract.mode) + ("" if contract.quantization is None else "; quantized")),
+        ("mode", "; ".join(filter(None, [mode_in_words(contract.mode), "quantized" if contract.quantization else ""]))),
         ("approximation", error_in_words(contract.mode)),
         ("frame period", _period(contract.frame_period)),
         ("delay", frames(contract.delay, contract)),
