@@ -17,7 +17,14 @@ from benchmarks.step_overhead import timed
 
 INPUTS, OUTPUTS = 512, 1536
 ROWS = (1, 16, 256)
-FORMS = {"float": "float32", "tensor": "one scale", "rows": "a scale for each row", "blocks": "MatMulNBits"}
+FORMS = {
+    "float": "float32",
+    "tensor": "one scale",
+    "rows": "a scale for each row",
+    "signed": "one scale, signed",
+    "blocks": "MatMulNBits",
+    "level": "MatMulNBits without accuracy_level 4",
+}
 
 
 def write_files(folder: Path) -> None:
@@ -41,9 +48,15 @@ def write_files(folder: Path) -> None:
             y = Kernel(schemes[form], TARGETS["x86-vnni"]).product(nodes, x, matrix, "product")
         elif form == "float":
             y = nodes.op("MatMul", [x, nodes.constant(matrix.T, "weights")])
+        elif form == "level":
+            y = Kernel(schemes["blocks"], TARGETS["x86-vnni"]).product(nodes, x, matrix, "product")
+            nodes.made[-1].attributes.pop("accuracy_level")
         else:
             stored = per_output(matrix, 127)
             integers, scale, zero = nodes.several("DynamicQuantizeLinear", [x], 3)
+            if form == "signed":
+                scale, zero = nodes.shared(np.float32(1 / 32), "scale"), nodes.shared(np.int8(0), "signed")
+                integers = nodes.op("QuantizeLinear", [x, scale, zero])
             sums = nodes.op("MatMulInteger", [integers, nodes.constant(stored.weights.T, "weights"), zero])
             wide = nodes.op("Mul", [nodes.op("Cast", [sums], to=ir.DataType.FLOAT), scale])
             y = nodes.op("Mul", [wide, nodes.constant(stored.scales, "scales")])
@@ -90,7 +103,8 @@ SCRIPT = Script(
     name="row_scales",
     title="A scale for each row against one for all",
     about=f"A product of rows of {INPUTS} with a matrix of {OUTPUTS} columns in 8 bits, one thread: activations scaled"
-    " by one scale for the call (DynamicQuantizeLinear), by one for each row, or inside MatMulNBits.",
+    " by one scale for the call (DynamicQuantizeLinear), by one for each row, or inside MatMulNBits; and the two forms"
+    " that are not taken: signed activations, and MatMulNBits without accuracy_level 4, which computes in float32.",
     subjects=tuple(f"{form}_{rows}" for rows in ROWS for form in FORMS),
     measure=measure,
     figures=figures,
