@@ -32,9 +32,14 @@ def plan(config: Config, sites: Sequence[Site]) -> tuple[dict[str, Scheme], list
         else:
             left.append(Left(site.name, site.node.op_type, site.bytes, found))
     if not chosen:
-        why = "; ".join(f"{each.name}: {each.why}" for each in left[:3])
-        raise UsageError("there is nothing to quantize", why=why, do="take another kind, such as fp16, or leave it")
+        raise nothing(left)
     return chosen, left
+
+
+def nothing(left: Sequence[Left]) -> UsageError:
+    """What to raise where a config quantizes none of the sites."""
+    why = "; ".join(f"{each.name}: {each.why}" for each in left[:3])
+    return UsageError("there is nothing to quantize", why=why, do="take another kind, such as fp16, or leave it")
 
 
 def scheme_of(config: Config, site: Site) -> Scheme | str:

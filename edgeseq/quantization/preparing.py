@@ -9,7 +9,7 @@ from edgeseq.errors import UsageError
 from edgeseq.quantization.caches import find_caches
 from edgeseq.quantization.configs import Config, Float16, Int8Static, Scheme
 from edgeseq.quantization.making import Maker, calibrated, one_frame_possible, seen_only
-from edgeseq.quantization.planning import plan
+from edgeseq.quantization.planning import nothing, plan
 from edgeseq.quantization.sites import Left, Site, find_sites, names_in
 from edgeseq.quantization.source import Source
 from edgeseq.quantization.streams import Samples
@@ -40,6 +40,8 @@ def prepared(source: Source, config: Config, samples: Samples, target: Target) -
     one_frame = _one_frame(config, chosen, sites, source, samples)
     maker = Maker(source, target, one_frame, calibrated(source, chosen, samples, caches), caches)
     chosen, unseen = seen_only(maker, chosen, sites)
+    if not chosen:
+        raise nothing([*asked, *unseen])
     return Prepared(maker, sites, chosen, (*left, *asked, *unseen))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx_ir as ir
+from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
 from edgeseq.contract import Contract
 from edgeseq.errors import UsageError
@@ -87,5 +88,10 @@ def opened(path: Path) -> Iterator[Source]:
 
 
 def _read(path: Path) -> ir.Model:
-    """A graph with its weights in memory: what is made of it is written elsewhere, away from a file that holds them."""
-    return ir.external_data.load_to_model(ir.load(path))
+    """A graph with its weights in memory: what is made of it is written elsewhere, away from a file that holds them.
+
+    They are initializers, also where the file has them as nodes.
+    """
+    graph = ir.external_data.load_to_model(ir.load(path))
+    LiftConstantsToInitializersPass()(graph)
+    return graph
