@@ -21,14 +21,22 @@ from benchmarks.tasks.training import Plan, Row, Training, affordable_steps, mea
 from edgeseq.errors import EdgeseqError
 
 PORT = "frames"
+#: Examples of the training data that quantization may calibrate on.
+CALIBRATED_ON = 48
 
 
 def main() -> None:
-    """Train what was asked for, one after another. A model whose summary is there is left alone; failures are told."""
+    """Train what was asked for, one after another, and write data to calibrate on.
+
+    A model whose summary is there is left alone; failures are told.
+    """
     arguments = _parser().parse_args()
     failed: list[str] = []
     for name in arguments.task or TASKS:
         task, data = TASKS[name], None
+        if not (arguments.out / name / "calibration.npz").exists():
+            data = task.read(data_folder(arguments.data) / task.folder)
+            write_calibration(arguments.out / name, data)
         for kind in arguments.model or KINDS:
             folder = arguments.out / name / kind
             if (folder / "summary.json").exists():
@@ -46,6 +54,12 @@ def main() -> None:
             sys.stdout.flush()
     if failed:
         raise SystemExit("\n".join(failed))
+
+
+def write_calibration(folder: Path, data: Dataset) -> None:
+    """Write ``calibration.npz``: inputs of a few dozen examples that the models are trained on, none of the test's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    evaluating.write_arrays(folder / "calibration.npz", {PORT: data.train.spread(CALIBRATED_ON).inputs})
 
 
 def make(

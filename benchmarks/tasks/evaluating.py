@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,16 @@ BATCH, CHUNK = 64, 64
 
 def write(path: Path, port: str, split: Split) -> None:
     """The evaluation file: the examples by the name of the input port, and ``targets``."""
-    arrays: dict[str, Any] = {port: split.inputs, "targets": split.targets}
-    with path.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    write_arrays(path, {port: split.inputs, "targets": split.targets})
+
+
+def write_arrays(path: Path, arrays: Arrays) -> None:
+    """Arrays by name as ``.npz``, all of it or nothing."""
+    scratch = path.with_suffix(".new")
+    named: dict[str, Any] = dict(arrays)
+    with scratch.open("wb") as file:
+        np.savez_compressed(file, **named)
+    os.replace(scratch, path)
 
 
 def read(path: Path) -> dict[str, npt.NDArray[Any]]:

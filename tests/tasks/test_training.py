@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.tasks.__main__ import make
+from benchmarks.tasks.__main__ import CALIBRATED_ON, main, make
 from benchmarks.tasks.catalogue import TASKS
 from benchmarks.tasks.dataset import Dataset, Split
 from benchmarks.tasks.losses import cross_entropy, sample, sampled_cross_entropy
@@ -127,3 +127,22 @@ def test_a_model_is_made_from_start_to_end(tmp_path: Path) -> None:
     assert made["file"] == pytest.approx(made["module"], rel=1e-5)
     with np.load(tmp_path / "evaluation.npz") as arrays:
         assert {name: array.shape for name, array in arrays.items()} == {"frames": (4, 12), "targets": (4, 12)}
+
+
+def test_data_to_calibrate_on_are_of_training_also_where_all_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = np.arange(120)[:, None] + np.zeros((1, 12), np.int64)
+    many = Dataset(*(Split(rows[part], rows[part]) for part in (slice(100), slice(100, 110), slice(110, 120))))
+    monkeypatch.setitem(TASKS, "ptb", replace(TASK, read=lambda folder: many))
+    (tmp_path / "ptb" / "gru").mkdir(parents=True)
+    (tmp_path / "ptb" / "gru" / "summary.json").write_text("{}")
+    asked = ["tasks", "--data", str(tmp_path), "--out", str(tmp_path), "--task", "ptb", "--model", "gru"]
+    monkeypatch.setattr("sys.argv", asked)
+    main()
+    with np.load(tmp_path / "ptb" / "calibration.npz") as arrays:
+        assert list(arrays) == ["frames"]
+        frames = arrays["frames"]
+    assert frames.shape == (CALIBRATED_ON, 12)
+    assert len(set(frames[:, 0])) == CALIBRATED_ON
+    assert frames.max() < 100
