@@ -12,7 +12,7 @@ from tests.quantization.graphs import random
 def test_no_weight_is_further_than_half_a_step(inputs: int, bits: int) -> None:
     matrix = random(12, inputs)
     stored = grouped(matrix, bits, group_of(inputs, 64, bits))
-    steps = np.repeat(stored.scales, stored.weights.shape[-1], axis=1)[:, :inputs]
+    steps = np.abs(np.repeat(stored.scales, stored.weights.shape[-1], axis=1))[:, :inputs]
     clipped = np.abs(matrix) > steps * (2 ** (bits - 1) - 1)
     assert (np.abs(stored.restored() - matrix)[~clipped] <= 0.5001 * steps[~clipped]).all()
     assert clipped.mean() < 0.2
@@ -23,6 +23,15 @@ def test_a_group_of_zeros_stays_zero() -> None:
     matrix[:, :32] = 0
     np.testing.assert_array_equal(grouped(matrix, 4, 32).restored()[:, :32], 0)
     np.testing.assert_array_equal(per_output(np.zeros((2, 8), np.float32), 127).weights, 0)
+
+
+def test_the_largest_of_four_bits_may_have_either_sign() -> None:
+    """-8 is there and 8 is not: one scale of a sign of its own per group makes whole numbers from -7 to 8 exact."""
+    matrix = np.tile(np.arange(-7, 9, dtype=np.float32), (2, 1))
+    matrix[1] *= -0.5
+    stored = grouped(matrix, 4, 16)
+    np.testing.assert_array_equal(stored.restored(), matrix)
+    assert np.sign(stored.scales[:, 0]).tolist() == [-1, 1]
 
 
 def test_two_of_four_bits_share_a_byte() -> None:
