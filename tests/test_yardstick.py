@@ -61,6 +61,32 @@ def test_nan_and_infinity_are_only_equal_to_themselves() -> None:
         assert Yardstick(atol=1e9).compare(wrong, exact, plain).place == (index,)
 
 
+def test_a_lucky_end_is_judged_by_the_noise_of_its_history() -> None:
+    """A module that is off by 1e-6 after each of twenty lengths, but hits its float64 self after the last two."""
+    exact = np.ones((20, 3, 1))
+    plain = (exact + 1e-6).astype(np.float32)
+    plain[18:] = 1
+    for off, wrong in ((3.5e-6, None), (4.5e-6, (18, 0, 0))):
+        ends = (exact[18:] + off).astype(np.float32)
+        assert Yardstick().compare_ends(ends, exact, plain).place == wrong
+        assert Yardstick().compare(ends, exact[18:], plain[18:], 0).place == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("lengths", "units"), [(2, 8), (16, 8), (17, 1)])
+def test_few_lengths_are_judged_as_a_single_value_is(lengths: int, units: int) -> None:
+    exact = np.ones((lengths, 3, 1))
+    plain = exact.astype(np.float32)
+    step = units * float(np.finfo(np.float32).eps)
+    assert Yardstick().compare_ends(exact[-1:] + 3.9 * step, exact, plain).place is None
+    assert Yardstick().compare_ends(exact[-1:] + 4.1 * step, exact, plain).place == (lengths - 1, 0, 0)
+
+
+def test_few_lengths_of_an_amplifying_module_have_no_less_than_it() -> None:
+    exact = np.ones((2, 1))
+    found = Yardstick().amplifying().compare_ends(exact[-1:], exact, exact.astype(np.float32))
+    assert found.allowed == pytest.approx(4 * 32 * np.finfo(np.float32).eps)
+
+
 class Two(nn.Module):
     """An LSTM and a backward one that sees ``frames`` frames, its own included; None: all that come."""
 
@@ -373,6 +399,28 @@ def test_a_mean_of_ten_thousand_frames_is_not_held_to_the_luck_of_one_value(tmp_
 
     torch.manual_seed(4)
     assert export(Scored(), {"x": "float32[batch,time,8]"}, tmp_path / "m.onnx").verification.passed
+
+
+def test_what_flush_gives_is_not_held_to_the_luck_of_two_lengths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused once: twelve logits of a mean, at its two flushed lengths off by 1.01 times what was allowed."""
+    from benchmarks.tasks.catalogue import TASKS
+    from edgeseq.verification.streams import Runs
+
+    torch.manual_seed(0)
+    task = TASKS["speech"]
+    model = task.make("rnn").eval()
+    path = export(model, task.inputs, tmp_path / "m.onnx", golden=False).path
+    whole = Runs.whole
+    monkeypatch.setattr(
+        Runs,
+        "whole",
+        lambda *given, **named: {name: found + np.float32(1e-6) for name, found in whole(*given, **named).items()},
+    )
+    (found,) = (check for check in verify(path, model).checks if check.name == "prefix")
+    assert not found.passed
+    assert "flushed after 60 frames: off by" in found.detail
 
 
 def test_an_overflow_late_hides_no_difference_early() -> None:

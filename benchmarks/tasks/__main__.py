@@ -76,7 +76,7 @@ def make(
     training.run(lambda row: _say(f"{task.name} {kind}: {_line(row, plan)}"))
     file, samples = folder / "float.onnx", folder.parent / "evaluation.npz"
     evaluating.write(samples, PORT, data.test.spread(task.most))
-    edgeseq.export(model, task.inputs, file, atol=task.atol)
+    edgeseq.export(model, task.inputs, file)
     summary = {
         "task": task.name,
         "model": kind,

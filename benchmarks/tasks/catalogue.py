@@ -54,15 +54,6 @@ class Task:
         return self.training_loss or self.loss
 
     @property
-    def atol(self) -> float | None:
-        """What is allowed beside the yardstick.
-
-        A mean that goes on frame by frame rounds otherwise than one over all frames: of four untrained logits with
-        three rows to judge by, one was off by 1.07 times what the yardstick allowed.
-        """
-        return 1e-6 if self.of == "whole" else None
-
-    @property
     def inputs(self) -> dict[str, str]:
         """What ``edgeseq.export`` is told."""
         return {"frames": "int64[batch,time]" if self.words else f"float32[batch,time,{self.features}]"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from edgeseq.contract import Port
 from edgeseq.errors import UsageError
 from edgeseq.exporters.verification.horizon import Horizon, horizon
 from edgeseq.exporters.verification.reference import Reference
-from edgeseq.exporters.verification.yardstick import SINGLE, Found, Yardstick, amplifies, in_range
+from edgeseq.exporters.verification.yardstick import Found, Yardstick, amplifies, in_range
 from edgeseq.verification.arrays import Arrays
 from edgeseq.verification.drawing import Draws
 from edgeseq.verification.report import Check
@@ -117,26 +117,34 @@ class Bench:
                 yield name, self.yardstick.compare(streamed[name], whole, near, self.contract.port(name).time_axis)
 
     def compare_history(
-        self, worst: Worst, steps: list[tuple[int, Arrays]], inputs: Arrays, names: list[str], where: str
+        self,
+        worst: Worst,
+        answers: list[tuple[int, Arrays]],
+        inputs: Arrays,
+        names: list[str],
+        where: str,
+        lengths: Iterable[int] = (),
     ) -> None:
         """Hold the values that outputs without a time axis had after so many frames against the module's.
 
-        Their noise is that of a history, as along a time axis: one value says little of how far off a value may be.
+        Their noise is that of a history, as along a time axis: one value says little of how far off a value may be. To
+        the history belong what the module gives for these ``lengths`` before them too.
         """
-        if not steps or not names:
+        if not answers or not names:
             return
-        pasts = [past_of(self.contract, inputs, taken) for taken, _ in steps]
+        first = answers[0][0]
+        history = [*sorted({length for length in lengths if length < first}), *(taken for taken, _ in answers)]
+        pasts = [past_of(self.contract, inputs, taken) for taken in history]
         exact, plain = ([run(past) for past in pasts] for run in (self.reference.exact, self.reference.run))
         for name in names:
-            streamed, wanted, near = (
-                np.stack([item[name] for item in run]) for run in ([s for _, s in steps], exact, plain)
-            )
-            if streamed.shape != wanted.shape or streamed.dtype != near.dtype:
-                worst.add(name, _unlike(streamed[0], wanted[0], near[0]), where.format(steps[0][0]))
+            wanted, near = (np.stack([item[name] for item in run]) for run in (exact, plain))
+            streamed = np.stack([outputs[name] for _, outputs in answers])
+            if streamed.shape[1:] != wanted.shape[1:] or streamed.dtype != near.dtype:
+                worst.add(name, _unlike(streamed[0], wanted[-1], near[-1]), where.format(first))
                 continue
-            found = self.yardstick.compare(streamed, wanted, near, 0)
+            found = self.yardstick.compare_ends(streamed, wanted, near)
             place = found.place
-            taken = steps[-1 if place is None else place[0]][0]
+            taken = history[-1 if place is None else place[0]]
             worst.add(name, replace(found, place=place and place[1:]), where.format(taken))
 
     def compare_end(self, worst: Worst, streamed: Arrays, inputs: Arrays, frames: int, names: list[str]) -> None:
@@ -145,16 +153,7 @@ class Bench:
             accepted(self.contract, max(self.contract.min_frames, frames * 2**step // 2**_HISTORY))
             for step in range(_HISTORY)
         }
-        pasts = [past_of(self.contract, inputs, length) for length in sorted({*lengths, frames})]
-        exact, plain = ([run(past) for past in pasts] for run in (self.reference.exact, self.reference.run))
-        for name in names:
-            wanted, near = (np.stack([answers[name] for answers in run]) for run in (exact, plain))
-            if streamed[name].shape != wanted.shape[1:] or streamed[name].dtype != near.dtype:
-                worst.add(name, _unlike(streamed[name], wanted[-1], near[-1]), f"{frames} frames")
-                continue
-            ends = np.stack([*wanted[:-1], streamed[name]])
-            found = replace(self.yardstick, units=SINGLE).compare(ends, wanted, near, 0)
-            worst.add(name, replace(found, place=found.place and found.place[1:]), f"{frames} frames")
+        self.compare_history(worst, [(frames, streamed)], inputs, names, "{} frames", lengths)
 
     def named(self, timed: bool) -> list[str]:
         """The outputs with, or without, a time axis."""

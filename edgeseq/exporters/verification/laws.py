@@ -100,7 +100,8 @@ def prefix(bench: Bench) -> Check:
         for frames in ends
         if accepted(contract, frames) == frames
     ]
-    bench.compare_history(worst, flushed, inputs, names, "flushed after {} frames")
+    before = [taken for taken, _ in steps if accepted(contract, taken) == taken]
+    bench.compare_history(worst, flushed, inputs, names, "flushed after {} frames", before)
     return worst.check(f"after {len(steps)} steps and at the end")
 
 

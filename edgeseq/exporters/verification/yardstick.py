@@ -22,7 +22,7 @@ _AMPLIFIED = 1e-3
 #: Units of rounding beyond which noise in an amplifying module is its own amplification; and those that stand for
 #: smaller noise up to there, since another right run may be amplifying already.
 _CUT, _FLOOR = 8.0, 32.0
-#: Units of rounding that stand for the noise of a single value, such as the last of a long run.
+#: Units of rounding that stand for the noise of values of too few lengths, such as the last of a long run.
 SINGLE = 8.0
 
 Array = np.ndarray[Any, Any]
@@ -88,6 +88,17 @@ class Yardstick:
         place = np.unravel_index(int(np.argmax(distance - allowed)), distance.shape)
         worst, limit = float(distance[place]), float(allowed[place])
         return Found(worst, limit, tuple(int(i) for i in place) if worst > limit else None, compared)
+
+    def compare_ends(self, streamed: Array, exact: Array, plain: Array) -> Found:
+        """Hold values without a time axis, after the last of several lengths, by the noise of all these lengths.
+
+        ``exact`` and ``plain`` are ``[lengths, ...]``, ``streamed`` the values of the last of them. Where there are no
+        more lengths than noise is taken over, nothing makes up for one value's luck: ``SINGLE`` units take the place of
+        smaller noise. The place of what is found counts all lengths.
+        """
+        whole = np.concatenate([exact[: len(exact) - len(streamed)], streamed])
+        units = self.units if len(exact) > self.ahead else max(self.units, SINGLE)
+        return replace(self, units=units).compare(whole, exact, plain, 0)
 
 
 def _first(array: Array, axis: int | None, frames: int | None) -> Array:
