@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from benchmarks.result import Figure, Result, shown, wanted_text
 
@@ -26,19 +27,20 @@ def page(name: str, results: Sequence[Result]) -> str:
         if (result.machine, result.versions) != (first.machine, first.versions):
             raise ValueError(f"{result.script} ran on another machine or with other versions than {first.script}")
     head = HEAD.format(title=TITLES[name], argument="" if name == "figures" else f" {name}")
-    return "\n".join([head, _made_by(results), *map(_section, results)])
-
-
-def _made_by(results: Sequence[Result]) -> str:
-    machine, versions = results[0].machine, results[0].versions
     busiest = max(result.others_cores for result in results)
+    made = made_by(first.machine, first.versions, busiest, max(result.date for result in results))
+    return "\n".join([head, made, *map(_section, results)])
+
+
+def made_by(machine: Mapping[str, Any], versions: Mapping[str, str], others_cores: float, date: str) -> str:
+    """Lines that say what figures were measured on; ``others_cores`` is how many cores other programs kept busy."""
     lines = [
         f"- Machine: {machine['cpu']}, {machine['architecture']}, {machine['usable_cores']} of {machine['cores']}"
-        f" cores, {machine['system']}; other programs kept up to {busiest:.1f} cores busy",
+        f" cores, {machine['system']}; other programs kept up to {others_cores:.1f} cores busy",
         f"- Versions: {', '.join(f'{name} {version}' for name, version in versions.items())}",
-        f"- Date: {max(result.date for result in results)}",
+        f"- Date: {date}",
     ]
-    return "\n".join(_wrapped(line, "  ") for line in lines) + "\n"
+    return "\n".join(wrapped(line, "  ") for line in lines) + "\n"
 
 
 def _section(result: Result) -> str:
@@ -47,7 +49,7 @@ def _section(result: Result) -> str:
     return "\n".join(
         [
             f"## {result.title}\n",
-            f"{_wrapped(result.about)}\n",
+            f"{wrapped(result.about)}\n",
             f"Again: `python -m benchmarks.{result.script}` ({settings})\n",
             "| figure | wanted | median | range | |",
             "| --- | --- | ---: | ---: | --- |",
@@ -70,5 +72,6 @@ def _row(figure: Figure) -> str:
     return f"| {figure.name} | {wanted_text(figure)} | {median}{unit} | {least} to {most} | {verdict} |"
 
 
-def _wrapped(text: str, indent: str = "") -> str:
+def wrapped(text: str, indent: str = "") -> str:
+    """A paragraph in lines of at most 120 characters; ``indent`` is before all but the first."""
     return textwrap.fill(text, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
