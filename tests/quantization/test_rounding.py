@@ -34,6 +34,11 @@ def test_the_largest_of_four_bits_may_have_either_sign() -> None:
     assert np.sign(stored.scales[:, 0]).tolist() == [-1, 1]
 
 
+def test_opposite_numbers_stay_exact_in_four_bits() -> None:
+    matrix = np.where(np.arange(64) % 3, 0.25, -0.25).astype(np.float32).reshape(2, 32)
+    np.testing.assert_allclose(grouped(matrix, 4, 32).restored(), matrix, rtol=1e-6)
+
+
 def test_two_of_four_bits_share_a_byte() -> None:
     stored = grouped(random(3, 64), 4, 32)
     packed = stored.packed()
