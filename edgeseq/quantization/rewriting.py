@@ -46,7 +46,7 @@ def rewrite(
         if site.tied is not None and (site.tied not in kernels or kernels[site.tied].scheme != kernel.scheme):
             site = replace(site, tied=None)
         known = set(model.graph.initializers)
-        beside[site.name] = _replace(model, site, kernel, one_frame)
+        beside[site.name] = _replace(model, site, kernel, one_frame, shadows)
         after[site.name] = sum(
             value.const_value.nbytes
             for name, value in model.graph.initializers.items()
@@ -57,15 +57,30 @@ def rewrite(
     return Rewritten(after, beside if shadows else {})
 
 
-def _replace(model: ir.Model, site: Site, kernel: Kernel, one_frame: bool) -> tuple[ir.Value, ir.Value]:
+def _replace(model: ir.Model, site: Site, kernel: Kernel, one_frame: bool, shadows: bool) -> tuple[ir.Value, ir.Value]:
     """Put what a site is in fewer bits in its place; its first result before and after."""
     nodes = Nodes(model, site.name)
     if kernel.scheme.kernel == "half":
+        used = [value for value in site.node.outputs if value.uses() or value.is_graph_output()]
+        after = (used or site.node.outputs)[0]
+        before = _copied(nodes, site.node, after) if shadows else after
         store_halves(model, site)
-        return site.node.outputs[0], site.node.outputs[0]
+        return before, after
     results = _written(nodes, site, kernel, one_frame)
     nodes.place(site.node, results)
     return results[0]
+
+
+def _copied(nodes: Nodes, node: ir.Node, result: ir.Value) -> ir.Value:
+    """``result`` of a node like this one, in front of it, with the same inputs; its own where it holds graphs."""
+    if node.graph is None or any(attribute.type == ir.AttributeType.GRAPH for attribute in node.attributes.values()):
+        return result
+    results = nodes.several(node.op_type, node.inputs, len(node.outputs), node.domain)
+    copy = nodes.made[0]
+    copy.attributes.update(node.attributes)
+    copy.version = node.version
+    node.graph.insert_before(node, copy)
+    return results[node.outputs.index(result)]
 
 
 def _written(nodes: Nodes, site: Site, kernel: Kernel, one_frame: bool) -> list[tuple[ir.Value, ir.Value]]:
