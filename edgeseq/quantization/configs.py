@@ -28,7 +28,8 @@ class Scheme:
 
     def __str__(self) -> str:
         group = f", groups of {self.group}" if self.group else ""
-        return f"{'float16' if self.kernel == 'half' else f'int{self.bits}'} ({self.kernel}{group})"
+        rounding = ", calibrated" if self.rounding == "calibrated" else ""
+        return f"{'float16' if self.kernel == 'half' else f'int{self.bits}'} ({self.kernel}{group}{rounding})"
 
 
 @dataclass(frozen=True, kw_only=True)

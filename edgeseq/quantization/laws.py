@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from edgeseq.contract import Contract
-from edgeseq.quantization.noise import BEYOND, Powers
+from edgeseq.quantization.noise import BEYOND, Powers, compared
 from edgeseq.quantization.streams import Samples
 from edgeseq.runtime.model import Model
 from edgeseq.verification.arrays import Arrays
@@ -28,6 +29,11 @@ class Bench:
         self.contract: Contract = model.contract
         self.frames, self.batch = short_run(model.contract), _BATCH if self.runs.batched else 1
 
+    @property
+    def calls(self) -> int:
+        """Shortest calls that ``frames`` fill."""
+        return self.frames // self.contract.chunk.multiple
+
     def inputs(self, seed: int, frames: int | None = None) -> Arrays:
         """Inputs of this size."""
         return self.samples.draws(frames or self.frames, self.batch, seed)
@@ -37,6 +43,7 @@ def check_quantized(float_model: Model, model: Model, samples: Samples, settings
     """Every law on the quantized ``model``."""
     bench = Bench(model, samples)
     checks = (
+        nearness(bench, Runs(float_model)),
         concatenation(bench, Runs(float_model)),
         neighbours(bench),
         loud_end(bench),
@@ -45,6 +52,16 @@ def check_quantized(float_model: Model, model: Model, samples: Samples, settings
     )
     whole = {"frames": bench.frames, "batch": bench.batch, "chunkings": _CHUNKINGS, **settings}
     return Verification(checks, whole, model.digest)
+
+
+def nearness(bench: Bench, float_runs: Runs) -> Check:
+    """No output has more noise than signal: such a file does not compute what the float one does."""
+    powers = compared(float_runs, bench.runs, bench.inputs(1), [bench.contract.chunk.multiple] * bench.calls)
+    found = {name: each.decibels for name, each in powers.items() if each.decibels is not None}
+    name, least = min(found.items(), key=lambda item: item[1], default=("", math.inf))
+    if least < 0:
+        return Check("nearness", False, f"{name} has more noise than signal: {least} dB", -least)
+    return Check("nearness", True, f"signal to noise of the worst output {least} dB" if name else "no difference")
 
 
 def concatenation(bench: Bench, float_runs: Runs) -> Check:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgeseq.errors import UsageError
 from edgeseq.quantization.caches import find_caches
 from edgeseq.quantization.configs import Config, Float16, Int8Static, Scheme
+from edgeseq.quantization.kernels import Seen
 from edgeseq.quantization.making import Maker, calibrated, one_frame_possible, seen_only
 from edgeseq.quantization.planning import nothing, plan
 from edgeseq.quantization.sites import Left, Site, find_sites, names_in
@@ -40,9 +41,19 @@ def prepared(source: Source, config: Config, samples: Samples, target: Target) -
     one_frame = _one_frame(config, chosen, sites, source, samples)
     maker = Maker(source, target, one_frame, calibrated(source, chosen, samples, caches), caches)
     chosen, unseen = seen_only(maker, chosen, sites)
+    chosen = _as_seen(chosen, sites, maker.seen)
     if not chosen:
         raise nothing([*asked, *unseen])
     return Prepared(maker, sites, chosen, (*left, *asked, *unseen))
+
+
+def _as_seen(chosen: Mapping[str, Scheme], sites: Sequence[Site], seen: Seen) -> dict[str, Scheme]:
+    """Calibrated rounding where calibration saw what it needs; in loops and prologues, and for tables, the nearest."""
+    known = {name.rpartition(".")[0] for name in seen.gram}
+    tied = {site.name for site in sites if site.tied in known}
+    return {
+        name: scheme if name in known | tied else replace(scheme, rounding="nearest") for name, scheme in chosen.items()
+    }
 
 
 def _check_calibration(config: Config, samples: Samples) -> None:

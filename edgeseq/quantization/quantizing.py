@@ -177,5 +177,7 @@ def _failed(found: Verification) -> VerificationError:
     return VerificationError(
         "the quantized file does not keep the laws",
         why=f"the law of {broken.name} fails: {broken.detail}",
-        do="report this with the model",
+        do="take more bits, or leave what costs most in float: min_sqnr=, keep= (--min-sqnr, --keep)"
+        if broken.name == "nearness"
+        else "report this with the model",
     )

@@ -75,6 +75,7 @@ def test_a_gru_in_every_kind(config: Config, least: float, gru: Path, tmp_path: 
     assert size - 6_000 < report["file_bytes_after"] < size < report["file_bytes_before"]
     assert model.contract.verification is not None
     assert [check["name"] for check in model.contract.verification["checks"]] == [
+        "nearness",
         "concatenation",
         "neighbours",
         "loud end",
@@ -143,6 +144,16 @@ def test_one_scale_for_all_rows_is_found_out(gru: Path, tmp_path: Path, monkeypa
 
     monkeypatch.setitem(kernels._PRODUCTS, "rows", coupled)
     with pytest.raises(VerificationError, match="the law of neighbours fails: row 0 beside rows 1000 times as loud"):
+        quantize(gru, Int8Dynamic(kernel="rows"), tmp_path / "q.onnx", measure=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_more_noise_than_signal_is_refused(gru: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def other(nodes: Nodes, x: ir.Value, matrix: Array, name: str, kernel: Kernel) -> ir.Value:
+        return nodes.op("MatMul", [x, nodes.constant(-3 * matrix.T, name)])
+
+    monkeypatch.setitem(kernels._PRODUCTS, "rows", other)
+    with pytest.raises(VerificationError, match="the law of nearness fails: output has more noise than signal"):
         quantize(gru, Int8Dynamic(kernel="rows"), tmp_path / "q.onnx", measure=False)
     assert not list(tmp_path.iterdir())
 
