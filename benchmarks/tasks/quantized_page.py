@@ -16,9 +16,9 @@ one core each. Made from them by `python -m benchmarks.quantized_tasks --trained
 data and scored on test data that neither training nor calibration saw, streamed. Speed is not measured here.
 
 *Lost* is the share of the float file's metric that the quantized one loses, below zero where it is better. *SQNR* is
-that of the worst output, *over steps* whether the error grows in a long run. Wanted: 8 bits with dynamic scales lose at
-most {MOST_LOST:.1%}; 4 bits keep {LEAST_DB:g} dB, in a file of at most 1/{LEAST_SMALLER:g} of the size. Weights in 8
-bits have no row of their own where their file is that of `int8-dynamic`.
+that of the worst output, *over steps* whether the error grows in a long run. Weights in 8 bits have no row of their own
+where their file is that of `int8-dynamic`. Wanted: 8 bits with dynamic scales lose at most {MOST_LOST:.1%}; 4 bits keep
+{LEAST_DB:g} dB, in a file of at most 1/{LEAST_SMALLER:g} of the size.
 """
 COLUMNS = """\
 | model | kind | float | quantized | lost | SQNR | size | over steps | |
