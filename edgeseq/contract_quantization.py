@@ -16,6 +16,7 @@ def read_quantization(reader: Reader) -> dict[str, Any] | None:
     for key in ("kind", "target", "source", "inputs", "speed_note"):
         report.optional_text(key)
     report.optional_mapping("config")
+    _check_limits(report)
     report.flag("one_frame")
     for key in ("file_bytes_before", "file_bytes_after"):
         report.optional_integer(key, 0)
@@ -39,6 +40,14 @@ def _check_nodes(report: Reader) -> None:
         for key in ("name", "op", "why"):
             node.text(key)
         node.integer("bytes", 0, 0)
+
+
+def _check_limits(report: Reader) -> None:
+    limits = report.optional_mapping("limits") or {}
+    if not all(is_number(limit) for limit in limits.values()):
+        raise report.fail("limits", "numbers by the name of what is limited")
+    if "raised" in report.document:
+        report.names("raised", least=0)
 
 
 def _check_decibels(report: Reader) -> None:

@@ -41,6 +41,7 @@ def quantization_facts(report: Mapping[str, Any]) -> list[tuple[str, str | None]
         ("error", _error(report)),
         ("over steps", _long_run(report.get("long_run"))),
         ("speed", _speed(report)),
+        ("more bits", _raised(report)),
         ("task", _task(report.get("task"))),
     ]
 
@@ -156,9 +157,21 @@ def _median(microseconds: Sequence[float]) -> str:
     return format_duration(statistics.median(microseconds) / 1e6)
 
 
+def _raised(report: Mapping[str, Any]) -> str | None:
+    """Which nodes got more bits than the kind has, and for the sake of what."""
+    limits = {"min_sqnr": "{:g} dB", "max_loss": "a loss of at most {:g}"}
+    wanted = [
+        words.format(report["limits"][name]) for name, words in limits.items() if name in report.get("limits", {})
+    ]
+    names = report.get("raised") or ()
+    if not wanted:
+        return None
+    return f"{', '.join(names) or 'no node'}, for {' and '.join(wanted)}"
+
+
 def _task(task: Mapping[str, Any] | None) -> str | None:
     if task is None:
         return None
     values = f"{task['metric']} {task['quantized']:.4g}, in float {task['float']:.4g}"
     lost = task.get("lost")
-    return values if lost is None else f"{values}: {format_share(lost)} lost"
+    return values if lost is None else f"{values}: {format_share(abs(lost))} {'lost' if lost >= 0 else 'gained'}"

@@ -128,7 +128,7 @@ def _states(states: tuple[State, ...]) -> list[str]:
 def _facts(contract: Contract, doubt: str | None) -> list[tuple[str, str]]:
     facts = [
         ("mode", "; ".join(filter(None, [mode_in_words(contract.mode), "quantized" if contract.quantization else ""]))),
-        ("approximation", error_in_words(contract.mode)),
+        ("approximation", _approximation(contract)),
         ("frame period", _period(contract.frame_period)),
         ("delay", frames(contract.delay, contract)),
         ("receptive field", _limit(contract.receptive_field, contract)),
@@ -158,6 +158,12 @@ def mode_in_words(mode: Mapping[str, Any]) -> str:
     layers = mode.get("layers")
     names = [str(layer.get("name")) for layer in layers if isinstance(layer, dict)] if isinstance(layers, list) else []
     return f"{text}, of {', '.join(names)}" if names else text
+
+
+def _approximation(contract: Contract) -> str | None:
+    """How far an approximate file is from its model; of a quantized one, how far its float file was."""
+    found = error_in_words(contract.mode)
+    return found if found is None or not contract.quantization else f"in the float file: {found}"
 
 
 def error_in_words(mode: Mapping[str, Any]) -> str | None:

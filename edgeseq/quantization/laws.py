@@ -12,7 +12,7 @@ from edgeseq.quantization.noise import BEYOND, Powers, compared
 from edgeseq.quantization.streams import Samples
 from edgeseq.runtime.model import Model
 from edgeseq.verification.arrays import Arrays
-from edgeseq.verification.independence import futures, loud_end, neighbours, reset
+from edgeseq.verification.independence import futures, loud_end, neighbours, reset, rows_in_chunks
 from edgeseq.verification.report import Check, Verification
 from edgeseq.verification.sizes import short_run
 from edgeseq.verification.streams import Runs, random_chunks
@@ -34,9 +34,9 @@ class Bench:
         """Shortest calls that ``frames`` fill."""
         return self.frames // self.contract.chunk.multiple
 
-    def inputs(self, seed: int, frames: int | None = None) -> Arrays:
+    def inputs(self, seed: int, frames: int | None = None, rows: int | None = None) -> Arrays:
         """Inputs of this size."""
-        return self.samples.draws(frames or self.frames, self.batch, seed)
+        return self.samples.draws(frames or self.frames, rows or self.batch, seed)
 
 
 def check_quantized(float_model: Model, model: Model, samples: Samples, settings: dict[str, Any]) -> Verification:
@@ -71,7 +71,7 @@ def concatenation(bench: Bench, float_runs: Runs) -> Check:
     quantization itself changes, in power, and what other chunks change in float32: that is all where an output has
     nothing quantized in it.
     """
-    inputs = bench.inputs(1)
+    inputs = bench.inputs(1, rows=rows_in_chunks(bench))
     single = bench.runs.whole(inputs, [1] * bench.frames)
     wanted = float_runs.whole(inputs, [1] * bench.frames)
     noise = _apart(wanted, single)

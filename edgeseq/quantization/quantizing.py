@@ -92,7 +92,9 @@ def quantize(
         told("measuring what each node costs")
         cost = alone(maker, chosen, sites, samples)
         wanted = Wanted(maker, samples, min_sqnr, task, before)
-        chosen, kept = relieved(chosen, sites, cost, wanted)
+        asked, (chosen, kept) = chosen, relieved(chosen, sites, cost, wanted)
+        raised = {name: scheme for name, scheme in chosen.items() if scheme != asked[name]}
+        cost |= alone(maker, raised, sites, samples)
         if not chosen:
             raise UsageError("nothing can be quantized within what is asked for", do="ask for less, or keep the file")
         made = maker.make(chosen)
@@ -120,6 +122,8 @@ def quantize(
                 outputs=outputs,
                 long_run=long,
                 speed=speed,
+                limits=wanted.limits,
+                raised=tuple(raised),
                 speed_note=None if speed else "not asked for" if here else "speed not measured on this target",
                 task=None if task is None or before is None else task.compared(before, model),
             )

@@ -51,6 +51,8 @@ class Report:
     long_run: LongRun
     speed: Speed | None
     speed_note: str | None
+    limits: Mapping[str, float]
+    raised: tuple[str, ...]
     task: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:

@@ -43,6 +43,12 @@ class Wanted:
         self._float = maker.source.load()
         self._before = self._task.score(self._float) if before is None and self._task is not None else before
 
+    @property
+    def limits(self) -> dict[str, float]:
+        """What is wanted, by the name of the argument."""
+        given = {"min_sqnr": self._min_sqnr, "max_loss": None if self._task is None else self._task.max_loss}
+        return {name: limit for name, limit in given.items() if limit is not None}
+
     def holds(self, plan: Mapping[str, Scheme]) -> bool:
         """Whether a plan gives it."""
         if not plan or (self._min_sqnr is None and self._task is None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -45,7 +46,9 @@ class Task:
         outputs = outputs_for(model, self.data)
         value = self.metric(outputs, self.data)
         if not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
-            raise UsageError("the metric gives no finite number", got=repr(value), where=self.called)
+            raise UsageError(
+                "the metric gives no finite number", got=reprlib.repr(value).splitlines()[0], where=self.called
+            )
         return float(value)
 
     def lost(self, before: float, after: float) -> float:

@@ -132,7 +132,9 @@ def read_trace(path: Path) -> Trace:
         return _trace(read_npz(path, _LARGEST))
     except FileNotFoundError:
         raise ModelFileError(
-            "there is no golden trace", where=str(path), do="copy it beside the model, or verify against the module"
+            "there is no golden trace",
+            where=str(path),
+            do="copy it beside the model, or verify against the module, a quantized file against its float file",
         ) from None
     except (OSError, ValueError) as error:
         why = (str(error).strip().splitlines() or ["it is damaged"])[0].rstrip(" .")

@@ -23,8 +23,13 @@ class Sample(Protocol):
     frames: int
     batch: int
 
-    def inputs(self, seed: int, frames: int | None = None) -> Arrays:
-        """Inputs of this size."""
+    def inputs(self, seed: int, frames: int | None = None, rows: int | None = None) -> Arrays:
+        """Inputs of this size, or of another."""
+
+
+def rows_in_chunks(sample: Sample) -> int:
+    """Rows of which a call may hold many frames: one where a batch takes fewer, and would be cut into other calls."""
+    return sample.batch if sample.contract.chunk.max_batched is None else 1
 
 
 def neighbours(sample: Sample) -> Check:
@@ -58,8 +63,8 @@ def _beside(contract: Contract, inputs: Arrays, row: int, factor: int) -> Arrays
 
 def futures(sample: Sample) -> Check:
     """Frames that have not come yet change nothing: the same past with two futures, split at every kind of place."""
-    inputs, other = sample.inputs(303), sample.inputs(404)
-    contract = sample.contract
+    contract, rows = sample.contract, rows_in_chunks(sample)
+    inputs, other = sample.inputs(303, rows=rows), sample.inputs(404, rows=rows)
     chunks = random_chunks(sample.frames, 5, largest=12)
     split = sample.frames // 2 // contract.chunk.multiple * contract.chunk.multiple
     mixed = {}
@@ -86,7 +91,8 @@ def loud_end(sample: Sample) -> Check:
     """A last frame a thousand times louder, or another token, changes nothing of the same call before it."""
     contract = sample.contract
     frames = sample.frames // contract.chunk.multiple * contract.chunk.multiple
-    inputs, other = sample.inputs(707, frames), sample.inputs(808, frames)
+    rows = rows_in_chunks(sample)
+    inputs, other = sample.inputs(707, frames, rows), sample.inputs(808, frames, rows)
     loud = {name: array.copy() for name, array in inputs.items()}
     for port in contract.with_role("frame"):
         last, another = (

@@ -15,12 +15,13 @@ from edgeseq import runtime
 from edgeseq.errors import VerificationError
 from edgeseq.quantization import Int8Static, Int8Weights, kernels, quantize
 from edgeseq.quantization.kernels import Kernel
-from edgeseq.quantization.laws import Bench
+from edgeseq.quantization.laws import Bench, concatenation
 from edgeseq.quantization.nodes import Nodes
 from edgeseq.quantization.noise import BEYOND, Powers
 from edgeseq.quantization.streams import Samples
 from edgeseq.verification.arrays import Array, Arrays
-from edgeseq.verification.independence import loud_end
+from edgeseq.verification.independence import loud_end, rows_in_chunks
+from edgeseq.verification.streams import Runs
 
 
 def test_what_is_not_finite_is_an_error_beyond_any() -> None:
@@ -109,3 +110,15 @@ def test_a_prologue_is_not_given_the_scales_of_the_step(tmp_path: Path) -> None:
 
 
 _SHAPES = {"x": (4, 80, 40), "speaker": (4, 40)}
+
+
+def test_a_prompt_in_one_call_is_held_against_single_frames(language: Path, tmp_path: Path) -> None:
+    """Batches of a Transformer take a frame a call: of them every chunking would be the same calls."""
+    contract = runtime.load(language).contract
+    assert contract.chunk.max_batched == 1
+    quantize(language, Int8Weights(group=128), tmp_path / "q.onnx", measure=False)
+    bench = Bench(runtime.load(tmp_path / "q.onnx"), Samples(contract, None))
+    assert rows_in_chunks(bench) == 1
+    check = concatenation(bench, Runs(runtime.load(language)))
+    assert check.passed
+    assert check.worst > 0

@@ -97,9 +97,9 @@ class Bench:
                 do=f"give real inputs: calibration=[{{{guessed[0]!r}: array}}], or --example file.py:function",
             ) from error
 
-    def inputs(self, seed: int, frames: int | None = None) -> Arrays:
+    def inputs(self, seed: int, frames: int | None = None, rows: int | None = None) -> Arrays:
         """Inputs of this size."""
-        return self.draws(frames or self.frames, self.batch, seed)
+        return self.draws(frames or self.frames, rows or self.batch, seed)
 
     def long_inputs(self, frames: int) -> Arrays:
         """One long row: some files take larger chunks than one frame for a single stream only."""
