@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgeseq.contract import Contract
-from edgeseq.errors import EdgeseqError, UsageError, VerificationError
+from edgeseq.errors import EdgeseqError, VerificationError
 from edgeseq.quantization.asking import check_asked, check_target
-from edgeseq.quantization.configs import Config, Int8Dynamic, Scheme
+from edgeseq.quantization.choosing import chosen
+from edgeseq.quantization.configs import Config
 from edgeseq.quantization.laws import check_quantized
-from edgeseq.quantization.making import Made, Maker
-from edgeseq.quantization.preparing import prepared
+from edgeseq.quantization.making import Made
 from edgeseq.quantization.report import Report, plain_config
-from edgeseq.quantization.sensitivity import Wanted, alone, relieved
-from edgeseq.quantization.sites import Site
 from edgeseq.quantization.source import Source, opened
 from edgeseq.quantization.speed import Speed, compare_steps
 from edgeseq.quantization.streams import Samples
-from edgeseq.quantization.surveying import errors_of, nodes_of
+from edgeseq.quantization.surveying import surveyed
 from edgeseq.quantization.targets import target_of
 from edgeseq.quantization.task import Task
 from edgeseq.quantization.tracing import write_trace
@@ -79,70 +77,35 @@ def quantize(
     check_asked(config, min_sqnr, task)
     check_target(source_path, target_path)
     target, here = target_of(target_cpu)
-    measured = here and measure
     with opened(source_path) as source:
-        samples = Samples(source.contract, calibration)
-        before = None if task is None else task.score(source.load())
-        told("calibrating on streams")
-        found = prepared(source, config, samples, target)
-        maker, sites, chosen = found.maker, found.sites, found.chosen
-        if isinstance(config, Int8Dynamic) and config.kernel == "auto" and measured:
-            told("measuring which kernel is faster here")
-            chosen = _faster(maker, chosen, sites, config)
-        told("measuring what each node costs")
-        cost = alone(maker, chosen, sites, samples)
-        wanted = Wanted(maker, samples, min_sqnr, task, before)
-        asked, (chosen, kept) = chosen, relieved(chosen, sites, cost, wanted)
-        raised = {name: scheme for name, scheme in chosen.items() if scheme != asked[name]}
-        cost |= alone(maker, raised, sites, samples)
-        if not chosen:
-            raise UsageError("nothing can be quantized within what is asked for", do="ask for less, or keep the file")
-        made = maker.make(chosen)
+        samples, float_model = Samples(source.contract, calibration), source.load()
+        before = None if task is None else task.score(float_model)
+        choice = chosen(source, config, samples, target, here and measure, min_sqnr, task, before, told)
+        made = choice.maker.make(choice.plan)
         with replacing(target_path) as scratch:
             contract = _write(made, scratch, target_path, external_data)
             told("checking the laws")
             model = load(scratch, allow_unverified=True)
-            verification = check_quantized(source.load(), model, samples, settings_of(source, samples))
+            verification = check_quantized(float_model, model, samples, settings_of(source, samples))
             if not verification.passed:
                 raise _failed(verification)
-            speed = _speed(source, scratch, contract, config, keep_slower) if measured else None
+            speed = _speed(source, scratch, contract, config, keep_slower) if here and measure else None
             told("following the error over a long run")
-            outputs, long = errors_of(source.load(), model, samples)
             report = Report(
                 kind=config.kind,
                 config=plain_config(config),
                 target=target.name,
-                source=source.contract.digest or "",
-                one_frame=maker.one_frame,
-                nodes=nodes_of(maker, chosen, sites, made, cost, samples),
-                left=(*found.left, *kept),
                 file_bytes_before=describe(source.path).size,
                 file_bytes_after=describe(scratch).size,
-                inputs="calibration" if samples.real else "random",
-                outputs=outputs,
-                long_run=long,
                 speed=speed,
-                limits=wanted.limits,
-                raised=tuple(raised),
                 speed_note=None if speed else "not asked for" if here else "speed not measured on this target",
                 task=None if task is None or before is None else task.compared(before, model),
+                **surveyed(choice, made, float_model, model, samples),
             )
             contract = replace(contract, quantization=report.to_dict(), verification=verification.to_dict())
             contract = seal(scratch, contract, sidecar or sidecar_of(target_path).exists())
-            traced = golden and write_trace(source.load(), contract, scratch, samples)
+            traced = golden and write_trace(float_model, contract, scratch, samples)
     return Quantized(target_path, contract, verification, report, trace_of(target_path) if traced else None)
-
-
-def _faster(maker: Maker, chosen: dict[str, Scheme], sites: Sequence[Site], config: Int8Dynamic) -> dict[str, Scheme]:
-    """The faster of the two kernels for products, all of them by the same one."""
-    tables = {site.name for site in sites if site.table is not None}
-    other = {name: scheme if name in tables else Scheme("rows", 8) for name, scheme in chosen.items()}
-    paths = []
-    for name, plan_ in (("blocks", chosen), ("rows", other)):
-        made = maker.make(plan_)
-        paths.append(maker.source.write(name, made.graph, made.contract, made.prologue))
-    speed = compare_steps(paths[0], paths[1], maker.source.contract, config.batch, runs=3)
-    return other if speed.ratio > 1 else chosen
 
 
 def _write(made: Made, scratch: Path, target: Path, external_data: bool) -> Contract:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
 from edgeseq.contract import Contract
+from edgeseq.quantization.choosing import Choice
 from edgeseq.quantization.configs import Scheme
 from edgeseq.quantization.making import Made, Maker
 from edgeseq.quantization.noise import LongRun, compared, decibels, long_run
 from edgeseq.quantization.observing import Observer
 from edgeseq.quantization.report import Node
-from edgeseq.quantization.sites import Site
 from edgeseq.quantization.streams import Samples
 from edgeseq.runtime.model import Model
 from edgeseq.structure import total
@@ -24,28 +25,37 @@ _LONG = 99
 _OPERATIONS = 2e11
 
 
-def nodes_of(
-    maker: Maker,
-    chosen: Mapping[str, Scheme],
-    sites: Sequence[Site],
-    made: Made,
-    cost: Mapping[str, float | None],
-    samples: Samples,
-) -> tuple[Node, ...]:
-    """A line of the report for every quantized node."""
-    local = _at_outputs(maker, chosen, samples)
+def surveyed(choice: Choice, made: Made, float_model: Model, model: Model, samples: Samples) -> dict[str, Any]:
+    """What a report says of a choice and of the file that came of it."""
+    outputs, long = _errors(float_model, model, samples)
+    return {
+        "source": choice.maker.source.contract.digest or "",
+        "one_frame": choice.maker.one_frame,
+        "nodes": _nodes(choice, made, samples),
+        "left": choice.left,
+        "limits": choice.limits,
+        "raised": choice.raised,
+        "inputs": "calibration" if samples.real else "random",
+        "outputs": outputs,
+        "long_run": long,
+    }
+
+
+def _nodes(choice: Choice, made: Made, samples: Samples) -> tuple[Node, ...]:
+    """A line for every quantized node."""
+    local = _at_outputs(choice.maker, choice.plan, samples)
     return tuple(
         Node(
             site.name,
             site.kind,
-            str(chosen[site.name]),
+            str(choice.plan[site.name]),
             site.bytes,
             made.bytes_after[site.name],
             local.get(site.name),
-            cost.get(site.name),
+            choice.cost.get(site.name),
         )
-        for site in sites
-        if site.name in chosen
+        for site in choice.sites
+        if site.name in choice.plan
     )
 
 
@@ -62,8 +72,8 @@ def _at_outputs(maker: Maker, chosen: Mapping[str, Scheme], samples: Samples) ->
     return {name: decibels(float(found[name][0]), float(found[f"{name}.error"][0])) for name in seen}
 
 
-def errors_of(float_model: Model, model: Model, samples: Samples) -> tuple[dict[str, float | None], LongRun]:
-    """SQNR of every output over one stream of what is calibrated on, and of all outputs over a long run."""
+def _errors(float_model: Model, model: Model, samples: Samples) -> tuple[dict[str, float | None], LongRun]:
+    """SQNR of every output over a few streams of what is calibrated on, and of all outputs over a long run."""
     contract = float_model.contract
     inputs, chunks = samples.short()
     powers = compared(Runs(float_model), Runs(model), inputs, chunks)
