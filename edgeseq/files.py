@@ -44,3 +44,13 @@ def check_folder(folder: Path) -> None:
         raise UsageError(
             "cannot write into the folder", got=str(folder), why=error.strerror, do="write to another one"
         ) from None
+
+
+def check_model_target(target: Path) -> None:
+    """UsageError where ``target`` is no name that a model file could have."""
+    if target.suffix != ".onnx":
+        raise UsageError("the file must end in .onnx", got=str(target), do=f"write to {target.with_suffix('.onnx')}")
+    if target.is_dir():
+        raise UsageError("the file to write is a folder", got=str(target), do="name a file in it")
+    if not target.parent.is_dir():
+        raise UsageError("the folder does not exist", got=str(target.parent), do="make it first")

@@ -36,6 +36,7 @@ from edgeseq.exporters.verification.laws import check_laws
 from edgeseq.exporters.verification.reference import evaluating
 from edgeseq.exporters.verification.shortest import shortest
 from edgeseq.exporters.verification.yardstick import Yardstick
+from edgeseq.files import check_model_target
 from edgeseq.quantization import Config, Report
 from edgeseq.runtime.golden import trace_of
 from edgeseq.runtime.loading import load
@@ -195,12 +196,7 @@ def _with_prologue(contract: Contract, target: Path) -> Contract:
 def _check_arguments(
     target: Path, mode: object, ops: str, opset: int | None, max_context: int | None, frame_period: float | None
 ) -> None:
-    if target.suffix != ".onnx":
-        raise UsageError("the file must end in .onnx", got=str(target), do=f"write to {target.with_suffix('.onnx')}")
-    if target.is_dir():
-        raise UsageError("the file to write is a folder", got=str(target), do="name a file in it")
-    if not target.parent.is_dir():
-        raise UsageError("the folder does not exist", got=str(target.parent), do="make it first")
+    check_model_target(target)
     if not isinstance(mode, tuple(MODES.values())):
         wanted = ", ".join(kind.__name__ for kind in MODES.values())
         raise UsageError("unknown mode", got=repr(mode), wanted=f"one of {wanted}, as in mode=Window(64)")

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from edgeseq.errors import UsageError
-from edgeseq.files import check_folder
+from edgeseq.files import check_folder, check_model_target
 from edgeseq.quantization.configs import KINDS
 from edgeseq.quantization.task import Task
 from edgeseq.sealing import prologue_of
@@ -24,12 +24,7 @@ def check_asked(config: object, min_sqnr: float | None = None, task: Task | None
 
 def check_target(source: Path, target: Path) -> None:
     """UsageError where the quantized file cannot be written to ``target``, or would replace what it is made of."""
-    if target.suffix != ".onnx":
-        raise UsageError("the file must end in .onnx", got=str(target), do=f"write to {target.with_suffix('.onnx')}")
-    if target.is_dir():
-        raise UsageError("the file to write is a folder", got=str(target), do="name a file in it")
-    if not target.parent.is_dir():
-        raise UsageError("the folder does not exist", got=str(target.parent), do="make it first")
+    check_model_target(target)
     if target.resolve() in (source.resolve(), prologue_of(source).resolve()):
         raise UsageError("the quantized file would replace the float one", where=str(source), do="name another file")
     check_folder(target.parent)
