@@ -160,7 +160,8 @@ def test_a_missing_trace_says_what_to_do(path: Path) -> None:
     with pytest.raises(ModelFileError) as caught:
         runtime.replay(path)
     assert str(caught.value) == (
-        f"there is no golden trace at {trace_of(path)}. Copy it beside the model, or verify against the module."
+        f"there is no golden trace at {trace_of(path)}. Copy it beside the model, or verify against the module, a "
+        "quantized file against its float file."
     )
 
 
