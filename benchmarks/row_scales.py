@@ -1,6 +1,6 @@
 """What it costs that every row of a product has a scale of its own: against one scale for all rows, and float32.
 
-python -m benchmarks.row_scales [--runs 7] [--json out.json]
+python -m benchmarks.row_scales [--runs 3] [--json out.json]
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ SCRIPT = Script(
     subjects=tuple(f"{form}_{rows}" for rows in ROWS for form in FORMS),
     measure=measure,
     figures=figures,
-    runs=7,
+    runs=3,
     steps=4_000,
     files={"products": write_files},
 )
