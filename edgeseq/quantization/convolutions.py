@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from edgeseq.errors import UsageError
 from edgeseq.quantization.kernels import Kernel
 from edgeseq.quantization.nodes import Nodes, array_of
 from edgeseq.quantization.rounding import per_output
@@ -61,12 +60,9 @@ class Convolution:
 
     def _integers(self, nodes: Nodes, kernel: Kernel) -> ir.Value:
         """QLinearConv with scales of calibration for what goes in and what comes out."""
-        scales = []
-        for end in ("input", "output"):
-            highest = kernel.seen.highest.get(f"{nodes.prefix}.{end}")
-            if highest is None:
-                raise UsageError(f"calibration saw nothing of {nodes.prefix}", do="give data on which it runs")
-            scales.append(nodes.constant(np.float32((highest or 1.0) / 127), f"{end}_scale"))
+        scales = [
+            nodes.constant(kernel.fixed_scale(f"{nodes.prefix}.{end}"), f"{end}_scale") for end in ("input", "output")
+        ]
         zero = nodes.shared(np.uint8(128), "zero")
         stored = per_output(self.weights.reshape(len(self.weights), -1), kernel.target.largest)
         inputs = [nodes.op("QuantizeLinear", [self._x, scales[0], zero]), scales[0], zero]

@@ -38,6 +38,13 @@ class Kernel:
     target: Target
     seen: Seen = field(default_factory=Seen)
 
+    def fixed_scale(self, name: str) -> np.float32:
+        """The scale by the largest magnitude that calibration saw under ``name``; UsageError where it saw nothing."""
+        highest = self.seen.highest.get(name)
+        if highest is None:
+            raise UsageError(f"calibration saw nothing of {name}", do="give data on which it runs")
+        return np.float32((highest or 1.0) / 127)
+
     def product(self, nodes: Nodes, x: ir.Value, matrix: Array, name: str) -> ir.Value:
         """``x`` times ``matrix`` ``[outputs, inputs]``, transposed; ``name`` tells it from others of the node."""
         return _PRODUCTS[self.scheme.kernel](nodes, x, matrix, name, self)
@@ -66,7 +73,7 @@ def stored_in_groups(matrix: Array, name: str, kernel: Kernel, *, filled: bool =
 def rows(nodes: Nodes, x: ir.Value, matrix: Array, name: str, kernel: Kernel) -> ir.Value:
     """MatMulInteger on rows that are scaled by their largest magnitude, unsigned with 128 for zero.
 
-    Signed activations would take onnxruntime's x86 kernel that is twenty times slower.
+    Signed activations would take a kernel of onnxruntime that is slower on x86 than float (docs/quantized.md).
     """
     highest = nodes.op("ReduceMax", [nodes.op("Abs", [x]), nodes.axes(-1)], keepdims=1)
     highest = nodes.op("Max", [highest, nodes.shared(_SILENCE, "silence")])
@@ -79,10 +86,7 @@ def rows(nodes: Nodes, x: ir.Value, matrix: Array, name: str, kernel: Kernel) ->
 
 def fixed(nodes: Nodes, x: ir.Value, matrix: Array, name: str, kernel: Kernel) -> ir.Value:
     """MatMulInteger with one scale for ``x``, by the largest magnitude that calibration saw."""
-    highest = kernel.seen.highest.get(f"{nodes.prefix}.{name}")
-    if highest is None:
-        raise UsageError(f"calibration saw nothing of {nodes.prefix}", do="give data on which it runs")
-    scale = np.float32((highest or 1.0) / 127)
+    scale = kernel.fixed_scale(f"{nodes.prefix}.{name}")
     integers = _unsigned(nodes, x, scale, f"{nodes.prefix}.{name}")
     sums, scales = _sums(nodes, integers, matrix, name, kernel)
     return nodes.op("Mul", [sums, nodes.constant(scales * scale, f"{name}.scales")])

@@ -13,6 +13,7 @@ from edgeseq.quantization.tuning.candidates import FLOAT
 from edgeseq.quantization.tuning.deciding import Decision
 from edgeseq.quantization.tuning.figures import Figures, ratio
 from edgeseq.runtime.measuring.latency import STEADY_WITHIN
+from edgeseq.runtime.measuring.results import read_result
 
 FORMAT = "edgeseq.tune"
 VERSION = 1
@@ -51,14 +52,7 @@ class Tuned:
     @classmethod
     def from_json(cls, text: str) -> Tuned:
         """Read what :meth:`to_json` wrote; UsageError where it is something else."""
-        try:
-            document = json.loads(text)
-        except ValueError as error:
-            raise UsageError("cannot read the result of tuning", why=f"it is not JSON: {error}") from None
-        if not isinstance(document, dict) or document.get("format") != FORMAT:
-            raise UsageError("this is not a result of tuning", wanted=f"an object with format {FORMAT!r}")
-        if document.get("version") != VERSION:
-            raise UsageError("unknown version of a result of tuning", got=document.get("version"), wanted=VERSION)
+        document = read_result(text, FORMAT, VERSION, "result of tuning")
         try:
             values = {item.name: document[item.name] for item in fields(cls)}
             return cls(**{**values, "tried": tuple(values["tried"]), "doubts": tuple(values["doubts"])})

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgeseq.errors import UsageError
 from edgeseq.runtime.measuring.deadline import Deadline
+from edgeseq.runtime.measuring.results import read_result
 from edgeseq.runtime.measuring.series import Quantile, Series
 
 FORMAT = "edgeseq.latency"
@@ -71,14 +72,7 @@ class Latency:
     @classmethod
     def from_json(cls, text: str) -> Latency:
         """Read what :meth:`to_json` wrote; UsageError where it is something else."""
-        try:
-            document = json.loads(text)
-        except ValueError as error:
-            raise UsageError("cannot read the latency result", why=f"it is not JSON: {error}") from None
-        if not isinstance(document, dict) or document.get("format") != FORMAT:
-            raise UsageError("this is not a latency result", wanted=f"an object with format {FORMAT!r}")
-        if document.get("version") != VERSION:
-            raise UsageError("unknown version of a latency result", got=document.get("version"), wanted=VERSION)
+        document = read_result(text, FORMAT, VERSION, "latency result")
         try:
             # Results from before there were deadlines have none.
             document.setdefault("deadline", None)
