@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import resource
 import time
-from pathlib import Path
+
+from edgeseq.doctor.files import Files
+from edgeseq.runtime.measuring.load import own_ns, read_load
 
 
 class Others:
     """Counts from its making; Linux only."""
 
     def __init__(self) -> None:
-        self._begin = time.monotonic(), _busy_s() - _own_s()
+        self._begin = time.monotonic_ns(), _others_ns()
 
     def cores(self) -> float:
         """The number of cores that others kept busy, on average, since the making."""
-        begin_s, others_s = self._begin
-        return max(0.0, (_busy_s() - _own_s() - others_s) / (time.monotonic() - begin_s))
+        begin_ns, others_ns = self._begin
+        return max(0.0, (_others_ns() - others_ns) / (time.monotonic_ns() - begin_ns))
 
 
-def _busy_s() -> float:
-    """Seconds that all cores together were busy since the start of the machine, those taken by its host included."""
-    user, nice, system, _idle, _wait, irq, softirq, steal = map(int, _counters()[1:9])
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-
-
-def _counters() -> list[str]:
-    return Path("/proc/stat").read_text().splitlines()[0].split()
-
-
-def _own_s() -> float:
-    """Seconds that this process and those it has waited for were busy."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+def _others_ns() -> int:
+    """Processor time that others have used since the start of the machine, its host included."""
+    load = read_load(Files())
+    if load is None:
+        raise OSError("other programs can be counted on Linux only: there is no /proc/stat")
+    return load.busy_ns + load.steal_ns - own_ns()

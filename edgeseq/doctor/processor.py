@@ -46,7 +46,7 @@ def processor(files: Files) -> Processor:
         cores=os.cpu_count(),
         usable_cores=usable_cores(),
         quota_cores=quota_cores(files),
-        flags=_flags(files),
+        flags=instruction_sets(files),
         governor=governor(files),
         turbo=turbo(files),
         load=_load(files),
@@ -94,7 +94,8 @@ def virtual(files: Files) -> str | None:
     return None if flags is None and not named else "no"
 
 
-def _flags(files: Files) -> dict[str, bool] | None:
+def instruction_sets(files: Files) -> dict[str, bool] | None:
+    """Whether each instruction set that onnxruntime's kernels choose by is there; None where nothing says so."""
     info = files.fields("proc/cpuinfo")
     for label, known in (("flags", X86_FLAGS), ("Features", ARM_FLAGS)):
         if label in info:

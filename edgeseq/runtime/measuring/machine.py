@@ -11,8 +11,10 @@ import numpy as np
 
 import edgeseq
 from edgeseq.doctor import processor
+from edgeseq.doctor.caches import caches
 from edgeseq.doctor.files import Files
 from edgeseq.doctor.limits import quota_cores
+from edgeseq.doctor.memory import memory
 from edgeseq.runtime.engine import onnxruntime
 
 
@@ -20,12 +22,17 @@ def machine() -> dict[str, Any]:
     """Processor, cores, how the clock is set, system; what ``edgeseq doctor`` says of them.
 
     ``usable_cores`` is what this process may run on, ``quota_cores`` the processor time it may take. None where the
-    machine does not say.
+    machine does not say. ``flags`` are the instruction sets it has of those that kernels choose by, ``caches`` the
+    bytes of each level of its caches that one core may use, ``memory_bytes`` those of the machine.
     """
     files = Files()
+    flags = processor.instruction_sets(files)
     return {
         "cpu": processor.cpu_model(files),
         "architecture": platform.machine(),
+        "flags": None if flags is None else [name for name, there in flags.items() if there],
+        "caches": caches(files) or None,
+        "memory_bytes": memory(files).total_bytes,
         "cores": os.cpu_count(),
         "usable_cores": processor.usable_cores(),
         "quota_cores": quota_cores(files),
