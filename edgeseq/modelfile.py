@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeseq.errors import ModelFileError
+from edgeseq.wire import BYTES, VARINT, Field, damaged, field, fields_of, read_varint
 
 # ModelProto: ir_version 1, producer 2 and 3, doc_string 6, graph 7, opset_import 8, metadata_props 14, functions 25.
 _GRAPH, _OPSETS, _METADATA, _FUNCTIONS = 7, 8, 14, 25
 _DIGESTED = (_GRAPH, _OPSETS, _FUNCTIONS)
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _BLOCK = 2**20
 
 #: Where tensors hang in each message: field number -> the message it holds. onnx.proto, IR version 13.
@@ -34,11 +34,6 @@ _DEEPEST = 64
 #: A model has a handful of fields of its own, one for each operator set, function and metadata entry. Millions of empty
 #: ones would take a hundred times the file's size to list.
 _MOST_FIELDS = 2**16
-#: protobuf takes tags and sizes of at most five bytes and drops what is beyond 32 bits of a tag: with more, a field
-#: would be one thing here and another there.
-_MOST_BYTES = 5
-
-Field = tuple[int, int, int, int]  # number, wire type, first and last byte of the payload
 
 
 @dataclass(frozen=True)
@@ -67,7 +62,7 @@ def read_model_file(path: str | os.PathLike[str], data: bytes | None = None) -> 
     data = _contents(where) if data is None else data
     fields = _top_level(data, where)
     if sum(number == _GRAPH for number, *_ in fields) != 1:
-        raise _damaged(where, "it does not hold one graph")
+        raise damaged(where, "it does not hold one graph")
     external = _external(data, fields, where)
     digest = hashlib.sha256()
     for number, _, first, last in sorted(fields, key=lambda field: field[0]):
@@ -86,7 +81,7 @@ def operator_sets(path: str | os.PathLike[str]) -> dict[str, int]:
     data = _contents(where)
     found: dict[str, int] = {}
     for number, wire, first, last in _top_level(data, where):
-        if number == _OPSETS and wire == _BYTES:
+        if number == _OPSETS and wire == BYTES:
             domain, version = _operator_set(data, first, last, where)
             found[domain or "ai.onnx"] = version
     return found
@@ -95,16 +90,15 @@ def operator_sets(path: str | os.PathLike[str]) -> dict[str, int]:
 def with_metadata(data: bytes, key: str, value: str, where: str | os.PathLike[str]) -> bytes:
     """The bytes of an ONNX file with one metadata entry set; everything else stays as it is, byte for byte."""
     path = Path(where)
-    entry = _string(1, key) + _string(2, value)
-    entry = _varint(_METADATA << 3 | _BYTES) + _varint(len(entry)) + entry
+    entry = field(_METADATA, field(1, key) + field(2, value))
     before: list[bytes] = []
     after: list[bytes] = []
     start = 0
     for number, _, first, last in _top_level(data, path):
-        field, start = data[start:last], last
+        whole, start = data[start:last], last
         if number == _METADATA and _entry(data, first, last, path)[0] == key:
             continue
-        (after if number > _METADATA else before).append(field)
+        (after if number > _METADATA else before).append(whole)
     return b"".join([*before, entry, *after])
 
 
@@ -116,71 +110,20 @@ def _contents(path: Path) -> bytes:
         raise ModelFileError("cannot read the model", where=str(path), why=why) from None
 
 
-def _damaged(path: Path, why: str) -> ModelFileError:
-    return ModelFileError(
-        "cannot load the model",
-        where=str(path),
-        why=f"it is not a whole ONNX file: {why}",
-        do="export it again if it was cut short or changed",
-    )
-
-
 def _top_level(data: bytes, path: Path) -> list[Field]:
-    fields = list(itertools.islice(_fields(data, 0, len(data), path), _MOST_FIELDS + 1))
+    fields = list(itertools.islice(fields_of(data, 0, len(data), path), _MOST_FIELDS + 1))
     if len(fields) > _MOST_FIELDS:
-        raise _damaged(path, f"it has more than {_MOST_FIELDS} parts")
+        raise damaged(path, f"it has more than {_MOST_FIELDS} parts")
     return fields
-
-
-def _fields(data: bytes, first: int, last: int, path: Path) -> Iterator[Field]:
-    """The fields of the protobuf message in ``data[first:last]``."""
-    while first < last:
-        tag, first = _read_varint(data, first, last, path, _MOST_BYTES)
-        number, wire = tag >> 3, tag & 7
-        if wire == _BYTES:
-            size, first = _read_varint(data, first, last, path, _MOST_BYTES)
-        elif wire == _VARINT:
-            size = _read_varint(data, first, last, path, 10)[1] - first
-        elif wire in (_FIXED64, _FIXED32):
-            size = 8 if wire == _FIXED64 else 4
-        else:
-            raise _damaged(path, f"byte {first} starts no field")
-        if number == 0 or tag >= 2**32 or size > last - first:
-            raise _damaged(path, f"the field at byte {first} reaches beyond its end")
-        yield number, wire, first, first + size
-        first += size
-
-
-def _read_varint(data: bytes, first: int, last: int, path: Path, most: int) -> tuple[int, int]:
-    """The integer at ``first``, of at most so many bytes, and the place after it."""
-    value = 0
-    for index in range(first, min(first + most, last)):
-        value |= (data[index] & 0x7F) << 7 * (index - first)
-        if data[index] < 0x80:
-            return value, index + 1
-    raise _damaged(path, f"a number at byte {first} has no end")
-
-
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*encoded, value])
-
-
-def _string(number: int, text: str) -> bytes:
-    encoded = text.encode()
-    return _varint(number << 3 | _BYTES) + _varint(len(encoded)) + encoded
 
 
 def _metadata(data: bytes, fields: list[Field], path: Path) -> Iterator[tuple[str, str]]:
     seen = set()
     for number, wire, first, last in fields:
-        if number == _METADATA and wire == _BYTES:
+        if number == _METADATA and wire == BYTES:
             key, value = _entry(data, first, last, path)
             if key in seen:
-                raise _damaged(path, f"its metadata has two entries {key!r}")
+                raise damaged(path, f"its metadata has two entries {key!r}")
             seen.add(key)
             yield key, value
 
@@ -188,23 +131,23 @@ def _metadata(data: bytes, fields: list[Field], path: Path) -> Iterator[tuple[st
 def _entry(data: bytes, first: int, last: int, path: Path) -> tuple[str, str]:
     """A StringStringEntryProto: key 1, value 2."""
     found = {1: b"", 2: b""}
-    for number, wire, begin, end in _fields(data, first, last, path):
-        if number in found and wire == _BYTES:
+    for number, wire, begin, end in fields_of(data, first, last, path):
+        if number in found and wire == BYTES:
             found[number] = data[begin:end]
     try:
         return found[1].decode(), found[2].decode()
     except UnicodeDecodeError as error:
-        raise _damaged(path, f"a name in it is not UTF-8 ({error.reason})") from None
+        raise damaged(path, f"a name in it is not UTF-8 ({error.reason})") from None
 
 
 def _operator_set(data: bytes, first: int, last: int, path: Path) -> tuple[str, int]:
     """An OperatorSetIdProto: domain 1, version 2."""
     domain, version = b"", 0
-    for number, wire, begin, end in _fields(data, first, last, path):
-        if (number, wire) == (1, _BYTES):
+    for number, wire, begin, end in fields_of(data, first, last, path):
+        if (number, wire) == (1, BYTES):
             domain = data[begin:end]
-        elif (number, wire) == (2, _VARINT):
-            version = _read_varint(data, begin, end, path, 10)[0]
+        elif (number, wire) == (2, VARINT):
+            version = read_varint(data, begin, end, path)[0]
     return domain.decode(errors="replace"), version
 
 
@@ -213,7 +156,7 @@ def _external(data: bytes, fields: list[Field], path: Path) -> tuple[str, ...]:
     roots = {_GRAPH: "graph", _FUNCTIONS: "function"}
     entries: list[dict[str, str]] = []
     for number, wire, first, last in fields:
-        if number in roots and wire == _BYTES:
+        if number in roots and wire == BYTES:
             entries += _tensors(data, first, last, roots[number], path)
     return tuple(sorted({_checked(entry, path) for entry in entries}))
 
@@ -223,16 +166,16 @@ def _tensors(data: bytes, first: int, last: int, kind: str, path: Path, depth: i
     if data.find(b"location", first, last) < 0:
         return
     if depth > _DEEPEST:
-        raise _damaged(path, f"its graphs are nested more than {_DEEPEST} deep")
+        raise damaged(path, f"its graphs are nested more than {_DEEPEST} deep")
     entry: dict[str, str] = {}
-    for number, wire, begin, end in _fields(data, first, last, path):
+    for number, wire, begin, end in fields_of(data, first, last, path):
         child = _CHILDREN.get(kind, {}).get(number)
-        if child is not None and wire == _BYTES:
+        if child is not None and wire == BYTES:
             yield from _tensors(data, begin, end, child, path, depth + 1)
-        elif kind == "tensor" and number == _EXTERNAL_DATA and wire == _BYTES:
+        elif kind == "tensor" and number == _EXTERNAL_DATA and wire == BYTES:
             key, value = _entry(data, begin, end, path)
             if key in entry:
-                raise _damaged(path, f"a tensor has two values for {key!r}")
+                raise damaged(path, f"a tensor has two values for {key!r}")
             entry[key] = value
     if entry:
         yield entry
@@ -257,7 +200,7 @@ def _checked(entry: Mapping[str, str], path: Path) -> str:
         )
     numbers = [entry.get("offset", "0"), entry.get("length", "0")]
     if not all(number.isascii() and number.isdigit() and len(number) < 19 for number in numbers):
-        raise _damaged(path, f"a tensor has no valid place in {name!r}")
+        raise damaged(path, f"a tensor has no valid place in {name!r}")
     wanted, size = sum(map(int, numbers)), os.path.getsize(file)
     if wanted > size:
         raise ModelFileError(

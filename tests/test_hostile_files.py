@@ -9,8 +9,8 @@ import pytest
 
 from edgeseq import runtime
 from edgeseq.errors import ModelFileError
-from edgeseq.modelfile import _varint as varint
 from edgeseq.modelfile import read_model_file
+from edgeseq.wire import varint
 from tests import handmade
 
 

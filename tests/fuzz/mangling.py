@@ -6,8 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from edgeseq.modelfile import _fields as fields_of
-from edgeseq.modelfile import _varint as varint
+from edgeseq.wire import fields_of, varint
 
 Random = random.Random
 
