@@ -78,10 +78,17 @@ def engine_errors() -> tuple[type[Exception], ...]:
     return (*(getattr(native, name) for name in _ERROR_NAMES if hasattr(native, name)), RuntimeError, MemoryError)
 
 
-def open_session(path: str, threads: int, providers: list[Any], spinning: bool = True) -> Any:
+def open_session(
+    path: str,
+    threads: int,
+    providers: list[Any],
+    spinning: bool = True,
+    prepare: Callable[[Any], None] | None = None,
+) -> Any:
     """An ``InferenceSession`` over the file at ``path``; ModelFileError or ProviderError where it cannot be opened.
 
     ``spinning``: threads that wait for work keep their cores busy for a while, as is onnxruntime's default.
+    ``prepare`` may change the session's options before it is opened.
     The path is passed on rather than the bytes, since external data lies beside the file.
     """
     package = onnxruntime()
@@ -92,6 +99,8 @@ def open_session(path: str, threads: int, providers: list[Any], spinning: bool =
     if not spinning:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = engine_severity()
+    if prepare is not None:
+        prepare(options)
     try:
         return package.InferenceSession(path, options, providers=providers)
     except engine_errors() as error:

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter_ns
+from typing import Any
 
 import numpy as np
 
@@ -90,6 +91,11 @@ def _session_run(model: bytes, x: Array, shape: tuple[int, ...], threads: int) -
         path = Path(folder) / "m.onnx"
         path.write_bytes(model)
         session = open_session(str(path), threads, ["CPUExecutionProvider"])
+    return bound_call(session, x, shape)
+
+
+def bound_call(session: Any, x: Array, shape: tuple[int, ...]) -> Callable[[], object]:
+    """What runs once a graph with one input ``x`` and one output ``y`` of this shape."""
     value = onnxruntime().OrtValue.ortvalue_from_numpy
     out = np.empty(shape, np.int32 if x.dtype == np.uint8 else np.float32)
     binding = session.io_binding()
