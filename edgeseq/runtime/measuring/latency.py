@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from edgeseq.errors import UsageError
@@ -13,7 +13,7 @@ from edgeseq.runtime.measuring.results import read_result
 from edgeseq.runtime.measuring.series import Quantile, Series
 
 FORMAT = "edgeseq.latency"
-VERSION = 1
+VERSION = 2
 
 #: Medians of fresh processes that differ by more than this factor make a result doubtful.
 STEADY_WITHIN = 1.25
@@ -24,9 +24,12 @@ class Latency:
     """What :func:`edgeseq.runtime.measure` found.
 
     ``file`` has name, sha256, bytes and digest (over graph and weights, as in the contract; None where that has none);
-    ``settings`` the arguments; units stand in the names. ``load_ns`` and ``first_step_ns`` (cold start) and
-    ``peak_rss_bytes`` (of the whole process, None where the system does not tell) hold one value per run;
-    ``state_bytes`` is what each further stream costs in state tensors. ``deadline`` is None where none was given.
+    ``settings`` the arguments; units stand in the names. ``import_ns`` (Python's modules, onnxruntime among them),
+    ``load_ns``, ``first_step_ns``, ``cold_start_ns`` (from the process being asked for to its first answer) and
+    ``peak_rss_bytes`` (of the whole process, None where the system does not tell) hold one value per run, and so do
+    ``clock`` and ``readings`` (by mode: what the machine did meanwhile). ``state_bytes`` is what each further stream
+    costs in state tensors, ``stream_bytes`` what it adds to resident memory, ``state_bytes_at`` the former at a
+    position. ``deadline`` is None where none was given.
     """
 
     file: Mapping[str, Any]
@@ -38,6 +41,12 @@ class Latency:
     first_step_ns: tuple[int, ...]
     peak_rss_bytes: tuple[int | None, ...]
     state_bytes: int
+    stream_bytes: int | None = None
+    import_ns: tuple[int, ...] = ()
+    cold_start_ns: tuple[int, ...] = ()
+    state_bytes_at: Mapping[str, int] = field(default_factory=dict)
+    clock: tuple[Mapping[str, int], ...] = ()
+    readings: tuple[Mapping[str, Any], ...] = ()
     deadline: Deadline | None = None
 
     def of(self, mode: str) -> Series:
@@ -46,6 +55,18 @@ class Latency:
             if series.mode == mode:
                 return series
         raise KeyError(mode)
+
+    def has(self, mode: str) -> bool:
+        """Whether a mode was measured."""
+        return any(series.mode == mode for series in self.series)
+
+    @property
+    def cpu_ns(self) -> dict[str, float]:
+        """Processor time of a step by mode, the median across runs: the whole process's, warm-up included."""
+        return {
+            mode: sorted(run[mode]["cpu_ns"] / run[mode]["steps"] for run in self.readings)[len(self.readings) // 2]
+            for mode in (self.readings[0] if self.readings else ())
+        }
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -62,20 +83,27 @@ class Latency:
                 found.append(f"{series.mode}: the median of one process is {ratio:.2f} times that of another")
         return tuple(found)
 
-    def to_json(self, indent: int | None = 1) -> str:
-        """The result as JSON text, without the single samples."""
-        document = {"format": FORMAT, "version": VERSION, **asdict(self), "doubts": list(self.doubts)}
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON has them: without the single samples."""
+        bare = replace(self, series=tuple(replace(series, samples_ns=None) for series in self.series))
+        document = {"format": FORMAT, "version": VERSION, **asdict(bare), "doubts": list(self.doubts)}
         for series in document["series"]:
             del series["samples_ns"]
-        return json.dumps(document, indent=indent, allow_nan=False)
+        return document
+
+    def to_json(self, indent: int | None = 1) -> str:
+        """The result as JSON text, without the single samples."""
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Latency:
         """Read what :meth:`to_json` wrote; UsageError where it is something else."""
-        document = read_result(text, FORMAT, VERSION, "latency result")
+        return cls.from_dict(read_result(text, FORMAT, VERSION, "latency result"))
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Latency:
+        """Read what :meth:`to_dict` gave; UsageError where it is something else."""
         try:
-            # Results from before there were deadlines have none.
-            document.setdefault("deadline", None)
             return cls(**{item.name: _READ.get(item.name, _same)(document[item.name]) for item in fields(cls)})
         except (KeyError, TypeError, AttributeError) as error:
             raise UsageError("broken latency result", why=f"{type(error).__name__}: {error}") from None
@@ -92,9 +120,13 @@ def _read_series(values: list[dict[str, Any]]) -> tuple[Series, ...]:
             counts=tuple(value["counts"]),
             quantiles={name: _read_quantile(quantile) for name, quantile in value["quantiles"].items()},
             max_ns=_read_quantile(value["max_ns"]),
-            histogram_edges_ns=tuple(value["histogram_edges_ns"]),
+            histogram_lows_ns=tuple(value["histogram_lows_ns"]),
+            histogram_highs_ns=tuple(value["histogram_highs_ns"]),
             histogram_counts=tuple(value["histogram_counts"]),
             misses=None if value["misses"] is None else tuple(value["misses"]),
+            warmup=tuple(value["warmup"]),
+            timeline_ns=tuple(value["timeline_ns"]),
+            timeline_every=value["timeline_every"],
         )
         for value in values
     )
@@ -106,8 +138,8 @@ def _read_quantile(value: dict[str, Any]) -> Quantile:
 
 _READ: dict[str, Callable[[Any], Any]] = {
     "series": _read_series,
-    "load_ns": tuple,
-    "first_step_ns": tuple,
-    "peak_rss_bytes": tuple,
+    **dict.fromkeys(
+        ("load_ns", "first_step_ns", "peak_rss_bytes", "import_ns", "cold_start_ns", "clock", "readings"), tuple
+    ),
     "deadline": lambda value: None if value is None else Deadline.read(value),
 }

@@ -1,177 +1,176 @@
 """One run: a fresh process that loads the file and times every step.
 
-python -m edgeseq.runtime.measuring.worker SETTINGS_JSON OUT_FILE
+python -c 'from edgeseq.runtime.measuring import worker; ...' as ``processes`` starts it.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import cycle
+
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
 
-from edgeseq.doctor.files import Files
 from edgeseq.runtime.devices import Array
+from edgeseq.runtime.engine import onnxruntime
 from edgeseq.runtime.loading import load
+from edgeseq.runtime.measuring.clock import measure_clock
+from edgeseq.runtime.measuring.memory import peak_rss_bytes
 from edgeseq.runtime.measuring.randoms import random_conditioning, random_frames
+from edgeseq.runtime.measuring.readings import begin, end
+from edgeseq.runtime.measuring.recording import Recording
+from edgeseq.runtime.measuring.samples import Binned, Raw, Samples
+from edgeseq.runtime.measuring.settings import Settings
+from edgeseq.runtime.measuring.stepping import Stepper, Together, Turns
+from edgeseq.runtime.measuring.timing import Next, busy_thread, time_paced, time_steps
+from edgeseq.runtime.measuring.warmup import MOST, find_warmup
 from edgeseq.runtime.model import Model
-from edgeseq.runtime.stream import Stream
 
-#: Different inputs that take turns.
-INPUTS = 64
 #: Steps around a position that are timed, and untimed ones just before them.
 WINDOW = 16
 LEAD_IN = 4
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What one run does; ``period_ns`` None: no paced steps. ``frames`` are the base frames of one step."""
+class Run:
+    """What one process measures: figures that are plain values, and the samples of each mode, warm-up apart."""
 
-    path: str
-    steps: int
-    period_ns: int | None
-    warmup: int
-    batch: int
-    threads: int
-    device: str
-    frames: int
-    at: tuple[int, ...]
-    passes: int
-    seed: int
-    allow_unverified: bool = False
-    spinning: bool = True
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.figures: dict[str, Any] = {"warmup": {}, "readings": {}, "state_bytes_at": {}}
+        self.samples: dict[str, Samples] = {}
 
+    def measure(self, imported_ns: int, started_ns: int) -> None:
+        """Everything; ``started_ns`` is when the process was asked for, ``imported_ns`` how long imports took."""
+        settings = self._settings
+        model = self._loaded()
+        stepper = _stepper(model, settings)
+        first_ns, answered_ns = _first(stepper.ready)
+        figures = {"import_ns": imported_ns, "first_step_ns": first_ns, "cold_start_ns": answered_ns - started_ns}
+        self.figures.update(figures, clock=measure_clock().to_dict())
+        with busy_thread(settings.busy_thread):
+            self._back_to_back(stepper.ready)
+            if settings.period_ns is not None:
+                self._paced(stepper.ready, settings.period_ns)
+            if settings.at:
+                conditioning = random_conditioning(model.contract, settings.batch, np.random.default_rng(settings.seed))
+                for position in settings.at:
+                    self._at(model, conditioning, position)
+        self.figures["peak_rss_bytes"] = peak_rss_bytes()
 
-class Stepper:
-    """A stream that is stepped with changing inputs and reset before it is full."""
+    def _loaded(self) -> Model:
+        settings, begun = self._settings, perf_counter_ns()
+        model = load(
+            settings.path,
+            device=settings.device,
+            threads=settings.threads,
+            allow_unverified=settings.allow_unverified,
+            spinning=settings.spinning,
+        )
+        self.figures["load_ns"] = perf_counter_ns() - begun
+        return model
 
-    def __init__(self, model: Model, stream: Stream, frames: int, batch: int, seed: int) -> None:
-        random = np.random.default_rng(seed)
-        contract = model.contract
-        inputs = [random_frames(contract, batch, frames, random) for _ in range(INPUTS)]
-        self._stream = stream
-        self._frames = frames
-        self._limit = contract.max_context
-        single = len(contract.with_role("frame")) == 1
-        arrays: list[Any] = [next(iter(given.values())) if single else given for given in inputs]
-        self._inputs: Iterator[Any] = cycle(arrays)
+    def _back_to_back(self, ready: Next) -> None:
+        settings = self._settings
+        recording = Recording(settings.steps, settings.warmup, settings.duration_ns)
+        start = begin()
+        recording.fill(lambda into, until_ns: time_steps(ready, into, until_ns))
+        self._keep("back_to_back", recording, {"steps": recording.made, **end(start).to_dict()})
 
-    def ready(self) -> Callable[[], object]:
-        """The next step, with everything around it done beforehand."""
-        stream, given = self._stream, next(self._inputs)
-        if self._limit is not None and stream.position + self._frames > self._limit:
-            stream.reset()
-        return lambda: stream.step(given)
+    def _paced(self, ready: Next, period_ns: int) -> None:
+        """As many periods as there are steps; with several streams, as many steps as that makes ticks."""
+        settings = self._settings
+        streams = 1 if settings.pool else settings.streams
+        ticks = settings.steps if settings.duration_ns is None else max(1, settings.duration_ns // period_ns)
+        count = -(-ticks // streams) * streams if settings.duration_ns is None else ticks * streams
+        apart = settings.warmup if settings.warmup is not None else min(MOST, count // 4)
+        from_due, from_call = (np.zeros(apart + count, np.int64) for _ in range(2))
+        start = begin()
+        time_paced(ready, from_due, from_call, period_ns, streams)
+        self.figures["readings"]["paced"] = {"steps": apart + count, **end(start).to_dict()}
+        warm = apart if settings.warmup is not None else find_warmup(from_due, apart)
+        for mode, values in (("paced", from_due), ("paced_step", from_call)):
+            self.figures["warmup"][mode] = warm
+            self.samples[mode] = Raw(values[warm : warm + count])
 
+    def _at(self, model: Model, conditioning: dict[str, Array], position: int) -> None:
+        samples, state_bytes = at_position(model, self._settings, conditioning, position)
+        self.samples[f"at_{position}"] = Raw(samples)
+        self.figures["state_bytes_at"][str(position)] = state_bytes
 
-def run(settings: Settings) -> dict[str, Any]:
-    """Everything that one process measures, in nanoseconds and bytes."""
-    begin = perf_counter_ns()
-    model = load(
-        settings.path,
-        device=settings.device,
-        threads=settings.threads,
-        allow_unverified=settings.allow_unverified,
-        spinning=settings.spinning,
-    )
-    load_ns = perf_counter_ns() - begin
-    conditioning = random_conditioning(model.contract, settings.batch, np.random.default_rng(settings.seed))
-    stream = model.stream(batch=settings.batch, conditioning=conditioning)
-    stepper = Stepper(model, stream, settings.frames, settings.batch, settings.seed)
-    first = back_to_back(stepper, 1)
-    back_to_back(stepper, settings.warmup)
-    modes = {"back_to_back": back_to_back(stepper, settings.steps)}
-    if settings.period_ns is not None:
-        modes["paced"], modes["paced_step"] = paced(stepper, settings.steps, settings.period_ns)
-    for position in settings.at:
-        modes[f"at_{position}"] = at_position(model, settings, conditioning, position)
-    return {
-        "load_ns": load_ns,
-        "first_step_ns": first[0],
-        "state_bytes": stream.state_bytes,
-        "peak_rss_bytes": peak_rss_bytes(),
-        "modes": modes,
-    }
-
-
-def back_to_back(stepper: Stepper, steps: int) -> list[int]:
-    """Steps that follow each other at once."""
-    samples = []
-    for _ in range(steps):
-        step = stepper.ready()
-        begin = perf_counter_ns()
-        step()
-        samples.append(perf_counter_ns() - begin)
-    return samples
+    def _keep(self, mode: str, recording: Recording, readings: dict[str, Any]) -> None:
+        self.figures["warmup"][mode], self.samples[mode] = recording.found()
+        self.figures["readings"][mode] = readings
 
 
-def paced(stepper: Stepper, steps: int, period_ns: int) -> tuple[list[int], list[int]]:
-    """One step per period: times from the moment each was due, and from its call.
-
-    Until a step is due the process sleeps, as a real one would: spinning would keep the core warm. A late step does not
-    move the next one's due time.
-    """
-    from_due, from_call = [], []
-    start = perf_counter_ns() + period_ns
-    for index in range(steps):
-        step, due = stepper.ready(), start + index * period_ns
-        while (early_ns := due - perf_counter_ns()) > 0:
-            time.sleep(early_ns / 1e9)
-        begin = perf_counter_ns()
-        step()
-        end = perf_counter_ns()
-        from_due.append(end - due)
-        from_call.append(end - begin)
-    return from_due, from_call
-
-
-def at_position(model: Model, settings: Settings, conditioning: dict[str, Array], position: int) -> list[int]:
-    """Steps around ``position``, in several passes over a stream whose caches have room from the start."""
+def at_position(
+    model: Model, settings: Settings, conditioning: dict[str, Array], position: int
+) -> tuple[Array, int]:
+    """Steps around ``position``, in several passes over a stream whose caches have room from the start; its bytes."""
     frames, limit = settings.frames, model.contract.max_context
     end = position + WINDOW // 2 * frames if limit is None else min(limit, position + WINDOW // 2 * frames)
     fill = max(0, end - (WINDOW + LEAD_IN) * frames) // frames * frames
+    timed = min(WINDOW, (end - fill) // frames)
     stream = model.stream(settings.batch, conditioning, max_context=max(end, frames))
-    samples: list[int] = []
-    for number in range(settings.passes):
+    samples = np.zeros((settings.passes, timed), np.int64)
+    for number, row in enumerate(samples):
         stream.reset()
         random = np.random.default_rng(settings.seed + number)
         if fill:
             stream.step(random_frames(model.contract, settings.batch, fill, random))
-        stepper = Stepper(model, stream, frames, settings.batch, settings.seed + number)
-        timed = min(WINDOW, (end - fill) // frames)
-        back_to_back(stepper, max(0, (end - fill) // frames - timed))
-        samples += back_to_back(stepper, timed)
-    return samples
+        stepper = Stepper(model, stream, settings, settings.seed + number)
+        time_steps(stepper.ready, np.zeros(max(0, (end - fill) // frames - timed), np.int64))
+        time_steps(stepper.ready, row)
+    return samples.ravel(), stream.state_bytes
 
 
-def peak_rss_bytes() -> int | None:
-    """The most memory this process has had resident; None where the system does not tell."""
-    # Linux hands the peak that resource tells down to children: with PyTorch in the parent it would be counted here.
-    own = Files().fields("proc/self/status").get("VmHWM", "").split()
-    if len(own) == 2 and own[1] == "kB":
-        return int(own[0]) * 1024
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def _stepper(model: Model, settings: Settings) -> Turns | Together:
+    return (Together if settings.pool else Turns)(model, settings, settings.streams)
 
 
-def main(arguments: list[str]) -> None:
-    """Run with settings as JSON, write the result as JSON."""
-    given = json.loads(arguments[0])
-    result = run(Settings(**{**given, "at": tuple(given["at"])}))
-    Path(arguments[1]).write_text(json.dumps(result))
+def _first(ready: Next) -> tuple[int, int]:
+    """How long the first step takes, and the clock's reading at its answer."""
+    step, given = ready()
+    begun = perf_counter_ns()
+    step(given)
+    answered = perf_counter_ns()
+    return answered - begun, answered
 
 
-if __name__ == "__main__":
-    main(sys.argv[1:])
+def write(run: Run, folder: Path) -> None:
+    """``run.json`` and ``samples.npz``."""
+    arrays: dict[str, Any] = {}
+    for mode, samples in run.samples.items():
+        if isinstance(samples, Raw):
+            arrays[mode] = samples.values
+        else:
+            numbers, counts = samples.bins()
+            arrays |= {f"{mode}.numbers": numbers, f"{mode}.counts": counts, f"{mode}.most": np.int64(samples.most)}
+    np.savez(folder / "samples.npz", **arrays)
+    (folder / "run.json").write_text(json.dumps(run.figures))
+
+
+def read(folder: Path) -> tuple[dict[str, Any], dict[str, Samples]]:
+    """The figures and samples that a process wrote."""
+    figures = json.loads((folder / "run.json").read_text())
+    with np.load(folder / "samples.npz", allow_pickle=False) as arrays:
+        modes = dict.fromkeys(name.partition(".")[0] for name in arrays)
+        return figures, {mode: _samples(arrays, mode) for mode in modes}
+
+
+def _samples(arrays: Any, mode: str) -> Samples:
+    if mode in arrays:
+        return Raw(arrays[mode])
+    return Binned(arrays[f"{mode}.numbers"], arrays[f"{mode}.counts"], int(arrays[f"{mode}.most"]))
+
+
+def main(begun_ns: int) -> None:
+    """Run with settings as JSON, write into a folder: the arguments of the process, and when it was started."""
+    onnxruntime()
+    imported_ns = perf_counter_ns() - begun_ns
+    settings = Settings.from_dict(json.loads(sys.argv[1]))
+    run = Run(settings)
+    run.measure(imported_ns, int(sys.argv[3]))
+    write(run, Path(sys.argv[2]))

@@ -1,0 +1,46 @@
+"""What one measuring process is told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one run does.
+
+    ``steps`` are timed in each mode, or as many as ``duration_ns`` has; ``period_ns`` None: no paced steps. ``warmup``
+    steps are set apart, None: as many as the samples show to be. ``frames`` are the base frames of one step of
+    ``batch`` streams in lock-step; ``streams`` of those take turns, or are one ``pool``. ``at`` lists positions around
+    which steps are timed too, in ``passes``. ``busy_thread``: a thread of Python runs beside them. ``delay_ns`` is
+    waited inside every step, a known difference for a self-check.
+    """
+
+    path: str
+    steps: int
+    period_ns: int | None
+    warmup: int | None
+    batch: int
+    threads: int
+    device: str
+    frames: int
+    at: tuple[int, ...]
+    passes: int
+    seed: int
+    allow_unverified: bool = False
+    spinning: bool = True
+    duration_ns: int | None = None
+    streams: int = 1
+    pool: bool = False
+    busy_thread: bool = False
+    delay_ns: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, given: dict[str, Any]) -> Settings:
+        """The settings that :meth:`to_dict` gave."""
+        return cls(**{**given, "at": tuple(given["at"])})
