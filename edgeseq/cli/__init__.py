@@ -10,6 +10,7 @@ import click
 from edgeseq import __version__
 from edgeseq.cli.adopt import adopt
 from edgeseq.cli.bench import bench
+from edgeseq.cli.compare import compare
 from edgeseq.cli.demo import demo
 from edgeseq.cli.doctor import doctor
 from edgeseq.cli.explain import explain
@@ -30,6 +31,7 @@ COMMANDS: tuple[click.Command, ...] = (
     quantize,
     run,
     bench,
+    compare,
     tune,
     adopt,
     demo,

@@ -44,8 +44,8 @@ def _arrays(path: Path) -> dict[str, Array] | None:
 
 def read_samples(path: Path, model: Path) -> list[dict[str, Array]]:
     """What to calibrate the file ``model`` on, of the ``.npz`` at ``path``; UsageError where an input lacks."""
-    from edgeseq.quantization.task import samples_of
     from edgeseq.runtime.loading import describe
+    from edgeseq.verification.task import samples_of
 
     return samples_of(describe(model).contract, read_data(path))
 

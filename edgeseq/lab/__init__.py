@@ -1,1 +1,1 @@
-"""Latency, taken apart and compared: experiments, floors, findings, reports. Needs numpy and onnxruntime only."""
+"""The latency lab: what a step costs here, of one file or of several that take turns. numpy and onnxruntime alone."""

@@ -11,9 +11,9 @@ try:
     from edgeseq.quantization.configs import KINDS, Config, Float16, Int4Weights, Int8Dynamic, Int8Static, Int8Weights
     from edgeseq.quantization.quantizing import Quantized, quantize
     from edgeseq.quantization.report import Report
-    from edgeseq.quantization.task import Task
     from edgeseq.quantization.tuning import Tuned, tune
     from edgeseq.quantization.verifying import verify_quantized
+    from edgeseq.verification.task import Task
 except ModuleNotFoundError as error:
     raise not_installed(
         error, ("onnx_ir", "onnx", "ml_dtypes"), "quantizing needs onnx and onnx-ir", "quantize"

@@ -8,8 +8,8 @@ from pathlib import Path
 from edgeseq.errors import UsageError
 from edgeseq.files import check_folder, check_model_target
 from edgeseq.quantization.configs import KINDS
-from edgeseq.quantization.task import Task
 from edgeseq.sealing import prologue_of
+from edgeseq.verification.task import Task
 
 
 def check_asked(config: object, min_sqnr: float | None = None, task: Task | None = None) -> None:

@@ -15,7 +15,7 @@ from edgeseq.quantization.source import Source
 from edgeseq.quantization.speed import compare_steps
 from edgeseq.quantization.streams import Samples
 from edgeseq.quantization.targets import Target
-from edgeseq.quantization.task import Task
+from edgeseq.verification.task import Task
 
 
 @dataclass(frozen=True)

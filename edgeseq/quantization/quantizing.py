@@ -19,13 +19,13 @@ from edgeseq.quantization.speed import Speed, compare_steps
 from edgeseq.quantization.streams import Samples
 from edgeseq.quantization.surveying import surveyed
 from edgeseq.quantization.targets import target_of
-from edgeseq.quantization.task import Task
 from edgeseq.quantization.tracing import write_trace
 from edgeseq.runtime.golden import trace_of
 from edgeseq.runtime.loading import describe, load
 from edgeseq.sealing import prologue_of, seal, sidecar_of
 from edgeseq.verification.drawing import Calibration
 from edgeseq.verification.report import Verification
+from edgeseq.verification.task import Task
 from edgeseq.writing import replacing, save
 
 

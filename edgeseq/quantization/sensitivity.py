@@ -10,8 +10,8 @@ from edgeseq.quantization.making import Maker
 from edgeseq.quantization.noise import compared, worst
 from edgeseq.quantization.sites import Left, Site
 from edgeseq.quantization.streams import Samples
-from edgeseq.quantization.task import Task
 from edgeseq.verification.streams import Runs
+from edgeseq.verification.task import Task
 
 #: Nodes that are tried one by one; of a model with more, the largest.
 MOST = 64

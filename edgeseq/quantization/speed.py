@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeseq.contract import Contract
-from edgeseq.runtime.measuring.measure import run_once
-from edgeseq.runtime.measuring.worker import Settings
+from edgeseq.runtime.measuring.alternating import alternate
+from edgeseq.runtime.measuring.settings import Settings
 
 #: Fresh processes of each file, and steps of each.
 RUNS, STEPS, WARMUP = 5, 300, 100
@@ -59,11 +59,12 @@ def step_settings(path: Path, contract: Contract, batch: int = 1, **chosen: Any)
 
 
 def compare_steps(float_path: Path, path: Path, contract: Contract, batch: int = 1, runs: int = RUNS) -> Speed:
-    """Measure both files ``runs`` times, in turn, every other round backwards."""
-    settings = [step_settings(each, contract, batch) for each in (float_path, path)]
-    found: list[list[float]] = [[], []]
-    for number in range(runs):
-        for place in (0, 1)[:: -1 if number % 2 else 1]:
-            samples = run_once(settings[place])["modes"]["back_to_back"]
-            found[place].append(statistics.median(samples) / 1000)
-    return Speed(tuple(found[0]), tuple(found[1]), batch)
+    """Measure both files ``runs`` times, in turn."""
+    subjects = {
+        name: step_settings(each, contract, batch) for name, each in (("float", float_path), ("quantized", path))
+    }
+    found = {
+        name: tuple(report.samples["back_to_back"].quantile(0.5) / 1000 for report in reports)
+        for name, reports in alternate(subjects, runs).items()
+    }
+    return Speed(found["float"], found["quantized"], batch)

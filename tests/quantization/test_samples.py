@@ -9,7 +9,7 @@ import pytest
 
 from edgeseq.contract import Contract, Length, Port
 from edgeseq.errors import UsageError
-from edgeseq.quantization.task import samples_of
+from edgeseq.verification.task import samples_of
 from edgeseq.verification.drawing import Draws
 
 CONTRACT = Contract(

@@ -1,4 +1,4 @@
-"""Candidates timed in fresh processes that take turns, the order turned around in every round."""
+"""Candidates timed in fresh processes that take turns."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from edgeseq.quantization.tuning.candidates import FLOAT
 from edgeseq.quantization.tuning.deciding import hopeless
 from edgeseq.quantization.tuning.figures import Figures
 from edgeseq.quantization.tuning.wishes import Wishes
-from edgeseq.runtime.measuring.measure import run_once
-from edgeseq.runtime.measuring.series import QUANTILES, nearest_rank, samples_needed
+from edgeseq.runtime.measuring.alternating import rounds
+from edgeseq.runtime.measuring.processes import run_once
+from edgeseq.runtime.measuring.series import QUANTILES, samples_needed
 
 #: Fresh processes of each candidate: a file that equals the float one would seem better by chance in 1 of 924.
 RUNS = 6
@@ -63,8 +64,8 @@ def timed(
     """
     known = list(found)
     (base,) = (place for place, one in enumerate(known) if one.candidate == FLOAT)
-    for number in range(pace.runs):
-        for place in range(len(known))[:: -1 if number % 2 else 1]:
+    for number, order in enumerate(rounds(range(len(known)), pace.runs, seed=0)):
+        for place in order:
             one = known[place]
             if one.failed is None and not hopeless(one, known[base], wishes):
                 told(f"round {number + 1} of {pace.runs}: {one.candidate}")
@@ -83,13 +84,13 @@ def _with_run(one: Figures, path: Path, contract: Contract, pace: Pace) -> Figur
         if one.candidate == FLOAT:
             raise
         return replace(one, failed=str(error))
-    samples = report["modes"]["back_to_back" if pace.period is None else "paced"]
+    samples = report.samples["back_to_back" if pace.period is None else "paced"]
     quantiles = {
-        name: nearest_rank(samples, share) / 1000
+        name: samples.quantile(share) / 1000
         for name, share in QUANTILES.items()
         if len(samples) >= samples_needed(share)
     }
-    memory = report["peak_rss_bytes"]
+    memory = report.figures["peak_rss_bytes"]
     return replace(
         one,
         p50_us=(*one.p50_us, quantiles["p50"]),

@@ -31,7 +31,7 @@ def streams_per_core(settings: Settings) -> dict[str, Any]:
     assert settings.period_ns is not None
     model = load(settings.path, settings.device, settings.threads, settings.allow_unverified)
     kept, missed = 0, None
-    tried = max(1, min(_MOST, int(0.9 * settings.period_ns / _step_ns(model, settings))))
+    tried: int | None = max(1, min(_MOST, int(0.9 * settings.period_ns / _step_ns(model, settings))))
     while tried is not None:
         if _keeps(model, settings, tried):
             kept = tried

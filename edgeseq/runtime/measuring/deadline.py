@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeseq.errors import UsageError
+from edgeseq.runtime.measuring.samples import Samples
 from edgeseq.runtime.measuring.series import samples_needed
 
 
@@ -43,10 +44,9 @@ class Deadline:
         return cls(value["deadline_ns"], tuple(value["steps"]), tuple(value["misses"]))
 
 
-def count_misses(deadline_ns: int, runs: Sequence[Sequence[int]]) -> Deadline:
+def count_misses(deadline_ns: int, runs: Sequence[Samples]) -> Deadline:
     """The deadline held against the paced steps of each process, in nanoseconds from the moment each was due."""
-    misses = tuple(sum(sample > deadline_ns for sample in run) for run in runs)
-    return Deadline(deadline_ns, tuple(len(run) for run in runs), misses)
+    return Deadline(deadline_ns, tuple(len(run) for run in runs), tuple(run.above(deadline_ns) for run in runs))
 
 
 def check_steps(steps: int, max_miss: float) -> None:

@@ -42,7 +42,7 @@ def signed_rank_interval(values: Sequence[float], confidence: float) -> tuple[fl
 
 
 def _critical_rank_sum(count: int, tail: float) -> int | None:
-    """The largest sum of signed ranks whose probability, from 0 up to it, is at most ``tail``; None where there is none."""
+    """The largest sum of signed ranks that is reached, or not, with at most ``tail``; None where there is none."""
     ways = [1]
     for rank in range(1, count + 1):
         longer = ways + [0] * rank

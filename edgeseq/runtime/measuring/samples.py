@@ -104,12 +104,13 @@ def bin_numbers(values: Array) -> Array:
     positive = np.maximum(values, 0).astype(np.int64)
     octave = np.maximum(np.frexp(np.maximum(positive, 1).astype(np.float64))[1] - 1, int(math.log2(BINS)))
     shift = octave - int(math.log2(BINS))
-    return shift * BINS + (positive >> shift)
+    numbers: Array = shift * BINS + (positive >> shift)
+    return numbers
 
 
 def bin_edges(numbers: Array) -> tuple[Array, Array]:
     """The lower edges of bins, and their upper ones, which are not within; in nanoseconds."""
-    shift = np.maximum(numbers // BINS - 1, 0)
+    shift: Array = np.maximum(numbers // BINS - 1, 0)
     low = (numbers - shift * BINS) << shift
     return low, low + (np.int64(1) << shift)
 

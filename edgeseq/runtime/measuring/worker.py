@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import sys
-
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
@@ -105,9 +104,7 @@ class Run:
         self.figures["readings"][mode] = readings
 
 
-def at_position(
-    model: Model, settings: Settings, conditioning: dict[str, Array], position: int
-) -> tuple[Array, int]:
+def at_position(model: Model, settings: Settings, conditioning: dict[str, Array], position: int) -> tuple[Array, int]:
     """Steps around ``position``, in several passes over a stream whose caches have room from the start; its bytes."""
     frames, limit = settings.frames, model.contract.max_context
     end = position + WINDOW // 2 * frames if limit is None else min(limit, position + WINDOW // 2 * frames)

@@ -1,0 +1,104 @@
+"""Whether each subject keeps what it may take: one sentence for every budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from edgeseq.errors import UsageError
+from edgeseq.lab.comparison import Comparison, Subject
+from edgeseq.lab.differences import PAIRS_NEEDED
+from edgeseq.runtime.measuring.deadline import check_steps
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """``max_miss`` is the share of paced steps that may miss the deadline of the measurement; None: not one did.
+
+    ``max_size_bytes``: of the file with its weights. ``max_memory_bytes``: of the process at its peak.
+    """
+
+    max_miss: float | None = None
+    max_size_bytes: int | None = None
+    max_memory_bytes: int | None = None
+
+    def check(self, steps: int) -> None:
+        """UsageError where so many steps per process could not judge the misses."""
+        if self.max_miss is not None:
+            check_steps(steps, self.max_miss)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether ``subject`` keeps a budget, in a sentence."""
+
+    subject: str
+    kept: bool
+    sentence: str
+
+
+def judge(comparison: Comparison, budgets: Budgets) -> tuple[Verdict, ...]:
+    """Every budget of every subject."""
+    return tuple(verdict for subject in comparison.subjects for verdict in _judged(subject, budgets))
+
+
+def _judged(subject: Subject, budgets: Budgets) -> Iterator[Verdict]:
+    latency = subject.latency
+    if latency.deadline is not None:
+        yield _deadline(subject, budgets.max_miss)
+    if budgets.max_size_bytes is not None:
+        yield _most(subject, "the file", latency.file["bytes"], budgets.max_size_bytes)
+    if budgets.max_memory_bytes is not None:
+        peaks = [peak for peak in latency.peak_rss_bytes if peak is not None]
+        if peaks:
+            yield _most(subject, "the process", max(peaks), budgets.max_memory_bytes)
+
+
+def _deadline(subject: Subject, max_miss: float | None) -> Verdict:
+    deadline = subject.latency.deadline
+    assert deadline is not None
+    limit = f"{deadline.deadline_ns / 1e6:g} ms"
+    missed, steps = sum(deadline.misses), sum(deadline.steps)
+    counted = f"{missed:,} of {steps:,} paced steps took longer than {limit}"
+    if max_miss is None:
+        kept = missed == 0
+        return Verdict(subject.name, kept, f"{subject.name} {'keeps' if kept else 'misses'} the deadline: {counted}")
+    kept = deadline.meets(max_miss)
+    worst = f"in the worst process {100 * deadline.worst_share:.3g} %, at most {100 * max_miss:g} % may"
+    return Verdict(
+        subject.name, kept, f"{subject.name} {'keeps' if kept else 'misses'} the deadline: {counted}, {worst}"
+    )
+
+
+def _most(subject: Subject, what: str, found: int, most: int) -> Verdict:
+    kept = found <= most
+    word = "keeps" if kept else "is over"
+    return Verdict(
+        subject.name, kept, f"{subject.name} {word} its budget: {what} has {found:,} bytes, at most {most:,} may be"
+    )
+
+
+def slower(comparison: Comparison, most: float | None) -> tuple[Verdict, ...]:
+    """Whether a subject's median step is visibly slower than the first one's by more than ``most``, 0.1 being 10 %."""
+    if most is None:
+        return ()
+    found = []
+    for subject in comparison.subjects[1:]:
+        told = [one for one in comparison.differences if (one.subject, one.quantile) == (subject.name, "p50")]
+        if any(one.visible is None for one in told):
+            raise UsageError(
+                "too few processes to tell whether a step is slower", wanted=f"--runs {PAIRS_NEEDED} or more of each"
+            )
+        worse = [one for one in told if one.beyond(most)]
+        worst = max(worse, key=lambda one: one.ratio, default=None)
+        limit = f"{100 * most:g} % slower than {comparison.subjects[0].name}"
+        found.append(
+            Verdict(subject.name, True, f"{subject.name} is not visibly more than {limit}")
+            if worst is None
+            else Verdict(
+                subject.name,
+                False,
+                f"{subject.name} is more than {limit}: {worst.mode.replace('_', ' ')} {worst.ratio:.3g} times as long",
+            )
+        )
+    return tuple(found)

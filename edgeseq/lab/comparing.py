@@ -1,0 +1,83 @@
+"""One interleaved experiment: everything compared takes turns, in fresh processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edgeseq.errors import UsageError
+from edgeseq.lab.comparison import Comparison, Quality, Subject, compare_all
+from edgeseq.lab.floors import floors_of
+from edgeseq.lab.selfcheck.stored import stored_for
+from edgeseq.lab.variants import Variant
+from edgeseq.runtime.loading import load
+from edgeseq.runtime.measuring.alternating import Progress, alternate
+from edgeseq.runtime.measuring.gathering import gather
+from edgeseq.runtime.measuring.measure import RUNS, check_counts, nanoseconds
+from edgeseq.runtime.measuring.processes import call_once
+from edgeseq.runtime.measuring.settings import Settings
+from edgeseq.verification.task import Task
+
+#: Processes that search for the most streams of a core.
+SEARCHES = 3
+
+
+def compare(
+    variants: Sequence[Variant],
+    runs: int = RUNS,
+    *,
+    deadline: float | None = None,
+    task: Task | None = None,
+    floor: bool = True,
+    capacity: bool = False,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Measure all ``variants`` in ``runs`` rounds of fresh processes, in an order drawn anew for each round.
+
+    ``deadline`` (seconds) is held against the paced steps. ``task`` gives each file's quality, ``floor`` what the
+    machine would allow, ``capacity`` how many streams one core serves at their period. Raises what ``load`` raises,
+    UsageError for a wrong call, ProviderError where a process fails.
+    """
+    check_counts(runs=runs)
+    if not variants:
+        raise UsageError("nothing to compare")
+    deadline_ns = nanoseconds("deadline", deadline)
+    if any(one.settings.period_ns is None for one in variants) and (deadline_ns is not None or capacity):
+        raise UsageError("a deadline and streams per core are held against paced steps", wanted="a period beside it")
+    quality = _qualities(variants, task)
+    reports = alternate({one.name: one.settings for one in variants}, runs, seed, progress)
+    floors = floors_of([one.settings for one in variants]) if floor else {}
+    subjects = tuple(
+        Subject(
+            one.name,
+            gather(one.settings, reports[one.name], deadline_ns),
+            quality.get(one.settings.path),
+            floors.get(one.settings),
+            _capacity(one.settings) if capacity else None,
+        )
+        for one in variants
+    )
+    return Comparison(
+        subjects,
+        compare_all(subjects),
+        self_check=stored_for(subjects[0].latency.machine, subjects[0].latency.versions),
+        settings={"runs": runs, "seed": seed, "deadline_ns": deadline_ns},
+    )
+
+
+def _qualities(variants: Sequence[Variant], task: Task | None) -> dict[str, Quality]:
+    """By file, before anything is timed: a metric that fails costs no time."""
+    if task is None:
+        return {}
+    lower = bool(getattr(task.metric, "lower_is_better", False))
+    files = dict.fromkeys((one.settings.path, one.settings.allow_unverified) for one in variants)
+    return {
+        path: Quality(task.called, task.score(load(path, allow_unverified=unverified)), lower)
+        for path, unverified in files
+    }
+
+
+def _capacity(settings: Settings) -> Mapping[str, Any]:
+    found = [call_once("capacity", "streams_per_core", settings) for _ in range(SEARCHES)]
+    return {"runs": [one["streams"] for one in found], "bounded": any(one["bounded"] for one in found)}
