@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edgeseq.lab.differences import Difference
     from edgeseq.runtime.measuring import Deadline, Latency, Quantile, Series
 
-_MODES = {"back_to_back": "back to back", "paced": "paced", "paced_step": "paced, the step alone"}
+_MODES = {"back_to_back": "back to back", "paced": "paced", "paced_step": "step alone"}
 #: Modes whose difference is told, and how a quantile of them is shown.
 _TOLD = ("back_to_back", "paced")
 _QUANTILES = ("p50", "p90", "p99", "p99.9")
@@ -63,41 +63,45 @@ def _one(subject: Subject) -> list[str]:
         _machine(latency),
         "",
         *table(
-            ["step", "samples", "warm-up", *_QUANTILES, "max", "p50 by process", "late"],
+            ["step", "samples", *_QUANTILES, "max", "p50 by process", "late"],
             [_row(series, settings.get("period_ns")) for series in latency.series],
         ),
         "",
-        *_single(subject),
+        *(line for kind, text in _single(subject) for line in _noted(kind, text)),
     ]
 
 
-def _single(subject: Subject) -> Iterator[str]:
-    """Everything besides the steps' times, line by line."""
+def _single(subject: Subject) -> Iterator[tuple[str, str]]:
+    """Everything besides the steps' times: what it is about, and a text."""
     latency = subject.latency
     yield (
-        f"cold start  import {_range(latency.import_ns)}, load {_range(latency.load_ns)}, first step "
+        "cold start",
+        f"import {_range(latency.import_ns)}, load {_range(latency.load_ns)}, first step "
         f"{_range(latency.first_step_ns)}; from the start of the process to the first answer "
-        f"{_range(latency.cold_start_ns)}"
+        f"{_range(latency.cold_start_ns)}",
     )
-    yield f"memory      {format_bytes(latency.state_bytes)} of state per further stream{_memory(latency)}"
+    yield "memory", f"{format_bytes(latency.state_bytes)} of state per further stream{_memory(latency)}"
     if latency.state_bytes_at:
         positions = ", ".join(f"{format_bytes(size)} at {int(at):,}" for at, size in latency.state_bytes_at.items())
-        yield f"state       {positions}"
-    yield f"file        {format_bytes(latency.file['bytes'])}"
+        yield "state", positions
+    yield "file", format_bytes(latency.file["bytes"])
     yield from _processor(latency)
     if subject.floor is not None:
         yield from _floor(subject)
     if subject.streams_per_core is not None:
-        yield f"streams     {_streams(subject)} per core with p99 within the period"
+        yield "streams", f"{_streams(subject)} per core with p99 within the period"
+    left_out = [f"{_MODES[one.mode]} {_counted(one.warmup)}" for one in latency.series if one.mode in _TOLD]
+    yield "warm-up", f"{', '.join(left_out)} steps left out"
     if latency.clock:
         yield (
-            f"clock       tells {max(one['resolution_ns'] for one in latency.clock)} ns apart, timing itself takes "
-            f"{max(one['overhead_ns'] for one in latency.clock)} ns of a sample"
+            "clock",
+            f"tells {max(one['resolution_ns'] for one in latency.clock)} ns apart, timing itself takes "
+            f"{max(one['overhead_ns'] for one in latency.clock)} ns of a sample",
         )
     if any(series.misses is not None for series in latency.series):
-        yield "late        paced steps that took longer than the period, from the moment they were due"
+        yield "late", "paced steps that took longer than the period, from the moment they were due"
     if latency.deadline is not None:
-        yield f"deadline    {_misses(latency.deadline)}"
+        yield "deadline", _misses(latency.deadline)
 
 
 def _many(comparison: Comparison) -> list[str]:
@@ -148,7 +152,7 @@ def _costs(subjects: Sequence[Subject]) -> list[list[str]]:
                 format_bytes(latency.file["bytes"]),
                 format_bytes(latency.state_bytes),
                 "" if latency.stream_bytes is None else format_bytes(latency.stream_bytes),
-                format_duration(statistics.median(latency.cold_start_ns) / 1e9),
+                _middle(latency.cold_start_ns),
                 "" if floor is None else format_bytes(round(floor["weight_bytes"] + floor["state_bytes"])),
                 "" if floor is None else f"{floor['multiply_adds']:,.0f}",
                 "" if floor is None else _distance(subject),
@@ -172,7 +176,10 @@ def _against(comparison: Comparison, subject: Subject) -> list[str]:
         difference = comparison.difference(subject.name, mode)
         if difference is not None:
             parts.append(f"{_MODES.get(mode, mode.replace('_', ' '))} {differing(difference)}")
-    return textwrap.wrap(f"{subject.name} against {comparison.subjects[0].name}: {'; '.join(parts)}", WIDTH)
+    if not parts:
+        return []
+    base = next(one.base for one in comparison.differences if one.subject == subject.name)
+    return textwrap.wrap(f"{subject.name} against {base}: {'; '.join(parts)}", WIDTH, break_on_hyphens=False)
 
 
 def differing(difference: Difference) -> str:
@@ -201,9 +208,12 @@ def _below(comparison: Comparison) -> Iterator[str]:
     notes += [("finding", finding.sentence) for finding in find_across(comparison)]
     notes.append(("visible", sentence(comparison.self_check)))
     for kind, text in notes:
-        yield from textwrap.wrap(
-            text, WIDTH, initial_indent=f"{kind:12}", subsequent_indent=" " * 12, break_on_hyphens=False
-        )
+        yield from _noted(kind, text)
+
+
+def _noted(kind: str, text: str) -> list[str]:
+    """Lines of a text with what it is about in front."""
+    return textwrap.wrap(text, WIDTH, initial_indent=f"{kind:12}", subsequent_indent=" " * 12, break_on_hyphens=False)
 
 
 def _machine(latency: Latency) -> str:
@@ -247,7 +257,7 @@ def _row(series: Series, period_ns: int | None) -> list[str]:
     late = "" if series.misses is None else f"{sum(series.misses):,}"
     samples = f"{len(series.counts)} x {min(series.counts):,}"
     quantiles = [_time(series.quantiles[name]) for name in _QUANTILES]
-    return [label, samples, _counted(series.warmup), *quantiles, _time(series.max_ns, worst=True), spread, late]
+    return [label, samples, *quantiles, _time(series.max_ns, worst=True), spread, late]
 
 
 def _counted(counts: tuple[int, ...]) -> str:
@@ -280,32 +290,33 @@ def _memory(latency: Latency) -> str:
     return text + (f"; {format_bytes(max(known))} in the whole process" if known else "")
 
 
-def _processor(latency: Latency) -> Iterator[str]:
+def _processor(latency: Latency) -> Iterator[tuple[str, str]]:
     """Processor time, cycles and energy of a step."""
     if not latency.readings:
         return
     times = [f"{_MODES[mode]} {format_duration(value / 1e9)}" for mode, value in latency.cpu_ns.items()]
-    yield f"processor   {', '.join(times)} of its time per step"
+    yield "processor", f"{', '.join(times)} of its time per step"
     readings = latency.readings[0]["back_to_back"]
     for name, label in (("cycles", "cycles"), ("energy_uj", "energy")):
         if readings.get(name) is None:
-            yield f"{label:12}not available: {readings['reasons'].get(name, 'unknown')}"
+            yield label, f"not available: {readings['reasons'].get(name, 'unknown')}"
         elif name == "cycles":
-            yield f"{label:12}{readings[name] / readings['steps']:,.0f} per step, back to back"
+            yield label, f"{readings[name] / readings['steps']:,.0f} per step, back to back"
         else:
             meters = ", ".join(f"{key} {value / readings['steps']:.3g} uJ" for key, value in readings[name].items())
-            yield f"{label:12}{meters} per step, back to back, everything on the processor"
+            yield label, f"{meters} per step, back to back, everything on the processor"
 
 
-def _floor(subject: Subject) -> Iterator[str]:
+def _floor(subject: Subject) -> Iterator[tuple[str, str]]:
     floor = subject.floor
     assert floor is not None
     yield (
-        f"floor       {format_duration(floor['floor_ns'] / 1e9)}, bound by {floor['bound']}: "
+        "floor",
+        f"{format_duration(floor['floor_ns'] / 1e9)}, bound by {floor['bound']}: "
         f"{format_bytes(round(floor['weight_bytes'] + floor['state_bytes']))} to read at "
         f"{floor['read_bytes_per_s'] / 1e9:.3g} GB/s, {floor['multiply_adds']:,.0f} multiply-adds at "
         f"{floor['multiply_adds_per_s'] / 1e9:.3g} G/s, {format_duration(floor['call_ns'] / 1e9)} for a call of an "
-        f"empty graph; a step takes {_distance(subject)} times as long"
+        f"empty graph; a step takes {_distance(subject)} times as long",
     )
 
 
@@ -320,3 +331,7 @@ def _streams(subject: Subject) -> str:
     assert found is not None
     text = f"{round(statistics.median(found['runs'])):,}"
     return f"{text} or more" if found["bounded"] else text
+
+
+def _middle(values: tuple[int, ...]) -> str:
+    return format_duration(statistics.median(values) / 1e9) if values else ""

@@ -196,9 +196,9 @@ def finish(
     document["budgets"] = [vars(verdict) for verdict in verdicts]
     write_report(document, asked["json_path"])
     for verdict in verdicts:
-        if verdict.kept:
-            say(verdict.sentence, asked["json_path"])
-        else:
+        if verdict.kept is False:
             click.echo(verdict.sentence, err=True)
-    if not all(verdict.kept for verdict in verdicts):
+        else:
+            say(verdict.sentence, asked["json_path"])
+    if any(verdict.kept is False for verdict in verdicts):
         click.get_current_context().exit(1)

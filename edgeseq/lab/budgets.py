@@ -13,7 +13,7 @@ from edgeseq.runtime.measuring.deadline import check_steps
 
 @dataclass(frozen=True)
 class Budgets:
-    """``max_miss`` is the share of paced steps that may miss the deadline of the measurement; None: not one did.
+    """``max_miss`` is the share of paced steps that may miss the deadline of the measurement; None: they are counted.
 
     ``max_size_bytes``: of the file with its weights. ``max_memory_bytes``: of the process at its peak.
     """
@@ -30,10 +30,10 @@ class Budgets:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether ``subject`` keeps a budget, in a sentence."""
+    """Whether ``subject`` keeps a budget, in a sentence; None where it is only told."""
 
     subject: str
-    kept: bool
+    kept: bool | None
     sentence: str
 
 
@@ -61,8 +61,7 @@ def _deadline(subject: Subject, max_miss: float | None) -> Verdict:
     missed, steps = sum(deadline.misses), sum(deadline.steps)
     counted = f"{missed:,} of {steps:,} paced steps took longer than {limit}"
     if max_miss is None:
-        kept = missed == 0
-        return Verdict(subject.name, kept, f"{subject.name} {'keeps' if kept else 'misses'} the deadline: {counted}")
+        return Verdict(subject.name, None, f"{subject.name}: {counted}")
     kept = deadline.meets(max_miss)
     worst = f"in the worst process {100 * deadline.worst_share:.3g} %, at most {100 * max_miss:g} % may"
     return Verdict(

@@ -66,7 +66,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One experiment: its subjects in the order given, the first being what the others are held against.
+    """One experiment: its subjects in the order given, the first file being what the others are held against.
 
     ``sentences`` say how budgets were kept, ``self_check`` is what was found on this machine about its own blindness,
     None where it was never asked. ``together``: the subjects took turns in one run, so that rounds make pairs.
@@ -140,10 +140,13 @@ def read_any(text: str) -> Comparison:
 
 
 def compare_all(subjects: Sequence[Subject], paired: bool = True) -> tuple[Difference, ...]:
-    """Every subject against the first, mode by mode, in each quantile that both have."""
+    """Every subject against what it is held against, mode by mode, in each quantile that both have.
+
+    That is the first subject that is stepped in the same way, if there is one of another file; else the first one.
+    """
     found = []
-    base = subjects[0]
     for subject in subjects[1:]:
+        base = _base_of(subject, subjects)
         for series in subject.latency.series:
             if not base.latency.has(series.mode):
                 continue
@@ -155,3 +158,18 @@ def compare_all(subjects: Sequence[Subject], paired: bool = True) -> tuple[Diffe
                     ratio, low, high = ratio_of(values, before, both)
                     found.append(Difference(subject.name, base.name, series.mode, name, ratio, low, high, both))
     return tuple(found)
+
+
+def _base_of(subject: Subject, subjects: Sequence[Subject]) -> Subject:
+    alike = next(one for one in subjects if _way(one) == _way(subject))
+    return alike if alike.latency.file["sha256"] == subjects[0].latency.file["sha256"] != _sha(subject) else subjects[0]
+
+
+def _way(subject: Subject) -> tuple[Any, ...]:
+    """How it is stepped."""
+    settings = subject.latency.settings
+    return tuple(settings.get(name) for name in ("batch", "frames", "threads", "streams", "pool"))
+
+
+def _sha(subject: Subject) -> str:
+    return str(subject.latency.file["sha256"])

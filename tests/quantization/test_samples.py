@@ -9,8 +9,8 @@ import pytest
 
 from edgeseq.contract import Contract, Length, Port
 from edgeseq.errors import UsageError
-from edgeseq.verification.task import samples_of
 from edgeseq.verification.drawing import Draws
+from edgeseq.verification.task import samples_of
 
 CONTRACT = Contract(
     ports=(

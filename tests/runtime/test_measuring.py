@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgeseq import runtime
@@ -16,9 +17,10 @@ from edgeseq.errors import ModelFileError, ProviderError, UsageError
 from edgeseq.modelfile import read_model_file
 from edgeseq.runtime.measuring.deadline import Deadline, check_steps, count_misses, steps_to_judge
 from edgeseq.runtime.measuring.machine import machine
-from edgeseq.runtime.measuring.measure import run_once
-from edgeseq.runtime.measuring.series import histogram, make_series, nearest_rank, samples_needed
-from edgeseq.runtime.measuring.worker import Settings
+from edgeseq.runtime.measuring.processes import run_once
+from edgeseq.runtime.measuring.samples import Raw
+from edgeseq.runtime.measuring.series import make_series, nearest_rank, samples_needed
+from edgeseq.runtime.measuring.settings import Settings
 from tests import handmade
 
 
@@ -50,7 +52,7 @@ def test_every_step_is_kept(latency: runtime.Latency) -> None:
 def test_no_quantile_without_the_samples(latency: runtime.Latency) -> None:
     p99 = latency.of("back_to_back").quantiles["p99"]
     assert p99.median_ns is None
-    assert p99.refused == "p99 needs 1000 samples in every run, a run has 120"
+    assert p99.refused == "p99 needs 1,000 samples in every run, a run has 120"
     assert latency.of("back_to_back").quantiles["p90"].refused is None
 
 
@@ -71,15 +73,9 @@ def test_a_result_says_what_made_it(latency: runtime.Latency, path: str) -> None
 
 def test_json_round_trip(latency: runtime.Latency) -> None:
     document = json.loads(latency.to_json())
-    assert (document["format"], document["version"]) == ("edgeseq.latency", 1)
+    assert (document["format"], document["version"]) == ("edgeseq.latency", 2)
     assert runtime.Latency.from_json(latency.to_json()) == latency
     assert latency.deadline is not None
-
-
-def test_a_result_from_before_there_were_deadlines_can_be_read(latency: runtime.Latency) -> None:
-    document = json.loads(latency.to_json())
-    del document["deadline"]
-    assert runtime.Latency.from_json(json.dumps(document)) == replace(latency, deadline=None)
 
 
 def test_a_broken_deadline_is_refused(latency: runtime.Latency) -> None:
@@ -94,11 +90,11 @@ def test_every_paced_step_is_held_against_the_deadline(latency: runtime.Latency)
     assert paced.samples_ns is not None
     assert latency.deadline.deadline_ns == 200_000
     assert latency.deadline.steps == paced.counts
-    assert latency.deadline.misses == tuple(sum(ns > 200_000 for ns in run) for run in paced.samples_ns)
+    assert latency.deadline.misses == tuple(int((run > 200_000).sum()) for run in paced.samples_ns)
 
 
 def test_what_misses_a_deadline() -> None:
-    runs = [[99, 100, 101, 102], [100] * 4]
+    runs = [Raw(np.array([99, 100, 101, 102])), Raw(np.array([100] * 4))]
     deadline = count_misses(100, runs)
     assert deadline == Deadline(100, (4, 4), (2, 0))
     assert (deadline.share, deadline.worst_share) == (0.25, 0.5)
@@ -148,8 +144,8 @@ def test_steps_of_several_frames(tmp_path: Path) -> None:
     [
         ("{", "cannot read the latency result: it is not JSON"),
         ("[]", "this is not a latency result"),
-        ('{"format": "edgeseq.latency", "version": 2}', "unknown version of a latency result (got 2, wanted 1)."),
-        ('{"format": "edgeseq.latency", "version": 1}', "broken latency result: KeyError: 'file'."),
+        ('{"format": "edgeseq.latency", "version": 1}', "unknown version of a latency result (got 1, wanted 2)."),
+        ('{"format": "edgeseq.latency", "version": 2}', "broken latency result: KeyError: 'file'."),
     ],
 )
 def test_other_json_is_refused(text: str, message: str) -> None:
@@ -231,7 +227,7 @@ def test_doubt_about_processes_that_differ(latency: runtime.Latency) -> None:
     assert unsteady.doubts == ("back_to_back: the median of one process is 1.50 times that of another",)
 
 
-@pytest.mark.parametrize(("share", "needed"), [(0.5, 20), (0.9, 100), (0.99, 1000)])
+@pytest.mark.parametrize(("share", "needed"), [(0.5, 20), (0.9, 100), (0.99, 1000), (0.999, 10_000)])
 def test_samples_needed(share: float, needed: int) -> None:
     assert samples_needed(share) == needed
 
@@ -239,14 +235,6 @@ def test_samples_needed(share: float, needed: int) -> None:
 @pytest.mark.parametrize(("share", "value"), [(0.5, 50), (0.9, 90), (0.99, 99), (1.0, 100)])
 def test_nearest_rank_is_a_sample(share: float, value: int) -> None:
     assert nearest_rank(list(range(100, 0, -1)), share) == value
-
-
-def test_histogram_bins_hold_their_samples() -> None:
-    samples = [1, 2, 3, 1000, 1023, 1024, 1_000_000]
-    edges, counts = histogram(samples)
-    assert sum(counts) == len(samples)
-    for low, high, count in zip(edges, edges[1:], counts, strict=False):
-        assert sum(low <= sample < high for sample in samples) == count
 
 
 def test_the_peak_of_memory_is_that_of_the_process_alone(path: str) -> None:
@@ -260,3 +248,39 @@ print(found.peak_rss_bytes[0])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert 2**24 < int(done.stdout) < 2**29
+
+
+def test_a_result_tells_what_else_a_process_takes(latency: runtime.Latency) -> None:
+    for values in (latency.import_ns, latency.load_ns, latency.first_step_ns, latency.cold_start_ns):
+        assert len(values) == 2
+        assert min(values) > 0
+    for started, parts in zip(
+        latency.cold_start_ns,
+        zip(latency.import_ns, latency.load_ns, latency.first_step_ns, strict=True),
+        strict=True,
+    ):
+        assert started > sum(parts)
+    assert latency.state_bytes_at["60"] > latency.state_bytes_at["3"]
+    assert set(latency.cpu_ns) == {"back_to_back", "paced"}
+    assert all(clock["overhead_ns"] > 0 for clock in latency.clock)
+
+
+@pytest.mark.parametrize("pool", [False, True])
+def test_several_streams_are_due_at_once(tmp_path: Path, pool: bool) -> None:
+    path = handmade.gru().save(tmp_path / "m.onnx")
+    latency = runtime.measure(path, steps=5, runs=1, warmup=0, period=0.001, streams=3, pool=pool, busy_thread=True)
+    assert latency.of("paced").counts == ((5,) if pool else (6,))
+    assert latency.settings["busy_thread"] is True
+
+
+def test_a_duration_in_place_of_steps(tmp_path: Path) -> None:
+    path = handmade.gru().save(tmp_path / "m.onnx")
+    latency = runtime.measure(path, runs=1, period=0.002, duration=0.02)
+    assert latency.of("paced").counts == (10,)
+    assert latency.of("back_to_back").counts[0] > 1
+
+
+def test_a_known_delay_is_in_every_step(tmp_path: Path) -> None:
+    path = str(Path(handmade.gru().save(tmp_path / "m.onnx")))
+    settings = Settings(path, 30, None, 0, 1, 1, "cpu", 1, (), 1, 0, delay_ns=2_000_000)
+    assert run_once(settings).samples["back_to_back"].quantile(0.01) >= 2_000_000
