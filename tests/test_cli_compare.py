@@ -33,7 +33,6 @@ def test_files_are_measured_together_and_judged_by_a_metric(tmp_path: Path) -> N
     (tmp_path / "metrics.py").write_text(
         "def largest(outputs, data):\n    return float(max(o.max() for o in outputs.values()))\n"
     )
-    port = "x"
     np.savez(tmp_path / "data.npz", x=np.zeros((2, 5, 4), np.float32))
     chosen = ["--steps=20", "--runs=1", "--period=1ms", "--no-floor", "--json=-"]
     metric = ["--data", tmp_path / "data.npz", "--metric", f"{tmp_path}/metrics.py:largest"]

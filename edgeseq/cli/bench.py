@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.command()
 @options.onnx_file
 @measuring.measuring
+@click.option("--per-op", is_flag=True, help="Show where the time of a step goes, operator by operator.")
 @click.option(
     "--self-check",
     is_flag=True,
@@ -45,8 +46,23 @@ def bench(path: Path, **asked: Any) -> None:
     if asked["rounds"] is not None:
         raise UsageError("--rounds are those of a self-check", wanted="--self-check beside it")
     comparison = measuring.compared(variants, asked)
+    operators = _per_op(variants[0]) if asked["per_op"] else None
     say(describe(comparison), asked["json_path"])
-    measuring.finish(comparison, budgets, asked)
+    if operators is not None:
+        from edgeseq.lab.per_op import describe as describe_operators
+
+        say(f"\n{describe_operators(operators)}", asked["json_path"])
+    document = comparison.to_dict()
+    if operators is not None:
+        document["per_op"] = operators.to_dict()
+    measuring.finish(comparison, budgets, asked, document)
+
+
+def _per_op(variant: Variant) -> Any:
+    from edgeseq.lab.per_op import profile
+
+    settings = variant.settings
+    return profile(settings.path, batch=settings.batch, threads=settings.threads)
 
 
 def _self_check(variant: Variant, asked: dict[str, Any]) -> None:
