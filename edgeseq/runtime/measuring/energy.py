@@ -30,7 +30,10 @@ def read_meters(files: Files) -> tuple[dict[str, Meter], str | None]:
         if used is not None:
             name = files.text(f"{_FOLDER}/{folder}/name") or folder
             found[folder] = Meter(name, used, files.number(f"{_FOLDER}/{folder}/max_energy_range_uj"))
-    return found, None if found else "only the administrator may read the energy meters (Linux 5.10 and later)"
+    return (
+        found,
+        None if found else "the energy meters may be read by the administrator only, and not inside most containers",
+    )
 
 
 def spent(before: Mapping[str, Meter], after: Mapping[str, Meter]) -> dict[str, int]:
