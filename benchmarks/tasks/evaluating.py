@@ -46,24 +46,27 @@ def metric_of(file: Path, data: Arrays, metric: Metric, batch: int = BATCH, chun
 def streamed(model: runtime.Model, data: Arrays, batch: int = BATCH, chunk: int = CHUNK) -> dict[str, npt.NDArray[Any]]:
     """Every output by name, with a leading axis of examples; each example is a stream, ``batch`` of them in lock-step.
 
-    The inputs in ``data`` are ``[examples, time, ...]``, all examples of one length. UsageError where an input lacks.
+    The inputs in ``data`` are ``[examples, time, ...]``, all examples of one length, and ``[examples, ...]`` where a
+    stream is given something once. UsageError where an input lacks.
     """
-    names = [port.name for port in model.contract.ports if port.role == "frame"]
+    frames = [port.name for port in model.contract.ports if port.role == "frame"]
+    given = [port.name for port in model.contract.ports if port.role == "conditioning"]
+    names = frames + given
     missing = [name for name in names if name not in data]
     if missing:
         raise UsageError("the data lacks an input of the model", got=", ".join(data), wanted=", ".join(names))
     count = len(data[names[0]])
-    parts = [
-        _group(model, {name: data[name][start : start + batch] for name in names}, chunk)
-        for start in range(0, count, batch)
-    ]
+    parts = []
+    for start in range(0, count, batch):
+        rows = {name: data[name][start : start + batch] for name in names}
+        parts.append(_group(model, {name: rows[name] for name in frames}, {name: rows[name] for name in given}, chunk))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _group(model: runtime.Model, inputs: Arrays, chunk: int) -> dict[str, npt.NDArray[Any]]:
+def _group(model: runtime.Model, inputs: Arrays, given: Arrays, chunk: int) -> dict[str, npt.NDArray[Any]]:
     rows, frames = next(iter(inputs.values())).shape[:2]
     outputs = [port for port in model.contract.ports if port.role == "output"]
-    with model.stream(batch=rows) as stream:
+    with model.stream(batch=rows, conditioning=dict(given) or None) as stream:
         starts = range(0, frames, chunk)
         answers = [stream.step({name: x[:, at : at + chunk] for name, x in inputs.items()}) for at in starts]
         answers.append(stream.flush())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 from benchmarks.tasks.dataset import IGNORED
 from benchmarks.tasks.models import Tagger
 
-Loss = Callable[[Tagger, torch.Tensor, torch.Tensor], torch.Tensor]
+Loss = Callable[[Any, torch.Tensor, torch.Tensor], torch.Tensor]
 
 #: Words that a sampled loss draws, evenly, beside the batch's own.
 DRAWN = 1_000
@@ -41,14 +42,14 @@ def sampled_cross_entropy(model: Tagger, inputs: torch.Tensor, targets: torch.Te
     hidden = model.hidden(inputs).flatten(0, 1)
     words, places, chances = sample(targets.flatten(), head.out_features)
     logits = F.linear(hidden, head.weight[words], head.bias[words] - chances.log())
-    logits.index_put_((torch.arange(len(places)), places), chances.log()[places], accumulate=True)
+    logits.index_put_((torch.arange(len(places), device=places.device), places), chances.log()[places], accumulate=True)
     return F.cross_entropy(logits, places)
 
 
 def sample(targets: torch.Tensor, words: int, drawn: int = DRAWN) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Words to compare with, ascending, the place of each target among them, and each word's chance to be there."""
     even = min(drawn, words)
-    picked = torch.unique(torch.cat([targets, torch.randperm(words)[:even]]))
+    picked = torch.unique(torch.cat([targets, torch.randperm(words)[:even].to(targets.device)]))
     share = torch.bincount(targets, minlength=words)[picked] / len(targets)
     absent = (1 - share) ** len(targets) * (1 - even / words)
     return picked, torch.searchsorted(picked, targets), 1 - absent

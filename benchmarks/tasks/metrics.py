@@ -62,6 +62,13 @@ def mse(outputs: Arrays, data: Arrays) -> float:
     return float(np.nanmean((_only(outputs) - targets) ** 2))
 
 
+def direction(outputs: Arrays, data: Arrays) -> float:
+    """The share of targets that are neither NaN nor zero whose sign the output has."""
+    targets = data["targets"]
+    asked = ~np.isnan(targets) & (targets != 0)
+    return float(((_only(outputs) > 0) == (targets > 0))[asked].mean())
+
+
 def _only(outputs: Arrays) -> npt.NDArray[Any]:
     if len(outputs) != 1:
         raise ValueError(f"the tasks' models have one output, here are {', '.join(outputs) or 'none'}")

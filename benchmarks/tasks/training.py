@@ -23,10 +23,11 @@ from torch import nn
 
 from benchmarks.tasks.dataset import Dataset, Split
 from benchmarks.tasks.losses import Loss
-from benchmarks.tasks.models import Tagger
 from edgeseq.errors import UsageError
 
 Row = dict[str, float]
+#: What validation adds to a row of the curve, ``valid_loss`` among it.
+Judge = Callable[[nn.Module, Split], Row]
 #: Steps that are timed, behind as many that warm up, to see how many a budget of minutes has.
 TIMED = 5
 
@@ -56,11 +57,24 @@ class Plan:
 
 
 class Training:
-    """A model on its way. After :meth:`run` it has the weights of the report with the smallest validation loss."""
+    """A model on its way. After :meth:`run` it has the weights of the report with the smallest validation loss.
 
-    def __init__(self, model: Tagger, data: Dataset, plan: Plan, folder: Path, loss: Loss, training_loss: Loss) -> None:
+    ``judge`` says more of validation than its ``loss``. The model is trained on the device that it is on.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: Dataset,
+        plan: Plan,
+        folder: Path,
+        loss: Loss,
+        training_loss: Loss,
+        judge: Judge | None = None,
+    ) -> None:
         self.model, self.plan, self.folder = model, plan, folder
-        self._parts, self._loss, self._training_loss = data, loss, training_loss
+        self._parts, self._training_loss = data, training_loss
+        self._judge = judge or (lambda model, split: {"valid_loss": mean_loss(model, split, loss, plan.batch)})
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=0.0, weight_decay=plan.weight_decay, fused=True)
         self._best: dict[str, torch.Tensor] = {}
         self.rows: list[Row] = []
@@ -73,15 +87,22 @@ class Training:
         """Of one core, spent on steps and validation, before a stop too; what neighbours take is not in it."""
         return sum(row["seconds"] for row in self.rows) / 60
 
-    def run(self, say: Callable[[Row], None]) -> None:
-        """Train to the end of the plan; ``say`` is called with every row of the curve, after it was written."""
+    def run(self, say: Callable[[Row], None], until: int | None = None) -> None:
+        """Train to the end of the plan; ``say`` is called with every row of the curve, after it was written.
+
+        With ``until`` it ends at the first report of that step or a later one, its weights those of then.
+        """
         begin, losses = time.process_time(), []
         made = int(self.rows[-1]["step"]) if self.rows else 0
+        if until is not None and made >= until:
+            return
         for step, batch in enumerate(batches(self._parts.train, self.plan, made), start=made + 1):
             losses.append(self.step(batch, self.plan.rate(step - 1)))
             if self.plan.reports_at(step):
                 self._report(step, math.fsum(losses) / len(losses), time.process_time() - begin)
                 say(self.rows[-1])
+                if until is not None and step >= until:
+                    return
                 begin, losses = time.process_time(), []
         self.model.load_state_dict(self._best)
         self.model.eval()
@@ -91,7 +112,7 @@ class Training:
         self.model.train()
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        loss = self._training_loss(self.model, *batch)
+        loss = self._training_loss(self.model, *(part.to(device_of(self.model)) for part in batch))
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.largest_gradient)
@@ -100,11 +121,11 @@ class Training:
 
     def _report(self, step: int, training_loss: float, seconds: float) -> None:
         begin = time.process_time()
-        found = mean_loss(self.model, self._parts.valid, self._loss, self.plan.batch)
-        if found <= min((row["valid_loss"] for row in self.rows), default=math.inf):
+        found = self._judge(self.model, self._parts.valid)
+        if found["valid_loss"] <= min((row["valid_loss"] for row in self.rows), default=math.inf):
             self._best = copy.deepcopy(self.model.state_dict())
         epoch = step * self.plan.batch / len(self._parts.train)
-        row = {"step": step, "epoch": epoch, "training_loss": training_loss, "valid_loss": found}
+        row = {"step": step, "epoch": epoch, "training_loss": training_loss, **found}
         self.rows.append({**row, "seconds": seconds + time.process_time() - begin})
         self._save()
 
@@ -131,7 +152,7 @@ class Training:
         (self.folder / "curve.json").write_text(curve + "\n", encoding="utf-8")
 
     def _resume(self) -> None:
-        saved: dict[str, Any] = torch.load(self._checkpoint, weights_only=True)
+        saved: dict[str, Any] = torch.load(self._checkpoint, weights_only=True, map_location=device_of(self.model))
         if saved["plan"] != asdict(self.plan):
             raise UsageError(
                 "a checkpoint was made with another plan",
@@ -143,7 +164,7 @@ class Training:
         self.rows, self._best = saved["rows"], saved["best"]
         self.model.load_state_dict(saved["model"])
         self._optimizer.load_state_dict(saved["optimizer"])
-        torch.set_rng_state(saved["random"])
+        torch.set_rng_state(saved["random"].cpu())
 
 
 def saved_steps(folder: Path) -> int | None:
@@ -152,7 +173,7 @@ def saved_steps(folder: Path) -> int | None:
     return int(json.loads(curve.read_text(encoding="utf-8"))["plan"]["steps"]) if curve.exists() else None
 
 
-def affordable_steps(model: Tagger, data: Dataset, plan: Plan, loss: Loss, minutes: float) -> int:
+def affordable_steps(model: nn.Module, data: Dataset, plan: Plan, loss: Loss, minutes: float) -> int:
     """How many steps of a copy of ``model`` take so many minutes of one core here, validation apart."""
     tried = Training(copy.deepcopy(model), data, replace(plan, steps=2 * TIMED), Path(os.devnull), loss, loss)
     seconds = []
@@ -176,16 +197,23 @@ def batches(split: Split, plan: Plan, made: int) -> Iterator[tuple[torch.Tensor,
 
 
 @torch.no_grad()
-def mean_loss(model: Tagger, split: Split, loss: Loss, batch: int) -> float:
+def mean_loss(model: nn.Module, split: Split, loss: Loss, batch: int) -> float:
     """The mean of the batches' losses, weighted by what each was asked, of the model as it is used."""
     model.eval()
-    total, count = 0.0, 0
+    total, count, device = 0.0, 0, device_of(model)
     for start in range(0, len(split), batch):
-        inputs, targets = (torch.from_numpy(part[start : start + batch]) for part in (split.inputs, split.targets))
+        inputs, targets = (
+            torch.from_numpy(part[start : start + batch]).to(device) for part in (split.inputs, split.targets)
+        )
         asked = int((targets >= 0).sum()) if targets.dtype == torch.int64 else int((~targets.isnan()).sum())
         if asked:
             total, count = total + asked * loss(model, inputs, targets).item(), count + asked
     return total / count
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's weights are."""
+    return next(model.parameters()).device
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.tasks.metrics import accuracy, log_loss, macro_f1, mse, perplexity
+from benchmarks.tasks.metrics import accuracy, direction, log_loss, macro_f1, mse, perplexity
 
 LOGITS = {"output": np.array([[2.0, 0.0], [0.0, 3.0], [1.0, 0.0], [0.0, 1.0]], np.float32)}
 
@@ -62,3 +62,9 @@ def test_what_does_not_fit_is_said() -> None:
         accuracy(LOGITS, {"targets": np.full(4, -1)})
     with pytest.raises(ValueError, match="one output, here are a, b"):
         accuracy({"a": LOGITS["output"], "b": LOGITS["output"]}, {"targets": np.zeros(4, np.int64)})
+
+
+def test_direction_counts_signs_of_what_moved() -> None:
+    targets = np.array([[[1.0], [-2.0], [0.0], [np.nan], [3.0], [-1.0]]])
+    outputs = np.array([[[0.1], [-0.1], [5.0], [5.0], [-1.0], [-3.0]]])
+    assert direction({"output": outputs}, {"targets": targets}) == 3 / 4

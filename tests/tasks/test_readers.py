@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.tasks.dataset import IGNORED, Split, data_folder
-from benchmarks.tasks.readers import ecg, ett, imdb, ptb, speech
+from benchmarks.tasks.readers import ecg, ett, imdb, ptb, speech, stocks, vowels, wikitext
 from edgeseq.errors import UsageError
 
 
@@ -132,6 +132,54 @@ def test_clips_keep_to_the_split_of_their_speakers(tmp_path: Path) -> None:
     np.testing.assert_allclose(data.train.inputs[:2].mean(axis=(0, 1)), 0, atol=1e-4)
 
 
+def test_lines_end_in_a_word_of_their_own(tmp_path: Path) -> None:
+    for name in ("train", "valid", "test"):
+        packed(tmp_path / f"{name}.txt.xz", " \n = A = \n It fell . \n" * 40)
+    data = wikitext.read(tmp_path)
+    assert data.train.inputs.shape == (2, wikitext.LENGTH)
+    assert len(np.unique(data.train.inputs)) == 6  # = A It fell . and the end of a line
+
+
+def test_the_next_return_is_of_adjusted_prices_and_scaled_by_training(tmp_path: Path) -> None:
+    start, days = datetime.date(2007, 1, 1), 1_800
+    prices = 100 * np.exp(np.random.default_rng(0).standard_normal(days).cumsum() * 0.01)
+    rows = [
+        f"{start + datetime.timedelta(days=day)},1,2,0.5,7,{1_000 + day % 7},{price!r}"
+        for day, price in enumerate(prices.tolist())
+    ]
+    text = "\n".join(["Date,Open,High,Low,Close,Volume,Adj Close", *rows]) + "\n"
+    for name in stocks.STOCKS:
+        (tmp_path / f"{name}.csv").write_text(text)
+    data = stocks.read(tmp_path)
+    returns = np.diff(np.log(prices))
+    trained = returns[: (datetime.date(2009, 1, 1) - start).days - 1]
+    assert np.isnan(data.train.targets[:, : stocks.START]).all()
+    wanted = returns[stocks.START + 1 : stocks.LENGTH + 1] / trained.std()
+    np.testing.assert_allclose(data.train.targets[0, stocks.START :, 0], wanted, rtol=1e-3, atol=1e-5)
+    seen = (returns[: stocks.LENGTH] - trained.mean()) / trained.std()
+    np.testing.assert_allclose(data.train.inputs[0, :, 0], seen, rtol=1e-3, atol=1e-5)
+    assert len(data.valid) == len(stocks.STOCKS) * ((730 - 1) // stocks.LENGTH)
+
+
+def test_a_source_is_its_target_without_vowels(tmp_path: Path) -> None:
+    line = (
+        " The quick brown fox jumps over the lazy dog again and again , <unk> it is said of it that nobody saw it . \n"
+    )
+    for name in ("train", "valid", "test"):
+        packed(tmp_path / f"{name}.txt.xz", " \n = Heading = \n" + line * 3)
+    data = vowels.read(tmp_path)
+    assert len(data.train) == 3
+    texts = list(vowels.pieces(line))
+    assert texts == ["The quick brown fox jumps over the lazy dog"]
+    numbers = vowels.characters(texts * 3)
+    found = vowels.encoded(["abe"], numbers)
+    source, target = np.split(found.inputs[0], [vowels.SOURCE])
+    assert source.tolist() == [0] * (vowels.SOURCE - 1) + [numbers["b"]]
+    assert target[:5].tolist() == [vowels.START, numbers["a"], numbers["b"], numbers["e"], vowels.PADDING]
+    assert found.targets[0, :4].tolist() == [*target[1:4].tolist(), IGNORED]
+    assert vowels.encoded(["~"], numbers).targets[0, 0] == vowels.RARE
+
+
 def test_an_even_choice_of_examples() -> None:
     split = Split(np.arange(10), np.arange(10))
     assert split.spread(4).inputs.tolist() == [0, 3, 6, 9]
@@ -148,7 +196,9 @@ def test_a_folder_must_be_named_and_be_there(tmp_path: Path, monkeypatch: pytest
     assert data_folder() == tmp_path
 
 
-@pytest.mark.parametrize("read", [imdb.read, ptb.read, ecg.read, ett.read, speech.read])
+@pytest.mark.parametrize(
+    "read", [imdb.read, ptb.read, ecg.read, ett.read, speech.read, stocks.read, vowels.read, wikitext.read]
+)
 def test_a_missing_file_is_named(read: object, tmp_path: Path) -> None:
     assert callable(read)
     with pytest.raises(UsageError, match=r"a file of the data set is not there at .*\.(xz|csv)"):

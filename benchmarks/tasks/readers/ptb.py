@@ -20,7 +20,12 @@ VOCABULARY = 10_000
 
 def read(folder: Path) -> Dataset:
     """Windows ``int64[examples, 128]``, and as targets the same shifted by one word."""
-    texts = {name: _words(folder / f"ptb.{name}.txt.xz") for name in ("train", "valid", "test")}
+    return corpus(folder, "ptb.{}.txt.xz")
+
+
+def corpus(folder: Path, file: str) -> Dataset:
+    """The same of any text whose three parts are files of such a name; the words are those of training."""
+    texts = {name: _words(folder / file.format(name)) for name in ("train", "valid", "test")}
     numbers = {word: number for number, word in enumerate(sorted(set(texts["train"])))}
     streams = {name: np.array([numbers[word] for word in text], np.int64) for name, text in texts.items()}
     return Dataset(**{name: windows(stream) for name, stream in streams.items()})
