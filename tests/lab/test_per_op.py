@@ -9,7 +9,7 @@ from edgeseq.contract import Contract, State
 from edgeseq.demo.shipped import FOLDER
 from edgeseq.errors import EdgeseqError, ProviderError, UsageError
 from edgeseq.lab.per_op import describe, profile
-from edgeseq.lab.per_op.origins import origins
+from edgeseq.lab.per_op.origins import carried, origins
 from edgeseq.lab.per_op.per_op import PerOp, made
 from edgeseq.lab.per_op.trace import MOST_EVENTS, Run, by_step, median_us, medians, read_trace
 from edgeseq.modelgraph import Graph, Node, Tensor
@@ -155,6 +155,13 @@ def test_modules_are_told_from_parameters_states_and_neighbours() -> None:
     told = origins(graph, Contract((), ()))
     assert (told["b"], told["d"], told["y"]) == ("blocks.1.up", "blocks.1.down", "")
     assert origins(Graph(nodes[:1]), Contract((), ())) == {}
+
+
+def test_nodes_that_the_engine_changed_keep_their_modules() -> None:
+    nodes = [node("", "Reorder", "x", "r0"), node("c", "Conv", "r0", "r1"), node("", "Reorder", "r1", "y")]
+    nodes += [node("s", "Shape", "q", "both"), node("d", "Add", "both y", "z"), node("e", "Add", "both z", "o")]
+    found = carried(Graph(nodes), {"y": "conv", "z": "head", "o": "tail"})
+    assert found == {"y": "conv", "z": "head", "o": "tail", "r1": "conv", "r0": "conv"}
 
 
 def test_a_shipped_model_from_a_fresh_process() -> None:

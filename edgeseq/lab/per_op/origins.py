@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import takewhile
 
 from edgeseq.contract import Contract
@@ -31,6 +31,24 @@ def origins(graph: Graph, contract: Contract) -> dict[str, str]:
             path = names.of_reader(node) or _between(_first(reversed(own[:index])), _first(own[index + 1 :]))
         if path is not None:
             found.update(dict.fromkeys(node.outputs, path))
+    return found
+
+
+def carried(run: Graph, known: Mapping[str, str]) -> dict[str, str]:
+    """The modules of the values of a graph that onnxruntime has changed, from those of the file.
+
+    A node that it put together has the output of one in the file. A value that the file has not belongs to the module
+    that reads it, where there is one such module.
+    """
+    found, read_by = dict(known), dict[str, set[str]]()
+    for node in reversed(run.nodes):
+        for name in node.outputs:
+            modules = read_by.get(name, set())
+            if name not in found and len(modules) == 1:
+                found[name] = next(iter(modules))
+        if node.outputs and node.outputs[0] in found:
+            for name in node.inputs:
+                read_by.setdefault(name, set()).add(found[node.outputs[0]])
     return found
 
 

@@ -39,7 +39,9 @@ def _sums(per_op: PerOp) -> list[list[str]]:
 
 def _nodes(per_op: PerOp) -> list[list[str]]:
     longest = sorted(per_op.nodes, key=lambda node: -node.net_us)
-    rows = [[node.name, node.op, _named(node.module), *_time(node.net_us, node.share)] for node in longest]
+    rows = [
+        [node.name or "(no name)", node.op, _named(node.module), *_time(node.net_us, node.share)] for node in longest
+    ]
     return _shortened(rows)
 
 

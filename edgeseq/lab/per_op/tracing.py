@@ -12,7 +12,7 @@ import numpy as np
 
 from edgeseq.lab.floor.graphs import chain
 from edgeseq.lab.floor.kernels import bound_call
-from edgeseq.lab.per_op.origins import origins
+from edgeseq.lab.per_op.origins import carried, origins
 from edgeseq.lab.per_op.stepping import WARMUP, Steps
 from edgeseq.lab.per_op.trace import Run, by_step, median_us, medians, read_trace
 from edgeseq.modelgraph import Graph, read_graph
@@ -88,7 +88,7 @@ def profiler_us() -> dict[str, float]:
 
 
 def _modules(model: Model, run: Graph) -> dict[str, str]:
-    """The module of each node as it is run: one that onnxruntime put together has the output of one in the file."""
-    found = origins(read_graph(model.path), model.contract)
+    """The module of each node as it is run, by its name."""
+    found = carried(run, origins(read_graph(model.path), model.contract))
     named = [node for node in run.nodes if node.name and node.outputs]
     return {node.name: found[node.outputs[0]] for node in named if node.outputs[0] in found}
