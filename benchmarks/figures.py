@@ -1,6 +1,6 @@
 """Runs every benchmark script of a page at its default size and writes their results and the page.
 
-python -m benchmarks.figures [quantized] [--page]
+python -m benchmarks.figures [quantized|lab] [--page]
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ PAGES = {
         "rnn_forms",
     ),
     "quantized": ("quantized", "row_scales"),
+    "lab": ("lab_itself",),
 }
 
 
