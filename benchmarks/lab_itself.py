@@ -60,8 +60,8 @@ SCRIPT = Script(
     name="lab_itself",
     title="What the lab's own timing takes",
     about="A step that does nothing, timed as the lab times steps: what stands in each sample besides the step, and"
-    " what a round of the loop takes with the sample put away. And steps of the demo's GRU: by how much the quantiles of the"
-    " histogram that a result holds differ from those of the samples themselves.",
+    " what a round of the loop takes with the sample put away. And steps of the demo's GRU: by how much the quantiles"
+    " of the histogram that a result holds differ from those of the samples themselves.",
     subjects=("nothing", "steps"),
     measure=measure,
     figures=figures,

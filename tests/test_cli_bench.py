@@ -256,7 +256,7 @@ def test_options_are_passed_on(tmp_path: Path, measured: Measured) -> None:
     options += ["--at=9", "--at=1,2", "--chunk=4", "--deadline=1ms", "--streams=7", "--with-busy-thread", "--no-floor"]
     assert bench(tmp_path, *options, "--seed=5").exit_code == 0
     ((variants, given),) = measured
-    assert given == {"runs": 2, "deadline": 0.001, "floor": False, "capacity": False, "seed": 5}
+    assert given == {"runs": 2, "deadline": 0.001, "floor": False, "streams": False, "seed": 5}
     assert [one.name for one in variants] == ["m.onnx, batch 3", "m.onnx, batch 4"]
     settings = variants[1].settings
     found = (settings.steps, settings.warmup, settings.batch, settings.threads, settings.frames, settings.streams)
@@ -266,7 +266,7 @@ def test_options_are_passed_on(tmp_path: Path, measured: Measured) -> None:
 
 def test_the_most_streams_are_searched_for(tmp_path: Path, measured: Measured) -> None:
     assert bench(tmp_path, "--streams=max").exit_code == 0
-    assert measured[0][1]["capacity"] is True
+    assert measured[0][1]["streams"] is True
 
 
 @pytest.mark.parametrize("value", ["0", "1,,2", "x", "-1"])

@@ -164,7 +164,7 @@ def compared(variants: Sequence[Variant], asked: dict[str, Any], **more: Any) ->
             runs,
             deadline=asked["deadline"],
             floor=asked["floor"],
-            capacity=asked["streams"] == MOST_STREAMS,
+            streams=asked["streams"] == MOST_STREAMS,
             seed=asked["seed"],
             progress=lambda *_: bar.update(1),
             **more,

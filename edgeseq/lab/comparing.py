@@ -11,10 +11,11 @@ from edgeseq.lab.floors import floors_of
 from edgeseq.lab.selfcheck.stored import stored_for
 from edgeseq.lab.variants import Variant
 from edgeseq.runtime.loading import load
+from edgeseq.runtime.measuring import capacity
 from edgeseq.runtime.measuring.alternating import Progress, alternate
 from edgeseq.runtime.measuring.gathering import gather
 from edgeseq.runtime.measuring.measure import RUNS, check_counts, nanoseconds
-from edgeseq.runtime.measuring.processes import call_once
+from edgeseq.runtime.measuring.processes import call_fresh
 from edgeseq.runtime.measuring.settings import Settings
 from edgeseq.verification.task import Task
 
@@ -29,21 +30,21 @@ def compare(
     deadline: float | None = None,
     task: Task | None = None,
     floor: bool = True,
-    capacity: bool = False,
+    streams: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Comparison:
     """Measure all ``variants`` in ``runs`` rounds of fresh processes, in an order drawn anew for each round.
 
     ``deadline`` (seconds) is held against the paced steps. ``task`` gives each file's quality, ``floor`` what the
-    machine would allow, ``capacity`` how many streams one core serves at their period. Raises what ``load`` raises,
+    machine would allow, ``streams`` how many streams one core serves at their period. Raises what ``load`` raises,
     UsageError for a wrong call, ProviderError where a process fails.
     """
     check_counts(runs=runs)
     if not variants:
         raise UsageError("nothing to compare")
     deadline_ns = nanoseconds("deadline", deadline)
-    if any(one.settings.period_ns is None for one in variants) and (deadline_ns is not None or capacity):
+    if any(one.settings.period_ns is None for one in variants) and (deadline_ns is not None or streams):
         raise UsageError("a deadline and streams per core are held against paced steps", wanted="a period beside it")
     quality = _qualities(variants, task)
     reports = alternate({one.name: one.settings for one in variants}, runs, seed, progress)
@@ -54,7 +55,7 @@ def compare(
             gather(one.settings, reports[one.name], deadline_ns),
             quality.get(one.settings.path),
             floors.get(one.settings),
-            _capacity(one.settings) if capacity else None,
+            _streams(one.settings) if streams else None,
         )
         for one in variants
     )
@@ -78,6 +79,9 @@ def _qualities(variants: Sequence[Variant], task: Task | None) -> dict[str, Qual
     }
 
 
-def _capacity(settings: Settings) -> Mapping[str, Any]:
-    found = [call_once("capacity", "streams_per_core", settings) for _ in range(SEARCHES)]
+def _streams(settings: Settings) -> Mapping[str, Any]:
+    found = [
+        call_fresh(capacity.__name__, "streams_per_core", settings.to_dict(), where=settings.path)
+        for _ in range(SEARCHES)
+    ]
     return {"runs": [one["streams"] for one in found], "bounded": any(one["bounded"] for one in found)}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgeseq.lab.floor import kernels
-from edgeseq.lab.fresh import call_fresh
+from edgeseq.runtime.measuring.processes import call_fresh
 
 #: Working sets are rounded to a quarter of an octave, so that files of about a size share one measurement.
 _PER_OCTAVE = 4

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from edgeseq.errors import UsageError
-from edgeseq.lab.fresh import call_fresh
 from edgeseq.lab.per_op import tracing
 from edgeseq.runtime.loading import Described, describe
+from edgeseq.runtime.measuring.processes import call_fresh
 from edgeseq.runtime.threads import session_settings
 
 #: Steps that are profiled where nothing else is asked for, and at most: a profile holds a million events.

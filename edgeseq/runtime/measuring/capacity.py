@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,12 @@ _STEPS, _TICKS, _MOST = 200, 50, 16_384
 _STRIDE, _CLOSE = 1.2, 0.05
 
 
-def streams_per_core(settings: Settings) -> dict[str, Any]:
+def streams_per_core(given: Mapping[str, Any]) -> dict[str, Any]:
     """``streams``: the most that keep p99, from when a step was due to its answer, within the period; 0: not one.
 
-    ``bounded`` where more were not tried.
+    ``given`` are settings; ``bounded`` where more were not tried.
     """
+    settings = Settings.from_dict(given)
     assert settings.period_ns is not None
     model = load(settings.path, settings.device, settings.threads, settings.allow_unverified)
     kept, missed = 0, None

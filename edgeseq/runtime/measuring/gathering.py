@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgeseq.runtime.loading import describe
+from edgeseq.runtime.measuring import memory
 from edgeseq.runtime.measuring.deadline import count_misses
 from edgeseq.runtime.measuring.latency import Latency
 from edgeseq.runtime.measuring.machine import machine, versions
-from edgeseq.runtime.measuring.processes import Report, call_once
+from edgeseq.runtime.measuring.processes import Report, call_fresh
 from edgeseq.runtime.measuring.series import make_series
 from edgeseq.runtime.measuring.settings import Settings
 
@@ -19,7 +20,7 @@ def gather(settings: Settings, reports: Sequence[Report], deadline_ns: int | Non
     """The result of ``reports``; one more process tells what a stream holds."""
     path = Path(settings.path)
     figures = [report.figures for report in reports]
-    held = call_once("memory", "stream_bytes", settings)
+    held = call_fresh(memory.__name__, "stream_bytes", settings.to_dict(), where=settings.path)
     return Latency(
         file={"name": path.name, "sha256": _sha256(path), "bytes": _size(path), "digest": describe(path).file.digest},
         machine=machine(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,13 @@ BEFORE, STREAMS = 8, 64
 ROOM_BYTES = 256 * 2**20
 
 
-def stream_bytes(settings: Settings) -> dict[str, Any]:
+def stream_bytes(given: Mapping[str, Any]) -> dict[str, Any]:
     """``state_bytes`` of one stream, and ``stream_bytes``, what one of many open streams adds to resident memory.
 
-    None where the system does not tell. For a fresh process: memory that was used before and is free again would hide
-    what is taken.
+    ``given`` are settings. None where the system does not tell. For a fresh process: memory that was used before and is
+    free again would hide what is taken.
     """
+    settings = Settings.from_dict(given)
     model = load(settings.path, settings.device, settings.threads, settings.allow_unverified)
     random = np.random.default_rng(settings.seed)
     frames = random_frames(model.contract, settings.batch, settings.frames, random)

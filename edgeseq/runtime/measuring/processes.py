@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter_ns
@@ -28,13 +28,14 @@ from edgeseq.runtime.measuring import worker
 worker.main(begun)
 """
 _CALL = """\
-import json, sys
+import importlib, json, sys
 from pathlib import Path
-from edgeseq.runtime.measuring.{module} import {function}
-from edgeseq.runtime.measuring.settings import Settings
-found = {function}(Settings.from_dict(json.loads(sys.argv[1])))
-(Path(sys.argv[2]) / "found.json").write_text(json.dumps(found))
+given, folder, module, function = sys.argv[1:]
+found = getattr(importlib.import_module(module), function)(json.loads(given))
+(Path(folder) / "found.json").write_text(json.dumps(found))
 """
+#: What numpy's linear algebra takes its number of threads from, by library.
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,37 +50,47 @@ def run_once(settings: Settings) -> Report:
     """What one fresh process measures of a file. ProviderError where it fails."""
     from edgeseq.runtime.measuring.worker import read
 
-    return Report(*_in_process(_RUN, settings, read))
+    asked = (str(perf_counter_ns()),)
+    return Report(*_in_process(_RUN, settings.to_dict(), asked, read, settings.path))
 
 
-def call_once(module: str, function: str, settings: Settings) -> dict[str, Any]:
-    """What a function of a module here returns in a fresh process. ProviderError where it fails."""
-    return _in_process(_CALL.format(module=module, function=function), settings, _found)
+def call_fresh(
+    module: str, function: str, given: Mapping[str, Any], threads: int | None = None, where: str | None = None
+) -> dict[str, Any]:
+    """What ``module.function(given)`` returns in a fresh process; both are plain values. ProviderError where it fails.
+
+    ``threads`` are those of numpy, its own choice where None; onnxruntime's are the function's to set. ``where`` is
+    what the error names.
+    """
+    return _in_process(_CALL, given, (module, function), _found, where or f"{module}.{function}", threads)
 
 
 def _found(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / "found.json").read_text()))
 
 
-def _in_process(code: str, settings: Settings, read: Callable[[Path], Found]) -> Found:
+def _in_process(
+    code: str,
+    given: Mapping[str, Any],
+    more: tuple[str, ...],
+    read: Callable[[Path], Found],
+    where: str,
+    threads: int | None = None,
+) -> Found:
     with tempfile.TemporaryDirectory() as folder:
-        arguments = [json.dumps(settings.to_dict()), folder, str(perf_counter_ns())]
-        done = subprocess.run(
-            [sys.executable, "-c", code, *arguments], env=_environment(), capture_output=True, text=True, check=False
-        )
+        command = [sys.executable, "-c", code, json.dumps(dict(given)), folder, *more]
+        done = subprocess.run(command, env=_environment(threads), capture_output=True, text=True, check=False)
         if done.returncode:
             lines = done.stderr.strip().splitlines()
-            raise ProviderError(
-                "a measuring process failed",
-                where=settings.path,
-                why=lines[-1].rstrip(".") if lines else f"exit code {done.returncode}",
-            )
+            why = lines[-1].rstrip(".") if lines else f"exit code {done.returncode}"
+            raise ProviderError("a measuring process failed", where=where, why=why)
         return read(Path(folder))
 
 
-def _environment() -> dict[str, str]:
+def _environment(threads: int | None) -> dict[str, str]:
     """That of this process, with this edgeseq to be imported."""
     root = str(Path(edgeseq.__file__).resolve().parent.parent)
     inherited = os.environ.get("PYTHONPATH")
     path = os.pathsep.join([root, inherited] if inherited else [root])
-    return {**os.environ, "PYTHONPATH": path}
+    counts = {} if threads is None else dict.fromkeys(_THREADS, str(threads))
+    return {**os.environ, "PYTHONPATH": path, **counts}

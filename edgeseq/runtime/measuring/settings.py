@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,6 +42,6 @@ class Settings:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, given: dict[str, Any]) -> Settings:
+    def from_dict(cls, given: Mapping[str, Any]) -> Settings:
         """The settings that :meth:`to_dict` gave."""
         return cls(**{**given, "at": tuple(given["at"])})

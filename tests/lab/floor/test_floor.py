@@ -8,12 +8,12 @@ import pytest
 
 from edgeseq.demo.shipped import FOLDER
 from edgeseq.errors import EdgeseqError, ProviderError, UsageError
-from edgeseq.lab import fresh
 from edgeseq.lab.floor import Floor, kernels, measure_floor, measure_floors
 from edgeseq.lab.floor.floor import floor
 from edgeseq.lab.floor.speeds import Speeds, in_this_process, rounded
 from edgeseq.lab.floor.work import Step, Work, work_of
 from edgeseq.runtime.loading import describe
+from edgeseq.runtime.measuring import processes
 from edgeseq.structure import Cost, Part
 
 SPEEDS = Speeds({rounded(4000): 2e9, rounded(10**6): 1e9}, {"float32": 1e9, "int8": 4e9}, 500.0)
@@ -113,4 +113,4 @@ def test_a_file_that_is_not_there_is_refused_before_anything_is_measured(tmp_pat
 
 def test_a_process_that_fails_says_why() -> None:
     with pytest.raises(ProviderError, match=r"a measuring process failed at json\.loads: TypeError"):
-        fresh.call_fresh("json", "loads", {"a": 1})
+        processes.call_fresh("json", "loads", {"a": 1})
