@@ -123,8 +123,8 @@ def _many(comparison: Comparison) -> list[str]:
 
 def _times(comparison: Comparison) -> list[list[str]]:
     """The table of times; columns without a figure are left out."""
-    modes = [series.mode for series in comparison.subjects[0].latency.series if series.mode != "paced_step"]
-    positions = [mode for mode in modes if mode.startswith("at_")]
+    every = {series.mode for subject in comparison.subjects for series in subject.latency.series}
+    positions = sorted((mode for mode in every if mode.startswith("at_")), key=lambda mode: int(mode[3:]))
     head = ["", "p50", "p99", "paced p50", "p99", "p99.9", "late", "missed", *(f"at {mode[3:]}" for mode in positions)]
     rows = []
     for subject in comparison.subjects:

@@ -48,7 +48,7 @@ def compare(
         raise UsageError("a deadline and streams per core are held against paced steps", wanted="a period beside it")
     quality = _qualities(variants, task)
     reports = alternate({one.name: one.settings for one in variants}, runs, seed, progress)
-    floors = floors_of([one.settings for one in variants]) if floor else {}
+    floors = floors_of([one.settings for one in variants if one.settings.device == "cpu"]) if floor else {}
     subjects = tuple(
         Subject(
             one.name,

@@ -36,7 +36,8 @@ def variants_of(
     """Every file with every combination of the values in ``axes``; ``common`` as for ``settings_for``.
 
     ``period`` in seconds, None: that of the file's frames, and where it has none ``default_period``; where that is None
-    too there are no paced steps. UsageError for a wrong call, and where two would have the same name.
+    too there are no paced steps. Of several files each is timed at those positions of ``at`` that its context has.
+    UsageError for a wrong call, and where two would have the same name.
     """
     swept = {name: values for name, values in (axes or {}).items() if len(values) > 1}
     fixed = {name: values[0] for name, values in (axes or {}).items() if len(values) == 1}
@@ -47,6 +48,8 @@ def variants_of(
             chosen = dict(zip(swept, values, strict=True))
             labels = [AXES[name].format(value) for name, value in chosen.items()]
             asked = {**common, **fixed, **chosen}
+            if len(paths) > 1 and "at" in asked:
+                asked["at"] = _within(path, asked["at"])
             asked["period"] = period or _file_period(path, asked.get("chunk")) or default_period
             found.append(Variant(", ".join([names[str(path)], *labels]), settings_for(path, **asked)))
     twice = {one.name for one in found if sum(other.name == one.name for other in found) > 1}
@@ -59,6 +62,12 @@ def _names(paths: Sequence[str | os.PathLike[str]]) -> dict[str, str]:
     """The name of each file without its folder; with it where two would be the same."""
     bare = [Path(path).name for path in paths]
     return {str(path): name if bare.count(name) == 1 else str(path) for path, name in zip(paths, bare, strict=True)}
+
+
+def _within(path: str | os.PathLike[str], positions: Sequence[int]) -> list[int]:
+    """The positions that a file's context has: beside files that go further it is measured where it can be."""
+    limit = describe(path).contract.max_context
+    return [position for position in positions if limit is None or position <= limit]
 
 
 def _file_period(path: str | os.PathLike[str], chunk: int | None) -> float | None:

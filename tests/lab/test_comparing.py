@@ -85,6 +85,13 @@ def test_single_steps_are_not_in_a_file(measured: Comparison) -> None:
         raw_bytes(Comparison.from_json(measured.to_json()))
 
 
+def test_each_of_several_files_is_timed_at_the_positions_that_it_has(paths: list[str]) -> None:
+    found = variants_of(paths, at=[10, 64, 65])
+    assert [one.settings.at for one in found] == [(10, 64, 65), (10, 64)]
+    with pytest.raises(UsageError, match=r"^there are no steps to time around that position"):
+        variants_of(paths[1:], at=[10, 65])
+
+
 def test_the_same_file_twice_is_refused(paths: list[str]) -> None:
     with pytest.raises(UsageError, match=r"^the same thing stands twice"):
         variants_of([paths[0], paths[0]])
