@@ -6,6 +6,7 @@ WORKERS ?= 2
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BROWSER := $(VENV)/.browser
 
 .PHONY: demo demo-models test thorough lint types unit nightly rule format docs fuzz check-wheel clean
 
@@ -31,8 +32,8 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-unit: $(STAMP)
-	$(BIN)/pytest -n $(WORKERS)
+unit: $(STAMP) $(BROWSER)
+	EDGESEQ_BROWSER="$$(cat $(BROWSER))" $(BIN)/pytest -n $(WORKERS)
 
 # What takes too long for every change: a hundred million steps of one stream, which neither drift nor grow.
 nightly: $(STAMP)
@@ -70,6 +71,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[cpu,export,bench,dev]'
 	touch $@
+
+# Where the browser is that shows the page of a report; EDGESEQ_BROWSER=none leaves its tests out.
+$(BROWSER): $(STAMP) tests/lab/report/install.sh
+	tests/lab/report/install.sh > $@.new
+	mv $@.new $@
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -29,7 +29,7 @@ LINKS = {"exporters", "runtime"}
 
 def sources() -> set[str]:
     """Files of the package that belong into the wheel."""
-    kept = {".py", ".json", ".typed", ".onnx", ".npz", ".md"}
+    kept = {".py", ".json", ".typed", ".onnx", ".npz", ".md", ".css"}
     files = (file for file in (ROOT / "edgeseq").rglob("*") if file.suffix in kept or file.name == "py.typed")
     return {file.relative_to(ROOT).as_posix() for file in files}
 

@@ -6,48 +6,46 @@ from pathlib import Path
 from typing import Any
 
 from edgeseq.errors import UsageError
-
-#: Two colours of Okabe and Ito's palette, and two dashes, that nobody confuses.
-STYLES = (("#0072B2", "-"), ("#D55E00", "--"))
-MARKERS = ("o", "s")
+from edgeseq.lab.report.style import INK, Look, drawing, look, new_figure
 
 
 def draw(document: dict[str, Any], path: Path) -> None:
     """Write the PNG; ModuleNotFoundError where matplotlib is missing, UsageError where the file cannot be written."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    import matplotlib  # noqa: F401
 
-    figure = Figure(figsize=(8, 4.8), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    for model, (colour, dash), marker in zip(document["models"].values(), STYLES, MARKERS, strict=True):
-        _line(axes, model, colour, dash, marker)
-    _dress(axes, document)
-    try:
-        figure.savefig(path)
-    except OSError as error:
-        raise UsageError("cannot write the picture", where=str(path), why=error.strerror) from None
+    with drawing():
+        figure = new_figure(4.8, 8, dpi=150, facecolor="white")
+        axes = figure.add_subplot()
+        for index, model in enumerate(document["models"].values()):
+            _line(axes, model, look(index))
+        _dress(axes, document)
+        try:
+            figure.savefig(path)
+        except OSError as error:
+            raise UsageError("cannot write the picture", where=str(path), why=error.strerror) from None
 
 
-def _line(axes: Any, model: dict[str, Any], colour: str, dash: str, marker: str) -> None:
+def _line(axes: Any, model: dict[str, Any], style: Look) -> None:
     """The median, the band between p10 and p90 where there are samples enough, and the points of the table."""
     points = model["curve"]
     steps, medians = [point["step"] for point in points], [point["p50_ns"] / 1e3 for point in points]
-    axes.plot(steps, medians, color=colour, linestyle=dash, linewidth=2, label=f"{model['title']}, median")
+    axes.plot(steps, medians, **style.line, linewidth=2, label=f"{model['title']}, median")
     banded = [point for point in points if point["p10_ns"] is not None]
     if banded:
         low, high = ([point[name] / 1e3 for point in banded] for name in ("p10_ns", "p90_ns"))
         steps = [point["step"] for point in banded]
-        axes.fill_between(steps, low, high, color=colour, alpha=0.2, linewidth=0, label=f"{model['title']}, p10 to p90")
+        axes.fill_between(
+            steps, low, high, color=style.colour, alpha=0.2, linewidth=0, label=f"{model['title']}, p10 to p90"
+        )
     for point in model["at"].values():
-        axes.plot(point["step"], point["p50_ns"] / 1e3, marker, color=colour, markersize=6)
+        axes.plot(point["step"], point["p50_ns"] / 1e3, style.marker, color=style.colour, markersize=6)
         axes.annotate(
             f"{point['p50_ns'] / 1e3:.1f}",
             (point["step"], point["p50_ns"] / 1e3),
             xytext=(0, 8),
             textcoords="offset points",
             ha="center",
-            color=colour,
+            color=style.colour,
         )
 
 
@@ -69,8 +67,6 @@ def _dress(axes: Any, document: dict[str, Any]) -> None:
     axes.set_title(f"One character at a time from ONNX streams: {counts}", fontsize=10)
     axes.grid(True, which="major", linewidth=0.4, alpha=0.5)
     axes.legend(loc="upper left", frameon=False)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
 
 
 def _beyond(axes: Any, model: dict[str, Any], end: float) -> None:
@@ -85,5 +81,5 @@ def _beyond(axes: Any, model: dict[str, Any], end: float) -> None:
         textcoords="offset points",
         va="top",
         fontsize=9,
-        color="#444444",
+        color=INK,
     )

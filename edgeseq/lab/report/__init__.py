@@ -1,0 +1,7 @@
+"""A comparison as one page of HTML that asks for nothing else, and its tables as CSV."""
+
+from __future__ import annotations
+
+from edgeseq.lab.report.writing import write_csv, write_report
+
+__all__ = ["write_csv", "write_report"]

@@ -1,0 +1,92 @@
+"""The percentiles of every series, and steps and states by position."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgeseq.lab.report.charts.chart import interval
+from edgeseq.lab.report.tables.table import Cell, Table, named
+from edgeseq.lab.units import duration, size
+
+Found = dict[str, Any]
+_QUANTILES = ("p50", "p90", "p99", "p99.9")
+
+
+def latency(document: Found) -> Table:
+    """A row for each subject and mode, positions apart."""
+    found = [
+        (subject["name"], series)
+        for subject in document["subjects"]
+        for series in subject["latency"]["series"]
+        if not series["mode"].startswith("at_")
+    ]
+    return Table(
+        "latency",
+        "Latency of one step",
+        ("", "mode", "processes x steps", "warm-up", *_QUANTILES, "max", "missed"),
+        tuple(_row(name, series) for name, series in found),
+    )
+
+
+def positions(document: Found) -> Table:
+    """A row for each subject and position."""
+    rows = []
+    for subject in document["subjects"]:
+        held = subject["latency"]["state_bytes_at"]
+        for series in subject["latency"]["series"]:
+            if series["mode"].startswith("at_"):
+                position = series["mode"][3:]
+                rows.append((subject["name"], position, series, held.get(position)))
+    return Table(
+        "positions",
+        "Steps and states by position",
+        ("", "position", "processes x steps", "p50", "p90", "state of a stream"),
+        tuple(
+            (
+                named("subject", name),
+                Cell(f"{int(position):,}", {"position": int(position)}),
+                _steps(series),
+                *(_quantile(quantile, series) for quantile in ("p50", "p90")),
+                Cell(size(held), {"state_bytes": held}),
+            )
+            for name, position, series, held in rows
+        ),
+    )
+
+
+def _row(name: str, series: Found) -> tuple[Cell, ...]:
+    warm = series["warmup"]
+    return (
+        named("subject", name),
+        Cell(series["mode"].replace("_", " "), {"mode": series["mode"]}),
+        _steps(series),
+        Cell(f"{max(warm):,} steps" if warm else "-", {"warmup_most": max(warm) if warm else None}),
+        *(_quantile(quantile, series) for quantile in _QUANTILES),
+        _spread("max", series["max_ns"]),
+        _missed(series),
+    )
+
+
+def _steps(series: Found) -> Cell:
+    runs, least = len(series["counts"]), min(series["counts"])
+    return Cell(f"{runs} x {least:,}", {"processes": runs, "steps_least": least})
+
+
+def _quantile(name: str, series: Found) -> Cell:
+    return _spread(name, series["quantiles"].get(name) or {"median_ns": None, "refused": "not measured"})
+
+
+def _spread(name: str, found: Found) -> Cell:
+    """The median across processes, and its interval beneath."""
+    if found["median_ns"] is None:
+        return Cell("-", {f"{name}_ns": None}, found["refused"])
+    low, high = interval(found)
+    raw = {f"{name}_ns": found["median_ns"], f"{name}_low_ns": low, f"{name}_high_ns": high}
+    return Cell(duration(found["median_ns"]), raw, f"{duration(low)} to {duration(high)}")
+
+
+def _missed(series: Found) -> Cell:
+    if series["misses"] is None:
+        return Cell("-", {"missed": None})
+    missed, steps = sum(series["misses"]), sum(series["counts"])
+    return Cell(f"{missed:,}", {"missed": missed}, f"{100 * missed / steps:.2g} %" if missed else None)

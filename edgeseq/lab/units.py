@@ -1,0 +1,50 @@
+"""Numbers with units, as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_TIMES = (("s", 1e9), ("ms", 1e6), ("µs", 1e3), ("ns", 1.0))
+_SIZES = (("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10), ("B", 1.0))
+
+
+def time_unit(values_ns: Iterable[float]) -> tuple[str, float]:
+    """The unit in which the least of these is at least 1, and its nanoseconds; ns where none is."""
+    return _unit(_TIMES, values_ns)
+
+
+def size_unit(values: Iterable[float]) -> tuple[str, float]:
+    """The unit in which the least of these bytes, zeros apart, is at least 1, and its bytes."""
+    return _unit(_SIZES, values)
+
+
+def duration(ns: float | None) -> str:
+    """Three digits and a unit: 12.3 µs."""
+    return "-" if ns is None else _written(_TIMES, ns)
+
+
+def size(count: float | None) -> str:
+    """Three digits and a unit: 4.00 KiB."""
+    return "-" if count is None else _written(_SIZES, count)
+
+
+def digits(value: float) -> str:
+    """At least three digits: 0.0123, 1.23, 12.3, 1,234."""
+    if value == 0:
+        return "0"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:#.3g}".rstrip(".")
+
+
+def plain(value: float) -> str:
+    """A number beside a tick: 0.5, 20, 1,000."""
+    return f"{value:,.0f}" if abs(value) >= 1 and value == round(value) else f"{value:g}"
+
+
+def _unit(units: tuple[tuple[str, float], ...], values: Iterable[float]) -> tuple[str, float]:
+    least = min((value for value in values if value > 0), default=1.0)
+    return next((unit for unit in units if least >= unit[1]), units[-1])
+
+
+def _written(units: tuple[tuple[str, float], ...], value: float) -> str:
+    name, factor = next((unit for unit in units if abs(value) >= 0.9995 * unit[1]), units[-1])
+    return f"{value:,.0f} {name}" if factor == 1 else f"{digits(value / factor)} {name}"
