@@ -1,0 +1,100 @@
+"""One interleaved experiment: every engine on every case in a fresh process, in another random order each round."""
+
+from __future__ import annotations
+
+import datetime
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.others import Others
+from benchmarks.peers.cases import CASES
+from benchmarks.peers.install import installed
+from benchmarks.peers.preparing import TOLERANCE, Prepared
+from benchmarks.peers.processes import Failed, run
+from benchmarks.peers.result import Result, Subject
+from benchmarks.peers.table import ENGINES
+from edgeseq.runtime.measuring.machine import machine, versions
+from edgeseq.runtime.measuring.series import make_series
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one process does. A GPT takes ``gpt_steps``, for its steps are longer; ``paced`` are slugs of cases."""
+
+    runs: int = 5
+    steps: int = 1_000
+    gpt_steps: int = 1_000
+    paced_steps: int = 1_000
+    period_ns: int = 10_000_000
+    warmup: int = 100
+    paced_warmup: int = 10
+    minutes: float | None = None
+    seed: int = 0
+    paced: tuple[str, ...] = tuple(CASES)
+
+
+def measure(ready: Sequence[Prepared], work: Path, settings: Settings, say: Callable[[str], None]) -> Result:
+    """Time every subject that is not refused; a process that fails refuses its subject with the reason."""
+    others, runs = Others(), 0
+    order = [item for item in ready if item.refused is None]
+    reports: dict[Prepared, list[dict[str, Any]]] = {item: [] for item in order}
+    failed: dict[Prepared, str] = {}
+    shuffled, begin = random.Random(settings.seed), time.monotonic()
+    while runs < settings.runs and _time_left(begin, runs, settings):
+        shuffled.shuffle(order)
+        for item in order:
+            if item not in failed:
+                try:
+                    reports[item].append(_one(item, work, settings))
+                except Failed as error:
+                    failed[item] = f"a run failed: {error}"
+        runs += 1
+        say(f"round {runs} after {(time.monotonic() - begin) / 60:.1f} minutes")
+    return Result(
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        machine=machine(),
+        versions=versions(),
+        settings={**asdict(settings), "runs": runs, "threads": 1, "tolerance": TOLERANCE},
+        others_cores=round(others.cores(), 2),
+        engines={name: {"name": engine.name, **installed(engine)} for name, engine in ENGINES.items()},
+        subjects=tuple(_subject(item, reports.get(item, []), failed.get(item)) for item in ready),
+    )
+
+
+def _time_left(begin: float, runs: int, settings: Settings) -> bool:
+    """Whether another round fits, if it takes as long as those before it."""
+    took = time.monotonic() - begin
+    return settings.minutes is None or runs == 0 or took + took / runs <= settings.minutes * 60
+
+
+def _one(item: Prepared, work: Path, settings: Settings) -> dict[str, Any]:
+    case = CASES[item.case]
+    given = {
+        "warmup": settings.warmup if case.position is None else settings.warmup // 5,
+        "steps": settings.steps if case.position is None else settings.gpt_steps,
+        "paced_steps": settings.paced_steps if item.case in settings.paced else 0,
+        "paced_warmup": settings.paced_warmup,
+        "period_ns": settings.period_ns,
+    }
+    return run("measure", ENGINES[item.engine], case, work / item.case, given)
+
+
+def _subject(item: Prepared, reports: Sequence[dict[str, Any]], failed: str | None) -> Subject:
+    reason = item.refused or failed
+    answers = {"steps": item.steps, "furthest": item.furthest, "largest": item.largest}
+    if reason is not None or not reports:
+        return Subject(item.engine, item.case, reason or "no run was made", answers, {}, {})
+    figures = {name: [report[name] for report in reports] for name in reports[0] if name != "series"}
+    series = {}
+    for mode in reports[0]["series"]:
+        made = make_series(mode, [report["series"][mode] for report in reports])
+        quantiles = {name: made.quantiles[name] for name in ("p50", "p90", "p99")}
+        series[mode] = {
+            "counts": list(made.counts),
+            **{name: {"runs_ns": list(found.runs_ns), "refused": found.refused} for name, found in quantiles.items()},
+        }
+    return Subject(item.engine, item.case, None, answers, figures, series)
