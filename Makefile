@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BROWSER := $(VENV)/.browser
 
-.PHONY: demo demo-models test thorough lint types unit nightly rule format docs fuzz check-wheel clean
+.PHONY: demo demo-models test thorough lint types unit nightly rule format docs fuzz peers check-wheel clean
 
 # The main job end to end: train two models, export and verify them, stream and compare them without torch.
 demo: $(STAMP)
@@ -61,6 +61,11 @@ RENEWED ?= 20000
 OUT ?= fuzz-failures
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz $(N) --renewed $(RENEWED) --out $(OUT) $(if $(SEED),--seed $(SEED))
+
+# Other engines on the same weights, each in a virtual environment of its own under .venv-peers: docs/peers.md. An hour.
+# PEERS='--runs 2 --steps 200 --paced ""' makes it shorter.
+peers: $(STAMP)
+	$(BIN)/python -m benchmarks.peers all $(PEERS)
 
 # The wheel, installed with [cpu] alone into a fresh environment, runs an exported model.
 check-wheel: $(STAMP)

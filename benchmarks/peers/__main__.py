@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import fields
 from fnmatch import fnmatch
 from pathlib import Path
@@ -69,8 +70,8 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     return Settings(**{**given, "paced": tuple(_chosen(arguments.paced, CASES))})
 
 
-def _chosen(patterns: str, names: dict[str, object] | object) -> list[str]:
-    known = list(names)  # type: ignore[call-overload]
+def _chosen(patterns: str, names: Iterable[str]) -> list[str]:
+    known = list(names)
     wanted = patterns.split(",")
     for pattern in wanted:
         if pattern and not any(fnmatch(name, pattern) for name in known):
@@ -90,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cases", default="*", help=f"patterns: {', '.join(CASES)}")
     parser.add_argument("--paced", default="*", help="patterns of the cases that are paced too; empty for none")
     parser.add_argument("--runs", type=int, default=default.runs, help="processes per engine and case")
+    parser.add_argument("--slow-runs", type=int, default=default.slow_runs, help="the same for engines slow to start")
     parser.add_argument("--minutes", type=float, help="begin no round that would end after so many minutes")
     parser.add_argument("--steps", type=int, default=default.steps, help="timed steps back to back")
     parser.add_argument("--gpt-steps", type=int, default=default.gpt_steps, help="the same for the GPT")

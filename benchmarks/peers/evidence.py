@@ -10,20 +10,18 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
 
+from benchmarks.peers.bare import WARMUP, bare_us, empty_graph_us, fresh, timed_us
 from benchmarks.peers.cases import CASES, Case
 from benchmarks.peers.engines import edgeseq, session_run, torch_eager
 from benchmarks.peers.processes import start
 from benchmarks.peers.stepping import Stepper, frames
 from benchmarks.peers.worker import Walk, back_to_back
-
-WARMUP = 100
 
 
 def gather(cases: Sequence[Case], work: Path, steps: int) -> dict[str, dict[str, Any]]:
@@ -45,7 +43,8 @@ def evidence(case: Case, folder: Path, steps: int) -> dict[str, Any]:
         "stream_us": median_us(edgeseq.open_step(case, folder), case, folder, steps),
         "session_run_us": median_us(session_run.open_step(case, folder), case, folder, steps),
         "bound_us": bound_us(case, folder, steps),
-        "empty_graph_us": empty_graph_us(folder, steps),
+        "bare_us": bare_us(case, folder, steps),
+        "empty_graph_us": empty_graph_us(steps),
         "weight_bytes": weight_bytes(folder),
         "kernels_us": kernels_us(case, folder, min(steps, 200)),
         "torch_us": median_us(torch_eager.open_step(case, folder), case, folder, steps),
@@ -71,53 +70,17 @@ def bound_us(case: Case, folder: Path, steps: int) -> float:
     session, binding = loop.session, loop.session.io_binding()
     values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array.copy()) for name, array in loop.initial.items()}
     binding.bind_ortvalue_input(loop.frame, onnxruntime.OrtValue.ortvalue_from_numpy(frames(folder)[0]))
-    outputs = {output.name: output for output in session.get_outputs()}
     for name, value in values.items():
         in_place = case.position is not None and name != "position"
         binding.bind_ortvalue_input(name, value)
-        binding.bind_ortvalue_output(f"{name}.next", value if in_place else fresh(value))
-        outputs.pop(f"{name}.next")
-    for name in outputs:
-        binding.bind_output(name)
+        binding.bind_ortvalue_output(f"{name}.next", value if in_place else fresh(value.numpy()))
+    answer = loop.step(frames(folder)[0])
+    binding.bind_ortvalue_output(session.get_outputs()[0].name, fresh(answer))
     return timed_us(lambda: session.run_with_iobinding(binding), steps)
-
-
-def fresh(value: Any) -> Any:
-    """Room for another state of this shape."""
-    import onnxruntime
-
-    return onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros_like(value.numpy()))
-
-
-def empty_graph_us(folder: Path, steps: int) -> float:
-    """The median run of a graph that hands one number on, everything bound once: what onnxruntime takes for itself."""
-    import onnx
-    import onnxruntime
-    from onnx import TensorProto, helper
-
-    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("given", "made")]
-    graph = helper.make_graph([helper.make_node("Identity", ["given"], ["made"])], "empty", ports[:1], ports[1:])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    session = onnxruntime.InferenceSession(onnx.ModelProto.SerializeToString(model), session_run.options())
-    binding, one = session.io_binding(), onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(1, np.float32))
-    binding.bind_ortvalue_input("given", one)
-    binding.bind_ortvalue_output("made", onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(1, np.float32)))
-    return timed_us(lambda: session.run_with_iobinding(binding), steps)
-
-
-def timed_us(call: Callable[[], object], steps: int) -> float:
-    """The median call."""
-    samples = []
-    for number in range(WARMUP + steps):
-        begin = perf_counter_ns()
-        call()
-        if number >= WARMUP:
-            samples.append(perf_counter_ns() - begin)
-    return statistics.median(samples) / 1e3
 
 
 def weight_bytes(folder: Path) -> int:
-    """Bytes of the file's constants, all of which a step reads; of an embedding it reads a row, so these are left out."""
+    """Bytes of the file's constants, all of which a step reads; without embeddings, of which it reads a row."""
     import onnx
 
     graph = onnx.load(folder / "ort.onnx").graph

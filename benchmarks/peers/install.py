@@ -59,7 +59,7 @@ print(json.dumps(found))
 
 
 def installed(engine: Engine) -> dict[str, Any]:
-    """``versions`` of what a step needs, dependencies included, and their ``bytes``; or the reason it is ``missing``."""
+    """``versions`` of what a step needs, dependencies included, and ``bytes``; or the reason it is ``missing``."""
     if not engine.python().exists():
         return {"versions": {}, "bytes": None, "missing": "not installed: python -m benchmarks.peers install"}
     command = [str(engine.python()), "-c", LISTING, *engine.packages]

@@ -23,9 +23,14 @@ from edgeseq.runtime.measuring.series import make_series
 
 @dataclass(frozen=True)
 class Settings:
-    """What one process does. A GPT takes ``gpt_steps``, for its steps are longer; ``paced`` are slugs of cases."""
+    """What one process does, and how many there are.
 
-    runs: int = 5
+    A GPT takes ``gpt_steps``, for its steps are longer; ``paced`` are slugs of cases. Engines that take seconds to
+    start are in the first ``slow_runs`` rounds alone.
+    """
+
+    runs: int = 8
+    slow_runs: int = 8
     steps: int = 1_000
     gpt_steps: int = 1_000
     paced_steps: int = 1_000
@@ -47,7 +52,7 @@ def measure(ready: Sequence[Prepared], work: Path, settings: Settings, say: Call
     while runs < settings.runs and _time_left(begin, runs, settings):
         shuffled.shuffle(order)
         for item in order:
-            if item not in failed:
+            if item not in failed and (runs < settings.slow_runs or not ENGINES[item.engine].slow):
                 try:
                     reports[item].append(_one(item, work, settings))
                 except Failed as error:

@@ -141,6 +141,11 @@ def recurrent_step(case: Case) -> RecurrentStep:
     return RecurrentStep(cast(Stack, network(case))).eval()
 
 
+def transformer(case: Case) -> GPT:
+    """The GPT of a case."""
+    return cast(GPT, network(case))
+
+
 def inputs(case: Case, steps: int) -> torch.Tensor:
     """Random inputs of ``steps`` steps: ``[steps, 1, 1, 64]``, or tokens ``[steps, 1, 1]``."""
     random = torch.Generator().manual_seed(1)

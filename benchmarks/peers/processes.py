@@ -31,7 +31,9 @@ class Failed(Exception):
     """A process that did not do its job; the text is the last line that it wrote."""
 
 
-def run(job: str, engine: Engine, case: Case, folder: Path, settings: Mapping[str, int] | None = None) -> dict[str, Any]:
+def run(
+    job: str, engine: Engine, case: Case, folder: Path, settings: Mapping[str, int] | None = None
+) -> dict[str, Any]:
     """What the worker found; Failed with the reason."""
     with tempfile.TemporaryDirectory() as place:
         out = Path(place) / "found.json"

@@ -53,14 +53,14 @@ def write_onnx(case: Case, module: torch.nn.Module, folder: Path) -> None:
         path = folder / f"{ops}.onnx"
         kept = folder.parent / f"{case.kind}-{case.layers}-{case.hidden}-{ops}.onnx"
         if not kept.exists():
-            edgeseq.export(module, given, kept, ops=ops, golden=False)  # type: ignore[arg-type]
+            edgeseq.export(module, given, kept, ops=ops, golden=False)
         path.unlink(missing_ok=True)
         os.link(kept, path)
 
 
 def write_caches(gpt: GPT, before: torch.Tensor, case: Case, folder: Path) -> None:
     """``caches.npz``: keys and values of the tokens ``before``, with room up to the case's capacity."""
-    stored: dict[str, np.ndarray[Any, Any]] = {}
+    stored: dict[str, Any] = {}
     x = gpt.tokens(before) + gpt.positions(torch.arange(case.start))
     for number, block in enumerate(blocks_of(gpt)):
         parts = block.query_key_value(block.attention_norm(x)).chunk(3, dim=-1)
@@ -69,7 +69,7 @@ def write_caches(gpt: GPT, before: torch.Tensor, case: Case, folder: Path) -> No
             cache[:, :, : case.start] = part.view(1, case.start, block.heads, -1).transpose(1, 2)
             stored[f"blocks.{number}.{name}"] = cache.numpy()
         x = block(x)
-    np.savez(folder / "caches.npz", **stored)  # type: ignore[arg-type]
+    np.savez(folder / "caches.npz", **stored)
 
 
 def write_silero(case: Case, folder: Path) -> None:

@@ -18,7 +18,8 @@ class Engine:
     """``module`` is in ``benchmarks.peers.engines``; ``kinds`` are the cases it is tried on.
 
     ``environment`` is None for the project's own, and ``install`` is what pip puts into it otherwise. ``packages`` are
-    what a step needs at run time; their size on disk, dependencies included, is the engine's.
+    what a step needs at run time; their size on disk, dependencies included, is the engine's. ``slow``: it takes
+    seconds to start.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Engine:
     kinds: tuple[str, ...] = NETWORKS
     environment: str | None = None
     install: tuple[str, ...] = ()
+    slow: bool = False
 
     def python(self) -> Path:
         """The interpreter that runs it."""
@@ -39,7 +41,7 @@ ENGINES = {
         Engine("edgeseq", "edgeseq", ("edgeseq", "onnxruntime"), (*NETWORKS, "Silero")),
         Engine("onnxruntime session.run", "session_run", ("onnxruntime", "numpy")),
         Engine("PyTorch eager", "torch_eager", ("torch", "numpy")),
-        Engine("torch.compile", "torch_compile", ("torch", "numpy")),
+        Engine("torch.compile", "torch_compile", ("torch", "numpy"), slow=True),
         Engine("OpenVINO, states outside", "openvino_explicit", ("openvino",), NETWORKS, "openvino", ("openvino",)),
         Engine("OpenVINO, states inside", "openvino_stateful", ("openvino",), NETWORKS, "openvino", ("openvino",)),
         Engine(
@@ -49,10 +51,18 @@ ENGINES = {
             NETWORKS,
             "executorch",
             ("executorch",),
+            slow=True,
         ),
         Engine("LiteRT", "litert", ("ai-edge-litert",), NETWORKS, "litert", ("litert-torch",)),
         Engine("ncnn", "ncnn", ("ncnn",), NETWORKS, "ncnn", ("ncnn", "pnnx")),
-        Engine("onnxruntime-genai", "genai", ("onnxruntime-genai", "onnxruntime"), ("GPT",), "genai", ("onnxruntime-genai",)),
+        Engine(
+            "onnxruntime-genai",
+            "genai",
+            ("onnxruntime-genai", "onnxruntime"),
+            ("GPT",),
+            "genai",
+            ("onnxruntime-genai",),
+        ),
         Engine("silero-vad OnnxWrapper", "silero_wrapper", ("silero-vad", "onnxruntime"), ("Silero",)),
     )
 }

@@ -18,14 +18,14 @@ def prepare(case: Case, folder: Path) -> None:
     from executorch.exir import ExecutorchBackendConfig, to_edge_transform_and_lower
     from executorch.exir.passes.init_mutable_pass import InitializedMutableBufferPass
 
-    from benchmarks.peers.networks import CachedStep, fill, inputs, network, recurrent_step
+    from benchmarks.peers.networks import CachedStep, fill, inputs, recurrent_step, transformer
 
     module: Any
     if case.position is None:
         module = recurrent_step(case)
         given = (inputs(case, 1)[0], *module.initial())
     else:
-        module = fill(CachedStep(network(case), case.capacity), caches(folder)).eval()
+        module = fill(CachedStep(transformer(case), case.capacity), caches(folder)).eval()
         given = (inputs(case, 1)[0], torch.tensor([case.start]))
     with torch.no_grad():
         lowered = to_edge_transform_and_lower(torch.export.export(module, given), partitioner=[XnnpackPartitioner()])
@@ -37,7 +37,6 @@ def prepare(case: Case, folder: Path) -> None:
 
 def import_packages() -> None:
     """ExecuTorch's runtime, which takes and gives PyTorch's tensors."""
-    import executorch.runtime
     import torch  # noqa: F401
 
 

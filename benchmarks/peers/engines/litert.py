@@ -16,14 +16,14 @@ def prepare(case: Case, folder: Path) -> None:
     import litert_torch
     import torch
 
-    from benchmarks.peers.networks import ExplicitStep, inputs, network, recurrent_step
+    from benchmarks.peers.networks import ExplicitStep, inputs, recurrent_step, transformer
 
     module: Any
     if case.position is None:
         module = recurrent_step(case)
         given = (inputs(case, 1)[0], *module.initial())
     else:
-        module = ExplicitStep(network(case), case.capacity).eval()
+        module = ExplicitStep(transformer(case), case.capacity).eval()
         given = (inputs(case, 1)[0], torch.tensor([case.start]), *module.caches())
     with torch.no_grad():
         litert_torch.convert(module, given).export(str(folder / "step.tflite"))
@@ -69,4 +69,5 @@ def open_step(case: Case, folder: Path) -> Signature:
 def zeros(runner: Any) -> list[Array]:
     """Zero states in the shapes that the signature asks for."""
     details = runner.get_input_details()
-    return [np.zeros(details[name]["shape"], details[name]["dtype"]) for name in (f"args_{number}" for number in range(1, len(details)))]
+    states = [details[f"args_{number}"] for number in range(1, len(details))]
+    return [np.zeros(state["shape"], state["dtype"]) for state in states]

@@ -42,7 +42,7 @@ class Extracted:
         import ncnn
 
         self._net, self._mat, self._initial = net, ncnn.Mat, initial
-        self.reset()
+        self._states = list(initial)
 
     def step(self, frame: Array) -> Array:
         """One extraction; the batch is axis 0 of a frame and axis 1 of a state."""
@@ -66,8 +66,8 @@ def open_step(case: Case, folder: Path) -> Extracted:
 
     net = ncnn.Net()
     net.opt.num_threads = 1
-    for option in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage", "use_vulkan_compute"):
-        setattr(net.opt, option, False)
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+    net.opt.use_bf16_storage = net.opt.use_vulkan_compute = False
     for read, file in ((net.load_param, "step.ncnn.param"), (net.load_model, "step.ncnn.bin")):
         if read(str(folder / "ncnn" / file)):
             raise SystemExit(f"ncnn cannot read {file}")

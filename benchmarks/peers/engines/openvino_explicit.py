@@ -28,14 +28,14 @@ class Turns:
 
     def __init__(self, compiled: Any, initial: list[Array]) -> None:
         self._requests = [compiled.create_infer_request() for _ in range(2)]
-        self._initial = initial
-        self.reset()
+        self._initial, self._turn = initial, 0
+        self._given: dict[int, Any] = dict(enumerate(initial, 1))
 
     def step(self, frame: Array) -> Array:
         """One request; outputs lie in the order of the inputs."""
-        given = {0: frame, **self._states}
+        given = {0: frame, **self._given}
         answers = list(self._requests[self._turn].infer(given, share_inputs=True, share_outputs=True).values())
-        self._states = dict(enumerate(answers[1:], 1))
+        self._given = dict(enumerate(answers[1:], 1))
         self._turn = 1 - self._turn
         out: Array = answers[0]
         return out
@@ -43,7 +43,7 @@ class Turns:
     def reset(self) -> None:
         """To the first step."""
         self._turn = 0
-        self._states: dict[int, Any] = dict(enumerate(self._initial, 1))
+        self._given = dict(enumerate(self._initial, 1))
 
 
 def open_step(case: Case, folder: Path) -> Turns:
@@ -62,7 +62,8 @@ def read(core: Any, case: Case, folder: Path) -> tuple[Any, dict[str, Array]]:
     stored = caches(folder) if case.position is not None else {}
     initial = {port.get_any_name(): first(port, stored, case.start) for port in states}
     shapes = {name: list(array.shape) for name, array in initial.items()}
-    model.reshape({frame.get_any_name(): [1, 1, *(size.get_length() for size in list(frame.get_partial_shape())[2:])], **shapes})
+    features = [size.get_length() for size in list(frame.get_partial_shape())[2:]]
+    model.reshape({frame.get_any_name(): [1, 1, *features], **shapes})
     for output, name in zip(model.outputs[1:], initial, strict=True):
         if output.get_any_name() != f"{name}.next":
             raise RuntimeError(f"states come out in another order: {output.get_any_name()} where {name} went in")

@@ -20,8 +20,8 @@ class Stateful:
     def __init__(self, request: Any, initial: dict[str, Array], case: Case) -> None:
         self._request, self._start, self._cached = request, case.start, case.position is not None
         self._initial = initial
+        self._position = np.full(1, case.start, np.int64)
         self._write_states()
-        self.reset()
 
     def step(self, frame: Array) -> Array:
         """One request."""
