@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from edgeseq.runtime.measuring.alternating import rounds
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -45,15 +47,15 @@ class Comparison:
 
 
 def alternate(subjects: Mapping[str, Sequence[str]], runs: int) -> Comparison:
-    """Run every subject's command ``runs`` times, in turn, every other round backwards.
+    """Run every subject's command ``runs`` times, in turn, in an order drawn anew for every round.
 
     The last line that a command prints is a JSON object: its figures, each with its unit in the name. onnxruntime's
     telemetry is off: its thread wakes up amid a measurement and adds 0.7 MiB to a process, even to one that sleeps.
     numpy computes on one thread.
     """
     values: dict[str, list[float]] = {}
-    for number in range(runs):
-        for name in list(subjects)[:: -1 if number % 2 else 1]:
+    for order in rounds(list(subjects), runs, seed=0):
+        for name in order:
             for figure, value in _run(subjects[name]).items():
                 values.setdefault(f"{name}.{figure}", []).append(float(value))
     return Comparison(values)

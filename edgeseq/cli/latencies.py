@@ -171,22 +171,26 @@ def _dense(rows: list[list[str]]) -> list[str]:
 
 def _against(comparison: Comparison, subject: Subject) -> list[str]:
     """One subject against the first, in words."""
-    parts = []
+    from edgeseq.lab.differences import PAIRS_NEEDED
+
+    parts, few = [], False
     for mode in [*_TOLD, *(series.mode for series in subject.latency.series if series.mode.startswith("at_"))]:
         difference = comparison.difference(subject.name, mode)
         if difference is not None:
             parts.append(f"{_MODES.get(mode, mode.replace('_', ' '))} {differing(difference)}")
+            few = few or difference.visible is None
     if not parts:
         return []
     base = next(one.base for one in comparison.differences if one.subject == subject.name)
-    return textwrap.wrap(f"{subject.name} against {base}: {'; '.join(parts)}", WIDTH, break_on_hyphens=False)
+    doubt = f" ({PAIRS_NEEDED} processes of each would tell whether these are differences)" if few else ""
+    return textwrap.wrap(f"{subject.name} against {base}: {'; '.join(parts)}{doubt}", WIDTH, break_on_hyphens=False)
 
 
 def differing(difference: Difference) -> str:
     """A difference in words, with its interval: ``1.82 times as long (1.79 to 1.86)``."""
     times = f"{difference.ratio:.3g} times as long"
     if difference.low is None or difference.high is None:
-        return f"{times}, of too few processes to tell whether that is a difference"
+        return times
     interval = f"({difference.low:.3g} to {difference.high:.3g})"
     return f"{times} {interval}" if difference.visible else f"no visible difference {interval}"
 

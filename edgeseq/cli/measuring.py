@@ -98,6 +98,13 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--floor/--no-floor", default=True, help="Measure what this machine's memory and arithmetic allow."),
     click.option("--seed", type=click.IntRange(min=0), metavar="N", default=0, help="Of the order of processes."),
     click.option(
+        "--report",
+        "report_path",
+        type=options.FILE,
+        metavar="OUT.HTML",
+        help="Write a page with charts of everything found; needs matplotlib.",
+    ),
+    click.option(
         "--raw", "raw_path", type=options.FILE, metavar="OUT.NPZ", help="Write every step of every process, in ns."
     ),
     options.device,
@@ -178,6 +185,10 @@ def write_files(comparison: Comparison, asked: dict[str, Any]) -> None:
 
         data = raw_bytes(comparison)
         write_whole(asked["raw_path"], lambda file: file.write(data))
+    if asked["report_path"] is not None:
+        from edgeseq.lab import report
+
+        report.write_report(comparison, asked["report_path"])
 
 
 def finish(

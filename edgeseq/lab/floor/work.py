@@ -68,7 +68,8 @@ def work_of(described: Described, step: Step) -> Work:
     The contract's modules are the best source. A file whose graph is not the one that they were counted on (it holds
     fewer bytes, or was changed), an adopted or an older one is counted by its weights: each element of a matrix takes
     part in one multiply-add per frame, each cached element in one per stream and frame. That is less than there is to
-    do where weights are used more than once, as in a convolution over a picture, and so it stays a floor.
+    do where weights are used more than once, as in a convolution over a picture, and so it stays a floor. In a window
+    it takes part for every frame of the window.
     """
     graph = read_graph(described.file.path)
     contract = described.contract
@@ -80,9 +81,16 @@ def work_of(described: Described, step: Step) -> Work:
     held = sum(tensor.bytes for tensor in graph.weights.values())
     if not contract.modules or contract.digest != described.file.digest or weights > held:
         weights, elements = _counted(graph, step)
-        source, adds = "the sizes of the file's weights", elements * step.batch * step.frames + cached * step.frames
+        source, adds = "the sizes of the file's weights", elements * _computed(contract, step) + cached * step.frames
     integers = any(node.op in INTEGER_OPS for node in graph.nodes)
     return Work(weights, state_bytes, round(adds), integers, source)
+
+
+def _computed(contract: Contract, step: Step) -> float:
+    """Frames that a step computes, of all streams: a window runs its last frames again at each hop."""
+    mode = contract.mode
+    again = (mode["frames"] + mode["lookahead"]) / mode["hop"] if mode.get("name") == "window" else 1
+    return step.batch * step.frames * float(again)
 
 
 def _weights(cost: Cost, contract: Contract) -> tuple[int, str]:

@@ -52,6 +52,14 @@ def test_a_file_without_modules_is_counted_by_its_weights() -> None:
     assert one.weight_bytes < many.weight_bytes < 1.1 * one.weight_bytes
 
 
+def test_a_window_computes_its_frames_again_at_each_hop() -> None:
+    described = describe(GRU)
+    mode = {"name": "window", "frames": 60, "lookahead": 4, "hop": 2}
+    contract = dataclasses.replace(described.contract, mode=mode)
+    again, once = (work_of(one, Step()) for one in (dataclasses.replace(described, contract=contract), described))
+    assert again.multiply_adds == 32 * once.multiply_adds
+
+
 def test_a_cache_is_read_as_far_as_it_is_filled() -> None:
     early, late = (work_of(describe(GPT), Step(position=position, batch=2)) for position in (0, 100))
     cached = 2 * 100 * 2 * 2 * 32  # streams, frames, layers, keys and values, width
