@@ -196,15 +196,12 @@ def differing(difference: Difference) -> str:
 
 
 def _below(comparison: Comparison) -> Iterator[str]:
-    """What stands under every table: refusals, findings, and what differences can be seen here."""
+    """What stands under every table: findings, and what differences can be seen here."""
     from edgeseq.lab.findings import find, find_across
     from edgeseq.lab.joining import unlike
     from edgeseq.lab.selfcheck.stored import sentence
 
-    series = [one for subject in comparison.subjects for one in subject.latency.series]
-    refusals = {quantile.refused for one in series for quantile in one.quantiles.values()} - {None}
-    notes = [("note", text) for text in sorted({str(refusal).partition(" in every run")[0] for refusal in refusals})]
-    notes += [("unlike", text) for text in unlike(comparison)]
+    notes = [("unlike", text) for text in unlike(comparison)]
     several = len(comparison.subjects) > 1
     for subject in comparison.subjects:
         name = f"{subject.name}: " if several else ""

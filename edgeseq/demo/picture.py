@@ -59,7 +59,7 @@ def _dress(axes: Any, document: dict[str, Any]) -> None:
     # Room above the lines for the legend and the word about the context.
     axes.set_ylim(0, 1.25 * axes.dataLim.ymax)
     axes.set_xlabel("position in the stream (characters so far, log scale)")
-    axes.set_ylabel("time of one step (µs)")
+    axes.set_ylabel("time of one step (us)")
     for model in models:
         if model["bounded"] and model["trained_context"] < last:
             _beyond(axes, model, last * 1.15)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-_TIMES = (("s", 1e9), ("ms", 1e6), ("µs", 1e3), ("ns", 1.0))
+_TIMES = (("s", 1e9), ("ms", 1e6), ("us", 1e3), ("ns", 1.0))
 _SIZES = (("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10), ("B", 1.0))
 
 
@@ -19,7 +19,7 @@ def size_unit(values: Iterable[float]) -> tuple[str, float]:
 
 
 def duration(ns: float | None) -> str:
-    """Three digits and a unit: 12.3 µs."""
+    """Three digits and a unit: 12.3 us."""
     return "-" if ns is None else _written(_TIMES, ns)
 
 

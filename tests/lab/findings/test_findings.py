@@ -69,12 +69,12 @@ def found(name: str, latency: Latency) -> list[str]:
 FIRES: dict[str, tuple[Latency, str]] = {
     "bimodal": (
         result(warm=[steps(slower=0.2)] * 8, reading={"involuntary_switches": 300}),
-        "back to back: 80 % of the steps around 50.0 µs, 20 % around 150 µs, something else runs on this core "
+        "back to back: 80 % of the steps around 50.0 us, 20 % around 150 us, something else runs on this core "
         "(300 involuntary switches in 1,000 steps)",
     ),
     "ramp": (
         result(at={10: 50_000, 1_000: 200_000}),
-        "cost grows with position: 49.9 µs at 10, 200 µs at 1,000, 4.0 times",
+        "cost grows with position: 49.9 us at 10, 200 us at 1,000, 4.0 times",
     ),
     "cold caches": (
         result(paced=[steps(600_000)] * 8),
@@ -96,7 +96,7 @@ FIRES: dict[str, tuple[Latency, str]] = {
     "not alone": (result(reading={"others_ns": 5 * 10**8}), "back to back: other programs kept 0.5 cores busy"),
     "coarse clock": (
         result(clock=({"resolution_ns": 1_000, "overhead_ns": 40},)),
-        "the clock moves by 1.00 µs, 2 % of a median step",
+        "the clock moves by 1.00 us, 2 % of a median step",
     ),
     "too few samples": (result(), "p99.9 needs 10,000 samples in every process, one has 1,000"),
 }
@@ -145,7 +145,7 @@ def test_the_host_is_named_apart_from_other_programs() -> None:
 
 def test_a_clock_that_takes_long_to_read() -> None:
     slow = result(clock=({"resolution_ns": 1, "overhead_ns": 5_000},))
-    assert found("coarse clock", slow) == ["reading the clock takes 5.00 µs, 10 % of a median step"]
+    assert found("coarse clock", slow) == ["reading the clock takes 5.00 us, 10 % of a median step"]
 
 
 def sized(device: str, kib: int, middle_ns: float) -> Subject:

@@ -70,7 +70,7 @@ def _figure(name: str, values: list[float], runs: Sequence[Found]) -> Cell:
 def _energy(runs: Sequence[Found]) -> Cell:
     """Of all meters together, of everything that ran on the package."""
     values = [sum(run["energy_uj"].values()) / run["steps"] for run in runs if run.get("energy_uj")]
-    return _cell("energy_uj_per_step", values, lambda value: f"{digits(value)} µJ", _reason(runs, "energy_uj"))
+    return _cell("energy_uj_per_step", values, lambda value: f"{digits(value)} uJ", _reason(runs, "energy_uj"))
 
 
 def _cell(name: str, values: list[float], written: Any, reason: str | None) -> Cell:
