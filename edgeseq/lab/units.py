@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 _TIMES = (("s", 1e9), ("ms", 1e6), ("us", 1e3), ("ns", 1.0))
@@ -9,18 +10,24 @@ _SIZES = (("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10), ("B", 1.0))
 
 
 def time_unit(values_ns: Iterable[float]) -> tuple[str, float]:
-    """The unit in which the least of these is at least 1, and its nanoseconds; ns where none is."""
+    """The unit for an axis that holds all of these, and its nanoseconds: that of the middle between its ends."""
     return _unit(_TIMES, values_ns)
 
 
 def size_unit(values: Iterable[float]) -> tuple[str, float]:
-    """The unit in which the least of these bytes, zeros apart, is at least 1, and its bytes."""
+    """The unit for an axis that holds all of these, and its bytes: that of the middle between its ends."""
     return _unit(_SIZES, values)
 
 
 def duration(ns: float | None) -> str:
     """Three digits and a unit: 12.3 us."""
     return "-" if ns is None else _written(_TIMES, ns)
+
+
+def span(low_ns: float, high_ns: float) -> str:
+    """From one to the other, the unit once where it is the same: 12.3 to 12.9 us."""
+    (low, unit), (high, other) = (duration(ns).rsplit(" ", 1) for ns in (low_ns, high_ns))
+    return f"{low} to {high} {other}" if unit == other else f"{low} {unit} to {high} {other}"
 
 
 def size(count: float | None) -> str:
@@ -41,8 +48,9 @@ def plain(value: float) -> str:
 
 
 def _unit(units: tuple[tuple[str, float], ...], values: Iterable[float]) -> tuple[str, float]:
-    least = min((value for value in values if value > 0), default=1.0)
-    return next((unit for unit in units if least >= unit[1]), units[-1])
+    above = [value for value in values if value > 0] or [1.0]
+    middle = math.sqrt(min(above) * max(above))
+    return next((unit for unit in units if middle >= unit[1]), units[-1])
 
 
 def _written(units: tuple[tuple[str, float], ...], value: float) -> str:

@@ -35,7 +35,8 @@ def chart_of(chart: Chart) -> str:
 def table_of(table: Table, self_check: str) -> str:
     """A table that scrolls sideways within the page, the self-check's sentence, and its CSV as a link."""
     lines = _turned(table) if table.turned else _straight(table)
-    checked = f'<p class="check">{escaped(self_check)}</p>\n' if table.measured else ""
+    below = (*table.notes, *((self_check,) if table.measured else ()))
+    checked = "".join(f'<p class="check">{escaped(line)}</p>\n' for line in below)
     link = base64.b64encode(table.to_csv().encode()).decode()
     return (
         f'<section id="table-{table.name}">\n<h2>{escaped(table.title)}</h2>\n'

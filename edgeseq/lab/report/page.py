@@ -50,7 +50,7 @@ def page(document: dict[str, Any], findings: Sequence[tuple[str, Finding]], self
     parts = [
         _sentences("Budgets", [escaped(sentence) for sentence in document["sentences"]]),
         tables.pop("latency", ""),
-        _sentences("Findings", [_finding(subject, found) for subject, found in findings]),
+        _sentences("Findings", _findings(findings)),
         *_charts(document),
         *(tables.pop(name) for name in ("differences", "positions", "costs", "floor", "readings") if name in tables),
         _method(document, self_check),
@@ -73,7 +73,7 @@ def _charts(document: dict[str, Any]) -> list[str]:
 
 def _title(document: dict[str, Any]) -> str:
     names = [subject["name"] for subject in document["subjects"]]
-    return f"Latency of {names[0]}" if len(names) == 1 else f"Latency of {len(names)} compared"
+    return f"Latency of {' and '.join(names)}" if len(names) <= 2 else f"Latency of {len(names)} compared"
 
 
 def _lead(document: dict[str, Any]) -> str:
@@ -81,13 +81,22 @@ def _lead(document: dict[str, Any]) -> str:
     cores, versions = machine.get("usable_cores"), document["versions"]
     where = f"{machine.get('cpu') or 'unknown processor'}{f', {cores} cores' if cores else ''}"
     return f"{where}; onnxruntime {versions.get('onnxruntime')}. " + (
-        "" if len(document["subjects"]) == 1 else ", ".join(subject["name"] for subject in document["subjects"]) + "."
+        "" if len(document["subjects"]) <= 2 else ", ".join(subject["name"] for subject in document["subjects"]) + "."
     )
 
 
-def _finding(subject: str, found: Finding) -> str:
-    about = f" <em>{escaped(subject)}</em>" if subject else ""
-    return f"<strong>{escaped(found.name)}</strong>{about}: {escaped(found.sentence)}"
+def _findings(findings: Sequence[tuple[str, Finding]]) -> list[str]:
+    """A line for each, by name; what is found of several subjects alike is said once."""
+    about: dict[Finding, list[str]] = {}
+    for subject, found in findings:
+        about.setdefault(found, []).append(subject)
+    names = list(dict.fromkeys(found.name for found in about))
+    return [_finding(found, about[found]) for found in sorted(about, key=lambda found: names.index(found.name))]
+
+
+def _finding(found: Finding, subjects: Sequence[str]) -> str:
+    about = escaped(", ".join(filter(None, subjects)))
+    return f"<strong>{escaped(found.name)}</strong> <em>{about}</em>: {escaped(found.sentence)}"
 
 
 def _sentences(title: str, lines: Sequence[str]) -> str:

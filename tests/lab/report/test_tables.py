@@ -10,7 +10,7 @@ import pytest
 from edgeseq.errors import UsageError
 from edgeseq.lab.report import write_csv
 from edgeseq.lab.report.tables import Cell, Table, make_tables
-from edgeseq.lab.units import digits, duration, size, time_unit
+from edgeseq.lab.units import digits, duration, size, span, time_unit
 from tests.lab.report.comparisons import NAMES, comparison
 
 
@@ -52,4 +52,5 @@ def test_durations(ns: float, text: str) -> None:
 def test_units() -> None:
     assert (size(1_536), size(512), size(None)) == ("1.50 KiB", "512 B", "-")
     assert (digits(0.012345), digits(1_234.5), digits(99.96)) == ("0.0123", "1,234", "100")
-    assert time_unit([2_500, 9e9]) == ("us", 1e3)
+    assert (time_unit([2_500, 9e6]), time_unit([0])) == (("us", 1e3), ("ns", 1.0))
+    assert (span(12_340, 15_000), span(900, 1_000)) == ("12.3 to 15.0 us", "900 ns to 1.00 us")

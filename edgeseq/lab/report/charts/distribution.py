@@ -52,7 +52,7 @@ def _bars(drawn: list[Found]) -> tuple[Any, str, float]:
     ends = [_ends(series) for series in drawn]
     low, high = max(1, min(low for low, _ in ends)), max(2, *(high for _, high in ends))
     count = min(_MOST, max(20, math.ceil(_BARS * math.log10(high / low))))
-    unit, factor = time_unit([low])
+    unit, factor = time_unit([low, high])
     return np.geomspace(low, high, count + 1), unit, factor
 
 

@@ -36,7 +36,7 @@ def percentiles(document: Found) -> Chart | None:
         return None
     drawn = [series for subject in document["subjects"] for mode in modes if (series := series_of(subject, mode))]
     low, high = (bound(edge for series in drawn for edge in _ends(series)) for bound in (min, max))
-    unit, factor = time_unit([low])
+    unit, factor = time_unit([low, high])
     figure = new_figure(0.6 + 2.35 * len(modes), WIDTH)
     for axes, mode in zip(figure.subplots(len(modes), 1, squeeze=False)[:, 0], modes, strict=True):
         _panel(axes, document, mode, factor)

@@ -16,7 +16,7 @@ def quality(document: Found) -> Chart | None:
     points = [(index, subject, p50) for index, subject in rated if (p50 := _median(subject, mode)) is not None]
     if not points:
         return None
-    unit, factor = time_unit([min(interval(p50)[0], p50["median_ns"]) for *_, p50 in points])
+    unit, factor = time_unit([p50["median_ns"] for *_, p50 in points])
     figure = new_figure(2.9, WIDTH)
     axes = figure.subplots()
     for index, subject, p50 in points:

@@ -26,7 +26,7 @@ def timeline(document: Found) -> Chart | None:
     drawn = [(subject, _thinned(subject, most)) for subject in subjects]
     limits = [limit for subject in subjects if (limit := limit_ns(subject)) is not None]
     low, high = (bound([*limits, *(bound(values) for _, (_, values) in drawn)]) for bound in (min, max))
-    unit, factor = time_unit([max(1, low)])
+    unit, factor = time_unit([max(1, low), high])
     figure = new_figure(0.7 + 1.5 * len(drawn), WIDTH)
     panels = figure.subplots(len(drawn), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (subject, points) in zip(panels, drawn, strict=True):

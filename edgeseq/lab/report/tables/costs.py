@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgeseq.lab.report.tables.table import Cell, Table, named
-from edgeseq.lab.units import digits, duration, size
+from edgeseq.lab.units import digits, duration, size, span
 
 Found = dict[str, Any]
 _SPANS = {"import": "import_ns", "load": "load_ns", "first step": "first_step_ns", "cold start": "cold_start_ns"}
@@ -61,7 +61,7 @@ def _span(name: str, values: Sequence[int]) -> Cell:
     if not values:
         return Cell("-", {name: None})
     middle = statistics.median(values)
-    spread = f"{duration(min(values))} to {duration(max(values))}" if len(values) > 1 else None
+    spread = span(min(values), max(values)) if len(values) > 1 else None
     return Cell(duration(middle), {name: middle}, spread)
 
 

@@ -27,9 +27,9 @@ def _row(found: Found) -> tuple[Cell, ...]:
         Cell(found["mode"].replace("_", " "), {"mode": found["mode"]}),
         named("quantile", found["quantile"]),
         Cell(
-            f"{found['ratio']:.3f}",
+            f"{found['ratio']:.3g} times as long",
             {"ratio": found["ratio"], "low": found["low"], "high": found["high"]},
-            f"{found['low']:.3f} to {found['high']:.3f}" if known else None,
+            f"{found['low']:.3g} to {found['high']:.3g}" if known else None,
         ),
         Cell(_verdict(found), {"visible": found["visible"]}),
     )
@@ -40,4 +40,4 @@ def _verdict(found: Found) -> str:
         return "too few processes to tell"
     if not found["visible"]:
         return "no visible difference"
-    return f"{100 * abs(found['ratio'] - 1):.1f} % {'longer' if found['ratio'] > 1 else 'shorter'}"
+    return "visibly longer" if found["ratio"] > 1 else "visibly shorter"

@@ -6,7 +6,7 @@ from typing import Any
 
 from edgeseq.lab.report.charts.chart import interval
 from edgeseq.lab.report.tables.table import Cell, Table, named
-from edgeseq.lab.units import duration, size
+from edgeseq.lab.units import duration, size, span
 
 Found = dict[str, Any]
 _QUANTILES = ("p50", "p90", "p99", "p99.9")
@@ -79,10 +79,10 @@ def _quantile(name: str, series: Found) -> Cell:
 def _spread(name: str, found: Found) -> Cell:
     """The median across processes, and its interval beneath."""
     if found["median_ns"] is None:
-        return Cell("-", {f"{name}_ns": None}, found["refused"])
+        return Cell("-", {f"{name}_ns": None}, found["refused"].partition(" in every")[0])
     low, high = interval(found)
     raw = {f"{name}_ns": found["median_ns"], f"{name}_low_ns": low, f"{name}_high_ns": high}
-    return Cell(duration(found["median_ns"]), raw, f"{duration(low)} to {duration(high)}")
+    return Cell(duration(found["median_ns"]), raw, span(low, high))
 
 
 def _missed(series: Found) -> Cell:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edgeseq.lab.report.tables.table import Table, named
-from edgeseq.lab.units import duration
+from edgeseq.lab.report.tables.table import Cell, Table, named
+from edgeseq.lab.units import duration, size
 
 Found = dict[str, Any]
 
@@ -29,7 +29,7 @@ def settings(document: Found) -> Table:
 def machine(document: Found) -> Table:
     """A line for each fact about the machine and each version."""
     facts = {**document["machine"], **{f"{name} version": number for name, number in document["versions"].items()}}
-    rows = tuple((named("fact", name.replace("_", " ")), named("value", _flat(value))) for name, value in facts.items())
+    rows = tuple((named("fact", name.replace("_", " ")), _fact(name, value)) for name, value in facts.items())
     return Table("machine", "Machine and versions", ("", ""), rows, measured=False)
 
 
@@ -43,10 +43,19 @@ def files(document: Found) -> Table:
     return Table("files", "Files", ("", "file", "SHA-256", "digest of graph and weights"), rows, measured=False)
 
 
+def _fact(name: str, value: Any) -> Cell:
+    """A fact; bytes in people's units."""
+    if name == "caches" and isinstance(value, Mapping):
+        return Cell(_flat({cache: size(count) for cache, count in value.items()}), {"value": _flat(value)})
+    return Cell(size(value) if name.endswith("_bytes") else str(_flat(value)), {"value": _flat(value)})
+
+
 def _shown(given: Mapping[str, Any]) -> dict[str, Any]:
     """Times in people's units as text; the path left out, which is the reader's own business."""
     return {
-        name.removesuffix("_ns"): duration(value) if name.endswith("_ns") and value is not None else _flat(value)
+        name.removesuffix("_ns"): duration(value)
+        if name.endswith("_ns") and value is not None
+        else _flat(value, "not given")
         for name, value in given.items()
         if name != "path"
     }
@@ -61,11 +70,11 @@ def _clock(latency: Found) -> dict[str, Any]:
     }
 
 
-def _flat(value: Any) -> Any:
+def _flat(value: Any, missing: str = "not available") -> Any:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_flat(item)}" for name, item in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(str(_flat(item)) for item in value)
     if value is None:
-        return "not available"
+        return missing
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value

@@ -22,7 +22,8 @@ class Cell:
 class Table:
     """Rows of one cell for each of ``columns``. ``turned``: the page shows columns as rows, for few and long rows.
 
-    ``measured``: its figures are compared, so that the self-check's sentence belongs under it.
+    ``measured``: its figures are compared, so that the self-check's sentence belongs under it. ``notes`` stand
+    there too.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     turned: bool = False
     measured: bool = True
+    notes: tuple[str, ...] = ()
 
     def to_csv(self) -> str:
         """A header and a line for each row: plain numbers, None as nothing."""
