@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def histograms(document: Found) -> Chart | None:
         "Steps of all processes, warm-up apart. Two hills are two kinds of step. The shortest and the longest 0.5 % "
         "of each may lie beyond the axis: the percentile curves have them.",
         to_svg(figure, "histograms", title, alt),
-        tuple((MODES[mode], look(index)) for index, mode in enumerate(MODES) if mode in modes),
+        tuple((MODES[mode], replace(look(index), marker="")) for index, mode in enumerate(MODES) if mode in modes),
     )
 
 

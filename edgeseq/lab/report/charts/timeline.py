@@ -39,7 +39,7 @@ def timeline(document: Found) -> Chart | None:
         "timeline",
         title := "Paced steps in order",
         "The first process. Each point is the longest of the steps around it. The dashed line is the deadline, or the "
-        "period where none was given; every step beyond it is marked.",
+        "period where none was given; every point beyond it is marked.",
         to_svg(figure, "timeline", title, alt),
         (("a step, the longest of those around it", _STEP), ("deadline or period", _LIMIT), ("beyond it", _MISS)),
     )
