@@ -48,6 +48,9 @@ def bare_us(case: Case, folder: Path, steps: int) -> float | None:
     head[0].input[0] = given
     del model.graph.node[:]
     model.graph.node.extend([*layers, *head])
+    used = {name for node in model.graph.node for name in node.input}
+    for held in [held for held in model.graph.initializer if held.name not in used]:
+        model.graph.initializer.remove(held)
     state = np.zeros((1, 1, case.hidden), np.float32)
     inputs = {port.name: frames(folder)[0] if port.name == frame else state for port in model.graph.input}
     answer, *states = [port.name for port in model.graph.output]

@@ -20,8 +20,10 @@ from benchmarks.peers.bare import WARMUP, bare_us, empty_graph_us, fresh, timed_
 from benchmarks.peers.cases import CASES, Case
 from benchmarks.peers.engines import edgeseq, session_run, torch_eager
 from benchmarks.peers.processes import start
+from benchmarks.peers.products import products_us
 from benchmarks.peers.stepping import Stepper, frames
 from benchmarks.peers.worker import Walk, back_to_back
+from edgeseq.lab.floor.kernels import read_bytes_per_s
 
 
 def gather(cases: Sequence[Case], work: Path, steps: int) -> dict[str, dict[str, Any]]:
@@ -37,15 +39,17 @@ def gather(cases: Sequence[Case], work: Path, steps: int) -> dict[str, dict[str,
 
 
 def evidence(case: Case, folder: Path, steps: int) -> dict[str, Any]:
-    """Medians in microseconds: steps in three ways, an empty graph, and what profilers say of a step's parts."""
+    """Medians in microseconds: steps in three ways, other graphs, what profilers say, the weights read and no more."""
     return {
         "steps": steps,
         "stream_us": median_us(edgeseq.open_step(case, folder), case, folder, steps),
         "session_run_us": median_us(session_run.open_step(case, folder), case, folder, steps),
         "bound_us": bound_us(case, folder, steps),
         "bare_us": bare_us(case, folder, steps),
+        "products_us": products_us(case, steps),
         "empty_graph_us": empty_graph_us(steps),
         "weight_bytes": weight_bytes(folder),
+        "read_us": 1e6 * weight_bytes(folder) / read_bytes_per_s(weight_bytes(folder)),
         "kernels_us": kernels_us(case, folder, min(steps, 200)),
         "torch_us": median_us(torch_eager.open_step(case, folder), case, folder, steps),
         "torch_ops_us": torch_ops_us(case, folder, min(steps, 200)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable
 
 from benchmarks.page import made_by, wrapped
@@ -64,19 +65,29 @@ def _names(slugs: Iterable[str]) -> str:
 def _engines(result: Result) -> str:
     lines = [
         "## Engines\n",
-        "*Installed*: the packages that a step needs with all that they depend on, on disk.\n",
-        "| engine | version | installed | packages | import |",
-        "| --- | --- | ---: | ---: | ---: |",
+        "*Installed*: the packages that a step needs with all that they depend on, on disk. *Memory*: of a process that",
+        "has imported them and no more.\n",
+        "| engine | version | installed | packages | import | memory |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
     for module, engine in result.engines.items():
         timed = [item for item in result.subjects if item.engine == module and item.refused is None]
-        imported = sorted(value for item in timed for value in item.figures["import_ns"])
-        versions = engine["versions"]
-        lines.append(
-            f"| {engine['name']} | {_version(module, versions) or engine['missing']} | {_size(engine['bytes'])}"
-            f" | {len(versions) or ''} | {_ms(imported[len(imported) // 2] if imported else None)} |"
-        )
+        cells = [
+            engine["name"],
+            _version(module, engine["versions"]) or engine["missing"] or "",
+            _size(engine["bytes"]),
+            str(len(engine["versions"]) or ""),
+            _ms(_middle(timed, "import_ns")),
+            _mib(_middle(timed, "imported_rss_bytes")),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
+
+
+def _middle(subjects: Iterable[Subject], figure: str) -> float | None:
+    """The median of a figure over all processes of all networks."""
+    values = [value for item in subjects for value in item.figures.get(figure, ()) if value is not None]
+    return statistics.median(values) if values else None
 
 
 def _version(module: str, versions: dict[str, str]) -> str:

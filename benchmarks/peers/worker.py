@@ -96,6 +96,8 @@ def measure(engine: EngineModule, case: Case, folder: Path, settings: dict[str, 
     begin = perf_counter_ns()
     engine.import_packages()
     imported = perf_counter_ns()
+    imported_rss = rss_bytes("VmRSS")
+    opened = perf_counter_ns()
     stepper = engine.open_step(case, folder)
     loaded = perf_counter_ns()
     walk = Walk(stepper, case, frames(folder))
@@ -109,9 +111,10 @@ def measure(engine: EngineModule, case: Case, folder: Path, settings: dict[str, 
         series["paced"], series["paced_step"] = paced(walk, settings["paced_steps"], settings["period_ns"])
     return {
         "import_ns": imported - begin,
-        "load_ns": loaded - imported,
+        "load_ns": loaded - opened,
+        "imported_rss_bytes": imported_rss,
         "first_step_ns": first[0],
-        "peak_rss_bytes": peak_rss_bytes(),
+        "peak_rss_bytes": rss_bytes("VmHWM"),
         "busy_cores": round(busy, 3),
         "series": series,
     }
@@ -131,13 +134,13 @@ def compare(engine: EngineModule, case: Case, folder: Path) -> dict[str, Any]:
     return {"steps": len(expected), "furthest": furthest, "largest": float(np.abs(expected).max())}
 
 
-def peak_rss_bytes() -> int | None:
-    """The most memory this process has had resident; None where the system does not tell."""
+def rss_bytes(field: str) -> int | None:
+    """Memory that this process has resident: ``VmRSS`` now, ``VmHWM`` at most; None where the system does not tell."""
     try:
         lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
     except OSError:
         return None
-    found = [line.split() for line in lines if line.startswith("VmHWM:")]
+    found = [line.split() for line in lines if line.startswith(f"{field}:")]
     return int(found[0][1]) * 1024 if found else None
 
 

@@ -62,6 +62,8 @@ def test_page_says_what_the_gap_is_made_of() -> None:
         "bare_us": 16.0,
         "empty_graph_us": 2.0,
         "weight_bytes": 360_000,
+        "read_us": 4.0,
+        "products_us": 17.0,
         "kernels_us": {"GRU": 9.0, "Add": 1.0},
         "torch_ops_us": {"aten::gru": 5.0},
     }
@@ -69,7 +71,8 @@ def test_page_says_what_the_gap_is_made_of() -> None:
     flat = " ".join(text.split())
     assert "Litert takes 10.0 us, edgeseq 20.0 us: 10.0 us more" in flat
     assert "at least 5.0 us of it are in the kernels" in flat
-    assert "20 GB/s | GRU 90%, Add 10% | gru 100%" in flat
+    assert "A graph of its layers and head alone would save 2.0 us, 20% of the gap" in flat
+    assert "| 0.36 MB | GRU 90%, Add 10% | gru 100% |" in flat
 
 
 def test_equal_engines_show_no_difference() -> None:
