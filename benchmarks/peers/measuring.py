@@ -16,6 +16,7 @@ from benchmarks.peers.install import installed
 from benchmarks.peers.preparing import TOLERANCE, Prepared
 from benchmarks.peers.processes import Failed, run
 from benchmarks.peers.result import Result, Subject
+from benchmarks.peers.standing import BASE
 from benchmarks.peers.table import ENGINES
 from edgeseq.runtime.measuring.machine import machine, versions
 from edgeseq.runtime.measuring.series import make_series
@@ -25,12 +26,13 @@ from edgeseq.runtime.measuring.series import make_series
 class Settings:
     """What one process does, and how many there are.
 
-    A GPT takes ``gpt_steps``, for its steps are longer; ``paced`` are slugs of cases. Engines that take seconds to
-    start are in the first ``slow_runs`` rounds alone.
+    A GPT takes ``gpt_steps``, for its steps are longer; ``paced`` are slugs of cases. Engines whose first process on a
+    case took more than ``slow_s`` are in the first ``slow_runs`` rounds of that case alone; edgeseq is in all.
     """
 
     runs: int = 8
     slow_runs: int = 8
+    slow_s: float = 5.0
     steps: int = 1_000
     gpt_steps: int = 1_000
     paced_steps: int = 1_000
@@ -42,21 +44,40 @@ class Settings:
     paced: tuple[str, ...] = tuple(CASES)
 
 
+@dataclass
+class Found:
+    """What the processes of one subject reported, how long the first took, and why one ``failed``."""
+
+    reports: list[dict[str, Any]]
+    first_s: float
+    failed: str | None = None
+
+    def sits_out(self, item: Prepared, runs: int, settings: Settings) -> bool:
+        """Whether this subject is not in the round after ``runs``."""
+        slow = item.engine != BASE and self.first_s > settings.slow_s
+        return self.failed is not None or (slow and runs >= settings.slow_runs)
+
+    def run(self, item: Prepared, work: Path, settings: Settings) -> None:
+        """One more process."""
+        begin = time.monotonic()
+        try:
+            self.reports.append(_one(item, work, settings))
+        except Failed as error:
+            self.failed = f"a run failed: {error}"
+        self.first_s = self.first_s or time.monotonic() - begin
+
+
 def measure(ready: Sequence[Prepared], work: Path, settings: Settings, say: Callable[[str], None]) -> Result:
     """Time every subject that is not refused; a process that fails refuses its subject with the reason."""
-    others, runs = Others(), 0
+    others, runs, begin = Others(), 0, time.monotonic()
     order = [item for item in ready if item.refused is None]
-    reports: dict[Prepared, list[dict[str, Any]]] = {item: [] for item in order}
-    failed: dict[Prepared, str] = {}
-    shuffled, begin = random.Random(settings.seed), time.monotonic()
+    found = {item: Found([], 0.0) for item in order}
+    shuffled = random.Random(settings.seed)
     while runs < settings.runs and _time_left(begin, runs, settings):
         shuffled.shuffle(order)
         for item in order:
-            if item not in failed and (runs < settings.slow_runs or not ENGINES[item.engine].slow):
-                try:
-                    reports[item].append(_one(item, work, settings))
-                except Failed as error:
-                    failed[item] = f"a run failed: {error}"
+            if not found[item].sits_out(item, runs, settings):
+                found[item].run(item, work, settings)
         runs += 1
         say(f"round {runs} after {(time.monotonic() - begin) / 60:.1f} minutes")
     return Result(
@@ -66,7 +87,7 @@ def measure(ready: Sequence[Prepared], work: Path, settings: Settings, say: Call
         settings={**asdict(settings), "runs": runs, "threads": 1, "tolerance": TOLERANCE},
         others_cores=round(others.cores(), 2),
         engines={name: {"name": engine.name, **installed(engine)} for name, engine in ENGINES.items()},
-        subjects=tuple(_subject(item, reports.get(item, []), failed.get(item)) for item in ready),
+        subjects=tuple(_subject(item, found.get(item)) for item in ready),
     )
 
 
@@ -88,11 +109,12 @@ def _one(item: Prepared, work: Path, settings: Settings) -> dict[str, Any]:
     return run("measure", ENGINES[item.engine], case, work / item.case, given)
 
 
-def _subject(item: Prepared, reports: Sequence[dict[str, Any]], failed: str | None) -> Subject:
-    reason = item.refused or failed
+def _subject(item: Prepared, found: Found | None) -> Subject:
     answers = {"steps": item.steps, "furthest": item.furthest, "largest": item.largest}
-    if reason is not None or not reports:
+    reason = item.refused or (found and found.failed)
+    if reason or found is None or not found.reports:
         return Subject(item.engine, item.case, reason or "no run was made", answers, {}, {})
+    reports = found.reports
     figures = {name: [report[name] for report in reports] for name in reports[0] if name != "series"}
     series = {}
     for mode in reports[0]["series"]:

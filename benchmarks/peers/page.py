@@ -50,7 +50,7 @@ def _settings(result: Result) -> str:
     given = result.settings
     slow = min(given["slow_runs"], given["runs"])
     text = (
-        f"- Settings: {given['runs']} rounds, of engines that are slow to start {slow};"
+        f"- Settings: {given['runs']} rounds, of engines that took more than {given['slow_s']:g} s in the first {slow};"
         f" {given['steps']:,} steps back to back ({given['gpt_steps']:,} of the GPT), {given['paced_steps']:,} paced on"
         f" {_names(given['paced'])}; {given['warmup']} steps before them"
     )
@@ -65,8 +65,8 @@ def _names(slugs: Iterable[str]) -> str:
 def _engines(result: Result) -> str:
     lines = [
         "## Engines\n",
-        "*Installed*: the packages that a step needs with all that they depend on, on disk. *Memory*: of a process that",
-        "has imported them and no more.\n",
+        "*Installed*: the packages that a step needs with all that they depend on, on disk. *Memory*: of a process",
+        "that has imported them and no more.\n",
         "| engine | version | installed | packages | import | memory |",
         "| --- | --- | ---: | ---: | ---: | ---: |",
     ]

@@ -18,8 +18,7 @@ class Engine:
     """``module`` is in ``benchmarks.peers.engines``; ``kinds`` are the cases it is tried on.
 
     ``environment`` is None for the project's own, and ``install`` is what pip puts into it otherwise. ``packages`` are
-    what a step needs at run time; their size on disk, dependencies included, is the engine's. ``slow``: it takes
-    seconds to start.
+    what a step needs at run time; their size on disk, dependencies included, is the engine's.
     """
 
     name: str
@@ -28,7 +27,6 @@ class Engine:
     kinds: tuple[str, ...] = NETWORKS
     environment: str | None = None
     install: tuple[str, ...] = ()
-    slow: bool = False
 
     def python(self) -> Path:
         """The interpreter that runs it."""
@@ -41,7 +39,7 @@ ENGINES = {
         Engine("edgeseq", "edgeseq", ("edgeseq", "onnxruntime"), (*NETWORKS, "Silero")),
         Engine("onnxruntime session.run", "session_run", ("onnxruntime", "numpy")),
         Engine("PyTorch eager", "torch_eager", ("torch", "numpy")),
-        Engine("torch.compile", "torch_compile", ("torch", "numpy"), slow=True),
+        Engine("torch.compile", "torch_compile", ("torch", "numpy")),
         Engine("OpenVINO, states outside", "openvino_explicit", ("openvino",), NETWORKS, "openvino", ("openvino",)),
         Engine("OpenVINO, states inside", "openvino_stateful", ("openvino",), NETWORKS, "openvino", ("openvino",)),
         Engine(
@@ -51,7 +49,6 @@ ENGINES = {
             NETWORKS,
             "executorch",
             ("executorch",),
-            slow=True,
         ),
         Engine("LiteRT", "litert", ("ai-edge-litert",), NETWORKS, "litert", ("litert-torch",)),
         Engine("ncnn", "ncnn", ("ncnn",), NETWORKS, "ncnn", ("ncnn", "pnnx")),

@@ -64,5 +64,5 @@ def test_slow_engines_sit_out_later_rounds(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(measuring, "run", lambda *given: report)
     monkeypatch.setattr(measuring, "installed", lambda engine: {"versions": {}, "bytes": 1, "missing": None})
     ready = [Prepared(name, CASE.slug, None, 256, 0.0, 1.0) for name in ("edgeseq", "torch_compile")]
-    result = measuring.measure(ready, tmp_path, Settings(runs=3, slow_runs=1, paced=()), lambda line: None)
+    result = measuring.measure(ready, tmp_path, Settings(runs=3, slow_runs=1, slow_s=0.0, paced=()), lambda line: None)
     assert [len(item.figures["import_ns"]) for item in result.of(CASE.slug)] == [3, 1]

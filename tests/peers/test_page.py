@@ -27,6 +27,7 @@ def result(*subjects: Subject, evidence: dict[str, Any] | None = None) -> Result
     settings = {
         "runs": 9,
         "slow_runs": 9,
+        "slow_s": 5.0,
         "steps": 20,
         "gpt_steps": 20,
         "paced_steps": 0,
