@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from edgeseq.errors import UNREADABLE
 from edgeseq.requirements import not_installed
 
 #: Okabe and Ito's palette, which colour-blind readers tell apart (jfly.uni-koeln.de/color, 2008), darkest first;
@@ -106,7 +109,9 @@ def to_svg(figure: Any, name: str, title: str, alt: str) -> str:
 
     written = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with matplotlib.rc_context({"svg.hashsalt": name}):
+    with matplotlib.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
+        # The reader's browser has the letters that matplotlib's own font lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
         figure.savefig(written, format="svg", metadata=nothing)
     return _within_a_page(written.getvalue(), name, title, alt)
 
@@ -131,8 +136,9 @@ def _within_a_page(svg: str, name: str, title: str, alt: str) -> str:
 
 def escaped(text: object) -> str:
     """Text for a page, of a name that nobody vouches for: markup and what cannot be shown as escapes."""
-    import html
+    return html.escape(readable(str(text)))
 
-    from edgeseq.errors import UNREADABLE
 
-    return html.escape(UNREADABLE.sub(lambda found: ascii(found[0])[1:-1], str(text)))
+def readable(text: str) -> str:
+    """What cannot be shown as escapes."""
+    return UNREADABLE.sub(lambda found: ascii(found[0])[1:-1], text)

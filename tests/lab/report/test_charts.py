@@ -41,7 +41,9 @@ def test_every_chart_is_there_with_a_title_and_a_description() -> None:
 
 def test_what_was_not_measured_is_not_drawn() -> None:
     only = comparison(1)
-    bare = replace(only.subjects[0].latency, state_bytes_at={}, series=only.subjects[0].latency.series[:1])
+    bare = replace(
+        only.subjects[0].latency, state_bytes_at={"10": 0, "100": 0}, series=only.subjects[0].latency.series[:1]
+    )
     subject = replace(only.subjects[0], latency=bare, quality=None)
     assert [chart.name for chart in draw_all(plain(Comparison((subject,))))] == ["percentiles", "histograms"]
 

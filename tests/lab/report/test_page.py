@@ -23,8 +23,11 @@ _CHARTS = """[...document.querySelectorAll("figure > svg")].map(svg => ({
         return inner.left < outer.left - 2 || inner.right > outer.right + 2;
     }).length}))"""
 _BEYOND = "document.documentElement.scrollWidth - window.innerWidth"
-#: A name that would be markup, a formula or a script, and long.
-HOSTILE = ("<script>alert(1)</script>", '"><img src=http://example.invalid/x onerror=alert(1)>$\\frac' + "x" * 150)
+#: Names that would be markup, a script, a formula, a terminal's command; with letters that few fonts have; long.
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=http://example.invalid/x onerror=alert(1)>$\\frac\x1b模型' + "x" * 150,
+)
 
 
 @pytest.fixture(scope="module")

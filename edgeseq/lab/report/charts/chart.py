@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgeseq.lab.report.style import Look, look
+from edgeseq.lab.report.style import Look, look, readable
 from edgeseq.lab.units import plain
 
 Found = dict[str, Any]
@@ -51,6 +51,7 @@ def interval(quantile: Found) -> tuple[float, float]:
 
 def shortened(name: str, most: int = 46) -> str:
     """A name that fits over a chart."""
+    name = readable(name)
     return name if len(name) <= most else f"{name[: most // 2]}…{name[-most // 2 + 1 :]}"
 
 
@@ -67,7 +68,7 @@ def log_ticks(axis: Any) -> None:
     low, high = sorted(axis.get_view_interval())
     decades = high / low if low > 0 else 1
     subs = (1.0, 2.0, 3.0, 5.0, 7.0) if decades < 8 else (1.0, 2.0, 5.0) if decades < 200 else (1.0,)
-    axis.set_major_locator(LogLocator(subs=subs, numticks=12))
+    axis.set_major_locator(LogLocator(subs=subs, numticks=12 if decades < 200 else 7))
     axis.set_major_formatter(FuncFormatter(lambda value, _: plain(float(f"{value:.6g}"))))
     axis.set_minor_locator(NullLocator() if decades < 200 else LogLocator(subs="auto", numticks=12))
     axis.set_minor_formatter(NullFormatter())

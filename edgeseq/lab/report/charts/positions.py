@@ -30,7 +30,7 @@ def memory_at(document: Found) -> Chart | None:
         document,
         "memory-at",
         "Memory against position",
-        "What the states of one stream take. The weights come once for all streams.",
+        "What the states of one stream take; a file without states has no line. The weights come once for all streams.",
         "state of one stream ({}, log scale)",
         _states,
         (size_unit, size),
@@ -70,7 +70,7 @@ def _steps(subject: Found) -> Points:
 
 def _states(subject: Found) -> Points:
     held = subject["latency"]["state_bytes_at"]
-    return sorted((int(position), count, count, count) for position, count in held.items())
+    return sorted((int(position), count, count, count) for position, count in held.items() if count)
 
 
 def _line(axes: Any, line: Points, index: int, factor: float) -> None:
