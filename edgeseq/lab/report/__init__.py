@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from edgeseq.lab.report.writing import write_csv, write_report
+from edgeseq.lab.report.writing import check_report, write_csv, write_report
 
-__all__ = ["write_csv", "write_report"]
+__all__ = ["check_report", "write_csv", "write_report"]

@@ -10,10 +10,17 @@ from edgeseq.files import check_folder, write_whole
 from edgeseq.lab.comparison import Comparison
 from edgeseq.lab.findings import Finding, find, find_across
 from edgeseq.lab.report.page import page
+from edgeseq.lab.report.style import drawing
 from edgeseq.lab.report.tables import make_tables
 from edgeseq.lab.selfcheck.stored import sentence
 
 Named = tuple[str, Finding]
+
+
+def check_report(path: str | os.PathLike[str]) -> None:
+    """What :func:`write_report` would raise for want of matplotlib or of a folder: to be known before measuring."""
+    with drawing():
+        check_folder(Path(path).absolute().parent)
 
 
 def write_report(comparison: Comparison, path: str | os.PathLike[str]) -> None:
@@ -21,7 +28,7 @@ def write_report(comparison: Comparison, path: str | os.PathLike[str]) -> None:
 
     The same comparison gives the same bytes. NotInstalled without matplotlib, UsageError where it cannot be written.
     """
-    check_folder(Path(path).absolute().parent)
+    check_report(path)
     text = page(comparison.to_dict(), findings_of(comparison), sentence(comparison.self_check))
     _write(Path(path), text)
 

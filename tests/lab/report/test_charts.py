@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -12,6 +14,7 @@ import pytest
 
 from edgeseq.errors import NotInstalled
 from edgeseq.lab.comparison import Comparison
+from edgeseq.lab.report import check_report
 from edgeseq.lab.report.charts import draw_all
 from edgeseq.lab.report.charts.distribution import shares
 from edgeseq.lab.report.charts.percentiles import curve, place
@@ -66,7 +69,9 @@ def test_many_subjects_look_different() -> None:
     assert len({look(index) for index in range(len(COLOURS) * len(MARKERS))}) == len(COLOURS) * len(MARKERS)
 
 
-def test_without_matplotlib_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+def test_without_matplotlib_it_says_what_to_install_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(NotInstalled, match=r"pip install 'edgeseq\[bench\]'"):
-        draw_all(plain(comparison(1)))
+        check_report(tmp_path / "out.html")
