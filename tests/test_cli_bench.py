@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgeseq.cli import main
-from edgeseq.cli.latencies import describe, describe_self_check
+from edgeseq.cli.measured.describing import describe, describe_self_check
 from edgeseq.lab import comparing
 from edgeseq.lab.comparison import Comparison, Quality, Subject, compare_all
 from edgeseq.lab.variants import Variant

@@ -9,7 +9,7 @@ import click
 
 from edgeseq.cli import libraries, measuring, options
 from edgeseq.cli.files import say, write_report
-from edgeseq.cli.latencies import describe
+from edgeseq.cli.measured.describing import describe
 from edgeseq.cli.terminal import progress
 from edgeseq.errors import UsageError
 
@@ -76,7 +76,7 @@ def _self_check(variant: Variant, asked: dict[str, Any]) -> None:
             variant.settings, asked["runs"] or RUNS, rounds, seed=asked["seed"], progress=lambda *_: bar.update(1)
         )
     place = store(found)
-    from edgeseq.cli.latencies import describe_self_check
+    from edgeseq.cli.measured.describing import describe_self_check
 
     say(f"{describe_self_check(found)}\nkept in {place}", asked["json_path"])
     write_report(found, asked["json_path"])

@@ -9,7 +9,7 @@ import click
 
 from edgeseq.cli import libraries, measuring, options
 from edgeseq.cli.files import say
-from edgeseq.cli.latencies import describe
+from edgeseq.cli.measured.describing import describe
 from edgeseq.cli.sizes import parse_share
 from edgeseq.errors import UsageError
 
