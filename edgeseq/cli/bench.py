@@ -52,10 +52,8 @@ def bench(path: Path, **asked: Any) -> None:
         from edgeseq.lab.per_op import describe as describe_operators
 
         say(f"\n{describe_operators(operators)}", asked["json_path"])
-    document = comparison.to_dict()
-    if operators is not None:
-        document["per_op"] = operators.to_dict()
-    measuring.finish(comparison, budgets, asked, document)
+    more = None if operators is None else {"per_op": operators.to_dict()}
+    measuring.finish(comparison, budgets, asked, more)
 
 
 def _per_op(variant: Variant) -> Any:

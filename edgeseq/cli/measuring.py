@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -105,6 +106,13 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Write a page with charts of everything found; needs matplotlib.",
     ),
     click.option(
+        "--csv",
+        "csv_folder",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="FOLDER",
+        help="Write every table of the page as CSV.",
+    ),
+    click.option(
         "--raw", "raw_path", type=options.FILE, metavar="OUT.NPZ", help="Write every step of every process, in ns."
     ),
     options.device,
@@ -121,12 +129,16 @@ def measuring(command: Command) -> Command:
 
 
 def budgets_of(asked: dict[str, Any]) -> Budgets:
-    """The budgets in the options, checked against the steps before anything is measured."""
+    """The budgets in the options; they and what is to be written are checked before anything is measured."""
     from edgeseq.lab.budgets import Budgets
     from edgeseq.runtime.measuring.measure import STEPS
 
     if asked["max_miss"] is not None and asked["deadline"] is None:
         raise UsageError("--max-miss is a share of missed deadlines", wanted="--deadline beside it")
+    if asked["report_path"] is not None:
+        from edgeseq.lab.report import check_report
+
+        check_report(asked["report_path"])
     found = Budgets(asked["max_miss"], asked["max_size"])
     if asked["duration"] is None:
         found.check(asked["steps"] or STEPS)
@@ -186,25 +198,35 @@ def write_files(comparison: Comparison, asked: dict[str, Any]) -> None:
         data = raw_bytes(comparison)
         write_whole(asked["raw_path"], lambda file: file.write(data))
     if asked["report_path"] is not None:
-        from edgeseq.lab import report
+        from edgeseq.lab.report import write_report as write_page
 
-        report.write_report(comparison, asked["report_path"])
+        write_page(comparison, asked["report_path"])
+    if asked["csv_folder"] is not None:
+        from edgeseq.lab.report import write_csv
+
+        write_csv(comparison, asked["csv_folder"])
 
 
 def finish(
     comparison: Comparison,
     budgets: Budgets,
     asked: dict[str, Any],
-    document: dict[str, Any] | None = None,
+    more: dict[str, Any] | None = None,
     fail_above: float | None = None,
 ) -> None:
     """Judge, write what was asked for, and exit with 1 where a budget is missed."""
     from edgeseq.lab.budgets import judge, slower
+    from edgeseq.lab.findings import find_all
 
     verdicts = [*judge(comparison, budgets), *slower(comparison, fail_above)]
+    comparison = replace(comparison, sentences=tuple(verdict.sentence for verdict in verdicts))
     write_files(comparison, asked)
-    document = document or comparison.to_dict()
-    document["budgets"] = [vars(verdict) for verdict in verdicts]
+    document = {
+        **comparison.to_dict(),
+        **(more or {}),
+        "budgets": [vars(verdict) for verdict in verdicts],
+        "findings": [{"subject": name, **vars(finding)} for name, finding in find_all(comparison)],
+    }
     write_report(document, asked["json_path"])
     for verdict in verdicts:
         if verdict.kept is False:

@@ -52,16 +52,14 @@ def describe_self_check(found: Mapping[str, Any]) -> str:
 
 def _below(comparison: Comparison) -> Iterator[str]:
     """What stands under every table: findings, and what differences can be seen here."""
-    from edgeseq.lab.findings import find, find_across
+    from edgeseq.lab.findings import find_all
     from edgeseq.lab.joining import unlike
     from edgeseq.lab.selfcheck.stored import sentence
 
     notes = [("unlike", text) for text in unlike(comparison)]
-    several = len(comparison.subjects) > 1
-    for subject in comparison.subjects:
-        name = f"{subject.name}: " if several else ""
-        notes += [("finding", f"{name}{finding.sentence}") for finding in find(subject.latency)]
-    notes += [("finding", finding.sentence) for finding in find_across(comparison)]
+    for name, finding in find_all(comparison):
+        about = f"{name}: " if name and len(comparison.subjects) > 1 else ""
+        notes.append(("finding", f"{about}{finding.sentence}"))
     notes.append(("visible", sentence(comparison.self_check)))
     for kind, text in notes:
         yield from noted(kind, text)

@@ -11,7 +11,7 @@ from edgeseq.lab.findings.finding import Finding, Rule
 from edgeseq.lab.findings.shape import bimodal, cold, ramp
 from edgeseq.runtime.measuring.latency import Latency
 
-__all__ = ["ACROSS", "RULES", "Finding", "find", "find_across"]
+__all__ = ["ACROSS", "RULES", "Finding", "find", "find_across", "find_all"]
 
 #: What one result may show.
 RULES: Mapping[str, Rule] = {
@@ -38,3 +38,9 @@ def find(latency: Latency) -> tuple[Finding, ...]:
 def find_across(comparison: Comparison) -> tuple[Finding, ...]:
     """What several results show together."""
     return tuple(Finding(name, sentence) for name, rule in ACROSS.items() for sentence in rule(comparison))
+
+
+def find_all(comparison: Comparison) -> tuple[tuple[str, Finding], ...]:
+    """Every finding with the subject that it is about; of several together, with none."""
+    single = [(subject.name, found) for subject in comparison.subjects for found in find(subject.latency)]
+    return (*single, *(("", found) for found in find_across(comparison)))

@@ -8,13 +8,11 @@ from pathlib import Path
 from edgeseq.errors import UsageError
 from edgeseq.files import check_folder, write_whole
 from edgeseq.lab.comparison import Comparison
-from edgeseq.lab.findings import Finding, find, find_across
+from edgeseq.lab.findings import find_all
 from edgeseq.lab.report.page import page
 from edgeseq.lab.report.style import drawing
 from edgeseq.lab.report.tables import make_tables
 from edgeseq.lab.selfcheck.stored import sentence
-
-Named = tuple[str, Finding]
 
 
 def check_report(path: str | os.PathLike[str]) -> None:
@@ -29,7 +27,7 @@ def write_report(comparison: Comparison, path: str | os.PathLike[str]) -> None:
     The same comparison gives the same bytes. NotInstalled without matplotlib, UsageError where it cannot be written.
     """
     check_report(path)
-    text = page(comparison.to_dict(), findings_of(comparison), sentence(comparison.self_check))
+    text = page(comparison.to_dict(), find_all(comparison), sentence(comparison.self_check))
     _write(Path(path), text)
 
 
@@ -45,12 +43,6 @@ def write_csv(comparison: Comparison, folder: str | os.PathLike[str]) -> list[Pa
         written.append(folder / f"{table.name}.csv")
         _write(written[-1], table.to_csv())
     return written
-
-
-def findings_of(comparison: Comparison) -> tuple[Named, ...]:
-    """Every finding with the subject that it is about; of several together, with none."""
-    single = [(subject.name, found) for subject in comparison.subjects for found in find(subject.latency)]
-    return (*single, *(("", found) for found in find_across(comparison)))
 
 
 def _write(path: Path, text: str) -> None:
