@@ -38,7 +38,7 @@ class Question:
 
     ``crop`` frames, the last of an example, are trained and judged on. ``watched`` and ``most`` bound the examples of
     the validation curve and of the evaluation file. ``window`` and ``hop`` are for a kind exported in window mode,
-    ``chunk`` and ``look`` for one with look-ahead, in frames.
+    ``chunk`` and ``look`` for one with look-ahead, in frames; ``frame_period`` is in seconds, None where time is words.
     """
 
     name: str
@@ -64,6 +64,7 @@ class Question:
     hop: int = 8
     chunk: int = 16
     look: int = 16
+    frame_period: float | None = None
 
     @property
     def sequence_to_sequence(self) -> bool:
@@ -158,8 +159,23 @@ def _known(name: str, title: str, kinds: Iterable[str], crop: int, batch: int, s
 QUESTIONS: Mapping[str, Question] = {
     question.name: question
     for question in (
-        _known("ecg", "ECG: is a beat ventricular", KINDS, crop=128, batch=16, steps=240, most=100),
-        _known("speech", "Speech commands: which word", KINDS, crop=98, batch=20, steps=240, most=104, window=98),
+        _known(
+            "ecg", "ECG: is a beat ventricular", KINDS, crop=128, batch=16, steps=240, most=100, frame_period=8 / 360
+        ),
+        _known(
+            "speech",
+            "Speech commands: which word",
+            KINDS,
+            crop=98,
+            batch=20,
+            steps=240,
+            most=104,
+            window=98,
+            hop=4,
+            chunk=8,
+            look=8,
+            frame_period=0.01,
+        ),
         _known("ett", "ETT: the next 24 hours", FORECASTING, crop=168, batch=12, steps=200, most=113),
         Question(
             "stocks",
@@ -183,7 +199,7 @@ QUESTIONS: Mapping[str, Question] = {
             kinds=tuple(TRANSLATORS),
             crop=vowels.SOURCE + vowels.LENGTH,
             batch=32,
-            steps=600,
+            steps=500,
             answers=vowels.VOCABULARY,
             words=vowels.VOCABULARY,
             loss=translated,
@@ -191,9 +207,9 @@ QUESTIONS: Mapping[str, Question] = {
             parameters=460_000,
         ),
         _known(
-            "imdb", "IMDB: is a review good", KINDS, crop=128, batch=24, steps=300, dropout=0.3, most=400, window=128
+            "imdb", "IMDB: is a review good", KINDS, crop=128, batch=24, steps=200, dropout=0.3, most=400, window=128
         ),
-        _known("ptb", "PTB: the next word", FORECASTING, crop=128, batch=24, steps=240, watched=64, most=64),
+        _known("ptb", "PTB: the next word", FORECASTING, crop=128, batch=24, steps=200, watched=64, most=64),
         Question(
             "wikitext",
             "WikiText-2: the next word",
@@ -202,7 +218,7 @@ QUESTIONS: Mapping[str, Question] = {
             kinds=BASIC,
             crop=wikitext.LENGTH,
             batch=16,
-            steps=200,
+            steps=150,
             answers=wikitext.VOCABULARY,
             words=wikitext.VOCABULARY,
             loss=cross_entropy,

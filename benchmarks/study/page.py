@@ -1,0 +1,6 @@
+"""x."""
+
+from pathlib import Path
+
+
+def write_page(results: Path, docs: Path) -> None: ...
