@@ -8,7 +8,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BROWSER := $(VENV)/.browser
 
-.PHONY: demo demo-models test thorough lint types unit nightly rule format docs fuzz peers check-wheel clean
+# Where the study's models and files go; EDGESEQ_DATA names the folder with the data sets.
+STUDY ?= study-models
+
+.PHONY: demo demo-models test thorough lint types unit nightly rule format docs fuzz peers study study-short check-wheel clean
 
 # The main job end to end: train two models, export and verify them, stream and compare them without torch.
 demo: $(STAMP)
@@ -34,6 +37,27 @@ types: $(STAMP)
 
 unit: $(STAMP) $(BROWSER)
 	EDGESEQ_BROWSER="$$(cat $(BROWSER))" $(BIN)/pytest -n $(WORKERS)
+
+# All of the study again, hours: models, files, measurements, docs/study.md. What is there is gone on with.
+study: $(STAMP)
+	$(BIN)/python -m benchmarks.study train --out $(STUDY)
+	$(BIN)/python -m benchmarks.study train --out $(STUDY) --ladder
+	$(BIN)/python -m benchmarks.study appendix --out $(STUDY)
+	$(BIN)/python -m benchmarks.study export --out $(STUDY)
+	$(BIN)/python -m benchmarks.study measure --out $(STUDY) --quality
+	$(BIN)/python -m benchmarks.study measure --out $(STUDY)
+	$(BIN)/python -m benchmarks.study page
+
+# Its main question in less than twenty minutes: five kinds on two tasks, a fifth of the training, fewer processes. The
+# page is $(STUDY)/short/study.md.
+SHORT := $(STUDY)/short
+study-short: $(STAMP)
+	$(BIN)/python -m benchmarks.study train --out $(SHORT) --share 0.2 --task ecg --task speech \
+		--kind rnn --kind lstm --kind gru --kind transformer --kind sliding
+	$(BIN)/python -m benchmarks.study export --out $(SHORT)
+	$(BIN)/python -m benchmarks.study measure --out $(SHORT) --results $(SHORT)/results --runs 3 --steps 200 \
+		--only position --only quantized --only streams
+	$(BIN)/python -m benchmarks.study page --results $(SHORT)/results --docs $(SHORT)
 
 # What takes too long for every change: a hundred million steps of one stream, which neither drift nor grow.
 nightly: $(STAMP)

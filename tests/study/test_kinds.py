@@ -92,7 +92,7 @@ def examples(question: Question) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize(
     "name",
-    [name if name == "tcn" else pytest.param(name, marks=pytest.mark.thorough) for name in [*KINDS, *TRANSLATORS]],
+    [name if name == "lstm" else pytest.param(name, marks=pytest.mark.thorough) for name in [*KINDS, *TRANSLATORS]],
 )
 @torch.no_grad()
 def test_a_file_streams_what_its_module_computes(name: str, tmp_path: Path) -> None:
