@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,7 @@ def test_a_missing_onnxruntime_names_the_extra(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.usefixtures("_fresh_search")
 def test_a_doubled_onnxruntime_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    importlib.import_module("onnxruntime")  # it is not on the path below
     monkeypatch.setattr(sys, "path", [str(tmp_path / "nowhere"), str(tmp_path)])
     (tmp_path / "onnxruntime-1.31.1.dist-info").mkdir()
     engine.onnxruntime()
