@@ -41,6 +41,11 @@ import edgeseq.runtime.measuring.worker
     assert loaded_by(code) == []
 
 
+def test_the_lab_is_lean() -> None:
+    modules = ("comparing", "report", "findings", "floor", "per_op", "joining", "selfcheck.checking")
+    assert loaded_by(f"import {', '.join(f'edgeseq.lab.{name}' for name in modules)}") == []
+
+
 def test_adopting_is_lean(tmp_path: Path) -> None:
     path = handmade.gru().save_bare(tmp_path / "m.onnx")
     code = f"""
