@@ -101,6 +101,22 @@ def streams_sentences(result: Result) -> list[str]:
     ]
 
 
+def forecast_sentences(results: Results) -> list[str]:
+    """Of every forecast: what no change would reach, what the models do, and how often they say up and down right."""
+    found = []
+    for task, question in QUESTIONS.items():
+        known = results.training.get("baselines", {}).get(task)
+        signs = [model["direction"] for model in results.models() if model["task"] == task and "direction" in model]
+        if known is not None and signs:
+            values = sorted((value, kind) for kind, value in results.metrics(task).items())
+            found.append(
+                f"{question.title}: no change would have an error of {number(known)}, the models have from "
+                f"{number(values[0][0])} ({title(values[0][1])}) to {number(values[-1][0])} ({title(values[-1][1])}); "
+                f"up or down is right in {min(signs):.1%} to {max(signs):.1%}."
+            )
+    return found
+
+
 def batch_sentences(result: Result) -> list[str]:
     """Of every kind: how many times as long a step of sixteen streams takes as that of one."""
     found = []

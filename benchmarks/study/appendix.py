@@ -61,9 +61,9 @@ def _published(name: str, **more: Any) -> Published:
 
 
 TASKS: Mapping[str, Published] = {
-    "imdb": _published("imdb", batch=32, steps=200, most=2_000),
+    "imdb": _published("imdb", batch=32, steps=160, most=2_000),
     "stocks": _published("stocks", batch=64, steps=200),
-    "ptb": _published("ptb", batch=10, steps=500),
+    "ptb": _published("ptb", batch=10, steps=400),
 }
 
 

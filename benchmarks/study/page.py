@@ -16,7 +16,7 @@ HEAD = """\
 Made by `make study` from real data; [decision 027](decisions/027-the-study.md) says what is compared and why, and was
 written before anything was timed. Every time is from `edgeseq compare`, and every sentence with a number in it is made
 from the results in `benchmarks/results/study`, whose ids stand below it. To ask the same of files of your own:
-`edgeseq compare A.onnx B.onnx --period 2ms --at 16,64,512,2048,4096 --runs 8`.
+`edgeseq compare A.onnx B.onnx --period 2ms --at 16,64,512,4096 --runs 8`.
 """
 
 
@@ -75,6 +75,7 @@ def _check(result: Result) -> str:
 
 
 def _models(results: Results) -> list[str]:
+    forecasts = answers.forecast_sentences(results)
     return [
         "## What was trained\n",
         *tables.budgets(results),
@@ -85,10 +86,11 @@ def _models(results: Results) -> list[str]:
             [
                 "Quality is that of the test data, of minutes of training and one seed: no ranking. A frame's class is "
                 "scored where it is asked; errors and perplexities are better where they are less. Parameters are "
-                "those beside the tables of words. "
+                "those beside the tables of words. Knowing nothing is naming the most frequent class, or no change. "
                 f"Trials and curves: `{results.training['id']}`."
             ]
         ),
+        *([_bullets(forecasts)] if forecasts else []),
         "![Training and validation loss of every model](study/curves.svg)\n",
     ]
 

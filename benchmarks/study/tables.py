@@ -45,6 +45,9 @@ def quality(results: Results) -> list[str]:
             values = ["" if value is None else number(value) for value in cells]
             mean = statistics.fmean(worth[model["task"]][kind] for model in mine)
             rows.append([title(kind), f"{sizes[0] // 1000}k", *values, f"{mean:.2f}"])
+    trivial = results.training.get("baselines", {})
+    known = ["" if task not in trivial else number(trivial[task]) for task in tasks]
+    rows.append(["knowing nothing", "", *known, ""])
     head = ["kind", "parameters", *(f"{task}, {_metric(task)}" for task in tasks), "share of the best"]
     return table(head, rows)
 

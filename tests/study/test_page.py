@@ -70,6 +70,18 @@ def test_memory_bits_streams_and_window(tmp_path: Path) -> None:
     ]
 
 
+def test_forecasts_are_held_against_no_change(tmp_path: Path) -> None:
+    found = typical()
+    found["training"]["baselines"] = {"ett": 0.05}
+    for one in found["training"]["models"]:
+        if one["task"] == "ett":
+            one["direction"] = 0.6 if one["kind"] == "gru" else 0.5
+    assert answers.forecast_sentences(results(tmp_path, found)) == [
+        "ETT: the next 24 hours: no change would have an error of 0.05, the models have from 0.03 (GRU) to 0.041 "
+        "(Transformer, last 64); up or down is right in 50.0% to 60.0%."
+    ]
+
+
 def test_decisions_follow_deadline_memory_and_history(tmp_path: Path) -> None:
     taken = {(one.deadline_us, one.memory, one.history): one.kinds for one in deciding.choices(results(tmp_path))}
     small, large = 64 * 1024, 1024 * 1024

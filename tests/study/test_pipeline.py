@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.study import __main__ as study
-from benchmarks.study import catalogue, exporting, jobs
+from benchmarks.study import catalogue, exporting, jobs, records
 from benchmarks.study.catalogue import QUESTIONS
 from benchmarks.study.experiments import Experiment, experiments, qualities
 from benchmarks.study.exporting import file_of
@@ -71,6 +71,16 @@ def test_experiments_ask_for_files_of_their_task_and_for_enough_processes(tmp_pa
         assert int(command[command.index("--runs") + 1]) <= 2
         assert int(command[command.index("--steps") + 1]) <= 30
     assert set(experiments(tmp_path)["position"].files) == set(KINDS)
+
+
+def test_who_knows_nothing_names_the_most_frequent_class_or_no_change(tmp_path: Path) -> None:
+    targets = {"speech": np.array([2, 2, 2, 1]), "stocks": np.array([[[1.0], [np.nan], [-3.0]]])}
+    for task, values in targets.items():
+        (tmp_path / task).mkdir()
+        np.savez(tmp_path / task / "evaluation.npz", targets=values)
+    assert records.baseline("speech", tmp_path) == 0.75
+    assert records.baseline("stocks", tmp_path) == 5.0
+    assert records.baseline("ecg", tmp_path) is None
 
 
 def test_what_is_no_experiment_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
