@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -209,19 +211,17 @@ def peers_sentences(results: Results) -> list[str]:
         return []
     found = []
     for engine in results.peers["engines"]:
-        steps = {one["case"]: _p50(one) for one in results.peers["subjects"] if one["engine"] == engine}
-        ends = [(name, steps.get(name)) for name in steps if name.lower().startswith("gpt")]
-        known = [(name, value) for name, value in ends if value]
-        if len(known) > 1:
-            (first, before), (last, after) = known[0], known[-1]
-            found.append(
-                f"{engine}: {first} {before / 1e3:,.0f} us, {last} {after / 1e3:,.0f} us, {after / before:.1f} times."
-            )
+        mine = [one for one in results.peers["subjects"] if one["engine"] == engine]
+        steps = sorted((at, step, one["case"]) for one in mine for at, step in _gpt(one))
+        if len(steps) > 1:
+            (_, before, first), (_, after, last) = steps[0], steps[-1]
+            grown = f"{after / before:.1f} times"
+            found.append(f"{engine}: {first} {before / 1e3:,.0f} us, {last} {after / 1e3:,.0f} us, {grown} as long.")
     return found
 
 
-def _p50(subject: Mapping[str, object]) -> float | None:
-    series = subject["series"]
-    assert isinstance(series, dict)
-    runs = series.get("back_to_back", {}).get("p50", {}).get("runs_ns", ())
-    return sorted(runs)[len(runs) // 2] if runs else None
+def _gpt(subject: Mapping[str, Any]) -> list[tuple[int, float]]:
+    """Position and median step of a GPT that was timed; nothing of anything else."""
+    place = re.search(r"^gpt.*at[- ]([\d,]+)$", subject["case"], re.IGNORECASE)
+    runs = subject["series"].get("back_to_back", {}).get("p50", {}).get("runs_ns", ())
+    return [(int(place[1].replace(",", "")), statistics.median(runs))] if place and runs else []

@@ -9,6 +9,7 @@ from benchmarks.page import wrapped
 from benchmarks.study import answers, charts, tables
 from benchmarks.study.literature import literature_sentences
 from benchmarks.study.reading import Result, Results, read_results
+from edgeseq.lab.selfcheck.stored import sentence
 
 HEAD = """\
 # The study: what a step costs
@@ -68,10 +69,8 @@ def _machine(results: Results) -> str:
 
 
 def _check(result: Result) -> str:
-    found = result.comparison["self_check"]
-    if found is None:
-        return "Of this machine no self-check was stored: how small a difference it can show is not known."
-    return f"Self-check: {found.get('sentence', found)}"
+    found = sentence(result.comparison["self_check"])
+    return f"{found[0].upper()}{found[1:]}"
 
 
 def _models(results: Results) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,21 @@ def test_forecasts_are_held_against_no_change(tmp_path: Path) -> None:
     ]
 
 
+def test_a_second_engine_says_how_much_a_gpt_grows_in_it(tmp_path: Path) -> None:
+    def timed(engine: str, case: str, step_ns: int) -> dict[str, Any]:
+        return {"engine": engine, "case": case, "series": {"back_to_back": {"p50": {"runs_ns": [step_ns] * 3}}}}
+
+    late, early = timed("openvino", "gpt-6x384-at-4096", 900_000), timed("openvino", "gpt-6x384-at-64", 300_000)
+    refused = {"engine": "other", "case": "gpt-6x384-at-64", "series": {}}
+    subjects = [late, refused, early, timed("other", "gru-1x128", 5)]
+    peers = {"engines": {"openvino": {}, "other": {}}, "subjects": subjects}
+    found = replace(results(tmp_path), peers=peers)
+    assert answers.peers_sentences(found) == [
+        "openvino: gpt-6x384-at-64 300 us, gpt-6x384-at-4096 900 us, 3.0 times as long."
+    ]
+    assert answers.peers_sentences(results(tmp_path)) == []
+
+
 def test_decisions_follow_deadline_memory_and_history(tmp_path: Path) -> None:
     taken = {(one.deadline_us, one.memory, one.history): one.kinds for one in deciding.choices(results(tmp_path))}
     small, large = 64 * 1024, 1024 * 1024
@@ -113,7 +129,7 @@ def test_a_page_is_whole_and_the_same_for_the_same_numbers(tmp_path: Path) -> No
         assert "</svg>" in drawn
         assert len(drawn) < 100_000
     assert "GRU: 200,000 parameters reach 0.910" not in text  # no experiment at equal quality, no section
-    assert "no self-check was stored" in text
+    assert "- No self-check of this machine yet" in text
     first = (tmp_path / "docs" / "study" / "position.svg").read_text()
     assert charts.cost(read_results(folder).experiments["position"]) == first
 
