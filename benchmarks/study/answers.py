@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.study.catalogue import QUESTIONS
+from benchmarks.study.catalogue import QUESTIONS, kind_of
 from benchmarks.study.reading import Measured, Result, Results
 from benchmarks.study.words import amount, listed, number, pace, title
 
@@ -117,6 +117,21 @@ def forecast_sentences(results: Results) -> list[str]:
                 f"up or down is right in {min(signs):.1%} to {max(signs):.1%}."
             )
     return found
+
+
+def approximation_sentences(results: Results) -> list[str]:
+    """Of every kind that looks ahead: what its module is worth, and its file, which looks only so far."""
+    changes: dict[str, list[str]] = {}
+    for model in results.models():
+        kind, task = model["kind"], model["task"]
+        if kind_of(kind).ahead and f"quality-{task}" in results.experiments:
+            file = results.metric(task, kind)
+            assert file is not None
+            changes.setdefault(kind, []).append(f"{task} {number(model['test_metric'])} to {number(file)}")
+    return [
+        f"{title(kind)}, whole module to streamed file, which looks ahead only so far: {', '.join(tasks)}."
+        for kind, tasks in changes.items()
+    ]
 
 
 def batch_sentences(result: Result) -> list[str]:

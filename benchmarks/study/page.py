@@ -74,7 +74,7 @@ def _check(result: Result) -> str:
 
 
 def _models(results: Results) -> list[str]:
-    forecasts = answers.forecast_sentences(results)
+    asides = [*answers.forecast_sentences(results), *answers.approximation_sentences(results)]
     return [
         "## What was trained\n",
         *tables.budgets(results),
@@ -89,7 +89,7 @@ def _models(results: Results) -> list[str]:
                 f"Trials and curves: `{results.training['id']}`."
             ]
         ),
-        *([_bullets(forecasts)] if forecasts else []),
+        *([_bullets(asides)] if asides else []),
         "![Training and validation loss of every model](study/curves.svg)\n",
     ]
 

@@ -14,7 +14,7 @@ from benchmarks.study.literature import literature_sentences
 from benchmarks.study.page import page, write_page
 from benchmarks.study.reading import Results, read_results
 from edgeseq.errors import UsageError
-from tests.study.results import experiment, fixed, flat, subject, typical, write
+from tests.study.results import experiment, fixed, flat, model, subject, typical, write
 
 
 def results(tmp_path: Path, documents: dict[str, dict[str, Any]] | None = None) -> Results:
@@ -117,6 +117,16 @@ def test_a_files_own_quality_counts_before_its_modules(tmp_path: Path) -> None:
     scored = experiment("quality-ecg", subject("gru", flat(1.0), fixed(1), quality=0.7))
     found = results(tmp_path, {**typical(), "quality-ecg": scored})
     assert found.metrics("ecg") == {"gru": 0.7, "transformer": 0.95, "sliding": 0.94}
+
+
+def test_what_looks_ahead_is_scored_as_module_and_as_file(tmp_path: Path) -> None:
+    found = typical()
+    found["training"]["models"].append(model("ecg", "bert", 0.9))
+    assert answers.approximation_sentences(results(tmp_path, found)) == []
+    scored = experiment("quality-ecg", *(subject(name, flat(1.0), fixed(1), quality=0.7) for name in ("gru", "bert")))
+    assert answers.approximation_sentences(results(tmp_path, {**found, "quality-ecg": scored})) == [
+        "BERT encoder, whole module to streamed file, which looks ahead only so far: ecg 0.9 to 0.7."
+    ]
 
 
 def test_a_page_is_whole_and_the_same_for_the_same_numbers(tmp_path: Path) -> None:
