@@ -93,6 +93,26 @@ class ExplicitStep(CachedStep):
         return tuple(cache for number in range(len(self.gpt.blocks)) for cache in self.cache(number))
 
 
+class LongerStep(nn.Module):
+    """One token of the GPT that gives back every cache longer by one, for engines whose arrays take any size."""
+
+    def __init__(self, gpt: GPT) -> None:
+        super().__init__()
+        self.gpt = gpt
+
+    def forward(self, token: torch.Tensor, position: torch.Tensor, *caches: torch.Tensor) -> Tensors:
+        """``[1, 1]`` twice and keys and values by layer, ``[1, heads, past, width]``, to ``[1, 1, 65]`` and these."""
+        x = self.gpt.tokens(token) + self.gpt.positions(position)
+        after: list[torch.Tensor] = []
+        for number, block in enumerate(blocks_of(self.gpt)):
+            query, key, value = parts_of(block, x)
+            keys = torch.cat([caches[2 * number], key], dim=2)
+            values = torch.cat([caches[2 * number + 1], value], dim=2)
+            x = finish(block, x, F.scaled_dot_product_attention(query, keys, values))
+            after += [keys, values]
+        return (self.gpt.head(self.gpt.norm(x)), *after)
+
+
 class GrowingStep(CachedStep):
     """The same with attention over the places in use alone, for engines that take any length."""
 

@@ -24,7 +24,8 @@ and the weights of the same seed. The networks are those of `benchmarks/models.p
 with a linear head of 32, and a GPT of six layers, 384 wide, over 65 characters, at a position. Every process is fresh
 and holds one engine and one network; in each round all take part in a random order. *Back to back*: each step follows
 the last. *Paced*: one step per {period_ms:g} ms, timed from the moment it was due, the waking of the process included.
-A GPT's steps are those around its position; then the stream goes back, untimed.
+A GPT's steps are those around its position; then the stream goes back, untimed. What is before the position is read
+from a file, which counts in load and memory.
 
 A value is the median across processes. *Against edgeseq*: the engine's p50 back to back over edgeseq's, pair by pair of
 the same round. "no visible difference": the interval of 99 % holds 1 or, below eight rounds, the rounds disagree.
