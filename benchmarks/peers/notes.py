@@ -50,8 +50,16 @@ NOTES = {
     ),
     ("genai", "*", "peak_rss_bytes"): "The session is that of edgeseq's file, the gap is Python modules.",
     ("torch_eager", "*", "load_ns"): "Weights are read into a module: there is no graph to optimize.",
-    ("torch_eager", "GPT", "back_to_back"): "PyTorch's attention kernel: the last section has both profiles.",
-    ("torch_compile", "GPT", "back_to_back"): "PyTorch's attention kernel: the last section has both profiles.",
+    (
+        "torch_eager",
+        "GPT",
+        "back_to_back",
+    ): "The last section has both profiles: products and attention of PyTorch beside those of onnxruntime.",
+    (
+        "torch_compile",
+        "GPT",
+        "back_to_back",
+    ): "The last section has both profiles: products and attention of PyTorch beside those of onnxruntime.",
 }
 
 
