@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edgeseq.errors import UsageError
-from edgeseq.lab.comparison import Comparison, Subject
+from edgeseq.lab.comparison import Comparison, Subject, alike_stepped
 from edgeseq.lab.differences import PAIRS_NEEDED
 from edgeseq.runtime.measuring.deadline import check_steps
 
@@ -81,23 +81,30 @@ def slower(comparison: Comparison, most: float | None) -> tuple[Verdict, ...]:
     """Whether a subject's median step is visibly slower than the first one's by more than ``most``, 0.1 being 10 %."""
     if most is None:
         return ()
-    found = []
-    for subject in comparison.subjects[1:]:
-        told = [one for one in comparison.differences if (one.subject, one.quantile) == (subject.name, "p50")]
-        if any(one.visible is None for one in told):
-            raise UsageError(
-                "too few processes to tell whether a step is slower", wanted=f"--runs {PAIRS_NEEDED} or more of each"
-            )
-        worse = [one for one in told if one.beyond(most)]
-        worst = max(worse, key=lambda one: one.ratio, default=None)
-        limit = f"{100 * most:g} % slower than {comparison.subjects[0].name}"
-        found.append(
-            Verdict(subject.name, True, f"{subject.name} is not visibly more than {limit}")
-            if worst is None
-            else Verdict(
-                subject.name,
-                False,
-                f"{subject.name} is more than {limit}: {worst.mode.replace('_', ' ')} {worst.ratio:.3g} times as long",
-            )
+    judged = [subject for subject in comparison.subjects[1:] if not _swept(comparison, subject)]
+    if not judged:
+        raise UsageError("there is nothing that could be slower", wanted="a second file, or a result to hold it against")
+    return tuple(_slower(comparison, subject, most) for subject in judged)
+
+
+def _swept(comparison: Comparison, subject: Subject) -> bool:
+    """Whether it is the first file itself, stepped in another way in the same experiment: not meant to be as fast."""
+    first = comparison.subjects[0]
+    same = subject.latency.file["sha256"] == first.latency.file["sha256"]
+    return comparison.together and same and not alike_stepped(first, subject)
+
+
+def _slower(comparison: Comparison, subject: Subject, most: float) -> Verdict:
+    told = [one for one in comparison.differences if (one.subject, one.quantile) == (subject.name, "p50")]
+    if not told:
+        raise UsageError("no median step to compare", where=subject.name, wanted="--steps 20 or more of each")
+    if any(one.visible is None for one in told):
+        raise UsageError(
+            "too few processes to tell whether a step is slower", wanted=f"--runs {PAIRS_NEEDED} or more of each"
         )
-    return tuple(found)
+    worst = max((one for one in told if one.beyond(most)), key=lambda one: one.ratio, default=None)
+    limit = f"{100 * most:g} % slower than {told[0].base}"
+    if worst is None:
+        return Verdict(subject.name, True, f"{subject.name} is not visibly more than {limit}")
+    times = f"{worst.mode.replace('_', ' ')} {worst.ratio:.3g} times as long"
+    return Verdict(subject.name, False, f"{subject.name} is more than {limit}: {times}")

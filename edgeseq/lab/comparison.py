@@ -142,11 +142,13 @@ def read_any(text: str) -> Comparison:
 def compare_all(subjects: Sequence[Subject], paired: bool = True) -> tuple[Difference, ...]:
     """Every subject against what it is held against, mode by mode, in each quantile that both have.
 
-    That is the first subject that is stepped in the same way, if there is one of another file; else the first one.
+    That is the first subject that is stepped in the same way, if it is of the first file; for the first file itself in
+    another way, and where none is stepped alike, the first one. Of several experiments (``paired`` false) the first
+    file too is held against itself stepped in the same way.
     """
     found = []
     for subject in subjects[1:]:
-        base = _base_of(subject, subjects)
+        base = _base_of(subject, subjects, paired)
         for series in subject.latency.series:
             if not base.latency.has(series.mode):
                 continue
@@ -160,15 +162,16 @@ def compare_all(subjects: Sequence[Subject], paired: bool = True) -> tuple[Diffe
     return tuple(found)
 
 
-def _base_of(subject: Subject, subjects: Sequence[Subject]) -> Subject:
-    alike = next(one for one in subjects if _way(one) == _way(subject))
-    return alike if alike.latency.file["sha256"] == subjects[0].latency.file["sha256"] != _sha(subject) else subjects[0]
+def _base_of(subject: Subject, subjects: Sequence[Subject], paired: bool) -> Subject:
+    alike = next(one for one in subjects if alike_stepped(one, subject))
+    other = _sha(subject) != _sha(subjects[0]) or not paired
+    return alike if other and alike is not subject and _sha(alike) == _sha(subjects[0]) else subjects[0]
 
 
-def _way(subject: Subject) -> tuple[Any, ...]:
-    """How it is stepped."""
-    settings = subject.latency.settings
-    return tuple(settings.get(name) for name in ("batch", "frames", "threads", "streams", "pool"))
+def alike_stepped(one: Subject, other: Subject) -> bool:
+    """Whether two are stepped in the same way, at whatever pace."""
+    names = ("batch", "frames", "threads", "streams", "pool", "device", "busy_thread")
+    return all(one.latency.settings.get(name) == other.latency.settings.get(name) for name in names)
 
 
 def _sha(subject: Subject) -> str:

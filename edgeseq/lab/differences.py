@@ -80,15 +80,20 @@ def ratio_of(
 
 def _rank_sum_left_out(first: int, second: int, tail: float) -> int | None:
     """The largest value of Mann and Whitney's U with at most ``tail`` below and at it; None where there is none."""
-    counts = _gaussian_binomial(first, second)
-    shares = np.cumsum(counts) / np.sum(counts)
-    places = np.flatnonzero(shares <= tail)
-    return int(places[-1]) if len(places) else None
+    ways, below = math.comb(first + second, first), 0
+    for value, count in enumerate(_gaussian_binomial(first, second)):
+        below += count
+        if below / ways > tail:
+            return value - 1 if value else None
+    return None
 
 
-def _gaussian_binomial(first: int, second: int) -> list[float]:
-    """How many ways there are to each value of U: the coefficients of the Gaussian binomial."""
-    polynomial = [1.0] + [0.0] * (first * second)
+def _gaussian_binomial(first: int, second: int) -> list[int]:
+    """How many ways there are to each value of U: the coefficients of the Gaussian binomial.
+
+    Whole numbers throughout: floats cancel from 40 processes of each on, and leave negative counts.
+    """
+    polynomial = [1] + [0] * (first * second)
     for factor in range(second + 1, second + first + 1):
         for power in range(len(polynomial) - 1, factor - 1, -1):
             polynomial[power] -= polynomial[power - factor]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from edgeseq.errors import UsageError
 from edgeseq.lab.comparison import Comparison, Subject, compare_all
 
 #: What makes two machines different, and what two measurements.
 _MACHINE = ("cpu", "architecture", "usable_cores", "quota_cores", "governor", "turbo", "virtual")
-_SETTINGS = ("period_ns", "batch", "frames", "streams", "pool", "busy_thread", "device")
+_SETTINGS = ("period_ns", "steps", "duration_ns", "batch", "frames", "threads", "streams", "pool", "busy_thread", "device")
 
 
 def joined(found: Sequence[Comparison], other_machines: bool = False) -> Comparison:
@@ -39,15 +40,20 @@ def joined(found: Sequence[Comparison], other_machines: bool = False) -> Compari
 
 
 def unlike(comparison: Comparison) -> tuple[str, ...]:
-    """The settings in which subjects differ from the first, in words: what is compared besides the files."""
-    first = comparison.subjects[0]
-    given = first.latency.settings
+    """The settings and versions in which subjects differ from the first, in words: what is compared besides files."""
+    first, *others = comparison.subjects
+    given = _circumstances(first)
     return tuple(
-        f"{subject.name}: {name} {subject.latency.settings.get(name)}, {given.get(name)} in {first.name}"
-        for subject in comparison.subjects[1:]
-        for name in _SETTINGS
-        if subject.latency.settings.get(name) != given.get(name)
+        f"{subject.name}: {name} {found}, {given.get(name)} in {first.name}"
+        for subject in others
+        for name, found in _circumstances(subject).items()
+        if found != given.get(name)
     )
+
+
+def _circumstances(subject: Subject) -> dict[str, Any]:
+    settings = {name: subject.latency.settings.get(name) for name in _SETTINGS}
+    return {**settings, **{f"{name} version": number for name, number in subject.latency.versions.items()}}
 
 
 def _named(found: Sequence[Comparison]) -> tuple[Subject, ...]:

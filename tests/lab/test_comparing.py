@@ -116,6 +116,34 @@ def test_results_side_by_side_are_not_paired() -> None:
     assert difference.ratio == pytest.approx(1.5, rel=0.02)
 
 
+def swept(p50: int, name: str = "m.onnx") -> Comparison:
+    """One experiment: a file in batches of one and of sixteen, which take ten times as long."""
+    found = [(batch, latency(name, p50 * factor, batch=batch)) for batch, factor in ((1, 1), (16, 10))]
+    subjects = tuple(Subject(f"{name}, batch {batch}", one) for batch, one in found)
+    return Comparison(subjects, compare_all(subjects))
+
+
+def test_a_sweep_beside_an_earlier_one_is_held_against_its_like() -> None:
+    both = joined([swept(1_000), swept(1_000)])
+    one, sixteen = "m.onnx, batch 1", "m.onnx, batch 16"
+    bases = {difference.subject: difference.base for difference in both.differences}
+    assert bases == {f"{sixteen} (1)": f"{one} (1)", f"{one} (2)": f"{one} (1)", f"{sixteen} (2)": f"{sixteen} (1)"}
+
+
+def test_a_larger_batch_of_the_first_file_is_no_failure() -> None:
+    with pytest.raises(UsageError, match=r"^there is nothing that could be slower"):
+        slower(swept(1_000), 0.1)
+    with pytest.raises(UsageError, match=r"^no median step to compare"):
+        slower(replace(comparison(1_000, 2_000), differences=()), 0.1)
+
+
+def test_versions_that_differ_are_told() -> None:
+    here = comparison(1_000)
+    other = replace(here.subjects[0], latency=replace(here.subjects[0].latency, versions={"onnxruntime": "1.20.0"}))
+    both = joined([here, Comparison((other,))])
+    assert unlike(both) == ("0.onnx (2): onnxruntime version 1.20.0, 1.31.1 in 0.onnx (1)",)
+
+
 def test_results_of_other_machines_are_refused() -> None:
     here = comparison(1_000)
     other = replace(here.subjects[0], latency=replace(here.subjects[0].latency, machine={"cpu": "two"}))

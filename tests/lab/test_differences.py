@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgeseq.lab.differences import Difference, ratio_of
+from edgeseq.lab.differences import Difference, _rank_sum_left_out, ratio_of
 from edgeseq.runtime.measuring.intervals import median_interval, signed_rank_interval
 
 
@@ -62,3 +62,11 @@ def test_intervals_against_published_tables() -> None:
     assert median_interval(list(range(10))) == (1, 8)
     assert median_interval(list(range(6))) == (0, 5)
     assert median_interval(list(range(5))) is None
+
+
+@pytest.mark.parametrize("count", [10, 60])
+def test_many_processes_leave_out_what_the_normal_distribution_says(count: int) -> None:
+    """Mann and Whitney's U: mean n^2 / 2, variance n^2 (2n + 1) / 12."""
+    found = _rank_sum_left_out(count, count, 0.005)
+    expected = count**2 / 2 - 2.576 * (count**2 * (2 * count + 1) / 12) ** 0.5
+    assert found == pytest.approx(expected, abs=2)
