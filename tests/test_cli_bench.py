@@ -222,6 +222,11 @@ def test_a_deadline_without_a_share_is_only_counted(tmp_path: Path, measured: Me
             "too few steps to judge a share of 1 % (got 999 per process, wanted 1,000). "
             "Measure with --steps 1000 (steps=1000).",
         ),
+        (
+            ["--deadline=5ms", "--max-miss=1%", "--duration=1s", "--period=10ms"],
+            "too few steps to judge a share of 1 % (got 100 per process, wanted 1,000). "
+            "Measure with --steps 1000 (steps=1000).",
+        ),
         (["--max-miss=1%"], "--max-miss is a share of missed deadlines (wanted --deadline beside it)."),
         (["--steps=5", "--duration=1s"], "--steps and --duration say the same thing (wanted one of them)."),
         (["--rounds=5"], "--rounds are those of a self-check (wanted --self-check beside it)."),

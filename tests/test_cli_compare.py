@@ -73,8 +73,23 @@ def test_a_file_is_held_against_a_result(results: list[Path], tmp_path: Path) ->
     [
         (["--data=x.npz"], "--data and --metric belong together (wanted both, or none)."),
         (["nowhere.json"], "no such result (got nowhere.json)."),
+        (["--steps=5"], "results are compared as they are (got --steps, wanted a file to measure beside them)."),
+        (["--raw=x.npz"], "results do not hold the single steps (wanted files alone beside --raw)."),
+        (
+            ["--deadline=5ms"],
+            "a result is held against the deadline that it was measured with at 0.onnx (got none, wanted 5 ms). "
+            "Measure it again with this --deadline.",
+        ),
     ],
 )
 def test_wrong_calls(results: list[Path], options: list[str], message: str) -> None:
     result = compare(*results, *options)
     assert (result.exit_code, result.stderr) == (2, f"error: {message}\n")
+
+
+def test_what_could_not_fail_is_not_measured(tmp_path: Path) -> None:
+    path = handmade.gru().save(tmp_path / "m.onnx")
+    assert "nothing that could be slower" in compare(path, "--fail-above=10%").stderr
+    other = handmade.gru().save(tmp_path / "n.onnx")
+    assert "too few processes" in compare(path, other, "--fail-above=10%", "--runs=7").stderr
+    assert "no median step" in compare(path, other, "--fail-above=10%", "--steps=19").stderr

@@ -45,8 +45,10 @@ def bench(path: Path, **asked: Any) -> None:
         return
     if asked["rounds"] is not None:
         raise UsageError("--rounds are those of a self-check", wanted="--self-check beside it")
-    comparison = measuring.compared(variants, asked)
+    for variant in variants:
+        budgets.check(variant.settings)
     operators = _per_op(variants[0]) if asked["per_op"] else None
+    comparison = measuring.compared(variants, asked, budgets)
     say(describe(comparison), asked["json_path"])
     if operators is not None:
         from edgeseq.lab.per_op import describe as describe_operators
@@ -60,7 +62,15 @@ def _per_op(variant: Variant) -> Any:
     from edgeseq.lab.per_op import profile
 
     settings = variant.settings
-    return profile(settings.path, batch=settings.batch, threads=settings.threads)
+    if settings.device != "cpu":
+        raise UsageError("operators are profiled on the CPU", got=settings.device, wanted="--per-op without --device")
+    return profile(
+        settings.path,
+        batch=settings.streams if settings.pool else settings.batch,
+        threads=settings.threads,
+        frames=settings.frames,
+        allow_unverified=settings.allow_unverified,
+    )
 
 
 def _self_check(variant: Variant, asked: dict[str, Any]) -> None:

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from edgeseq.lab.comparison import Comparison
 
 
+#: Options that say how files are measured, and mean nothing for results alone.
+_MEASURED = (
+    *("period", "runs", "steps", "duration", "warmup", "batch", "chunk", "threads", "streams", "pool", "at"),
+    *("with_busy_thread", "metric"),
+)
+
+
 @click.command()
 @click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=options.FILE)
 @measuring.measuring
@@ -51,14 +58,32 @@ def compare(paths: tuple[Path, ...], **asked: Any) -> None:
     results = [path for path in paths if path.suffix == ".json"]
     files = [path for path in paths if path.suffix != ".json"]
     earlier = _read(results)
+    _check(files, earlier, asked)
     if not files:
         comparison = _joined(earlier, asked)
     else:
-        measured = measuring.compared(measuring.variants(files, asked), asked, task=task)
+        measured = measuring.compared(measuring.variants(files, asked), asked, budgets, task=task)
         before = paths.index(results[0]) < paths.index(files[0]) if results else False
         comparison = _joined([*earlier, measured] if before else [measured, *earlier], asked)
     say(describe(comparison), asked["json_path"])
     measuring.finish(comparison, budgets, asked, fail_above=asked["fail_above"])
+
+
+def _check(files: list[Path], earlier: list[Comparison], asked: dict[str, Any]) -> None:
+    """UsageError, before anything is measured, for what would be ignored or could not be judged afterwards."""
+    given = [name for name in _MEASURED if asked[name] not in (None, False, ())]
+    if not files and given:
+        option = f"--{given[0].replace('_', '-')}"
+        raise UsageError("results are compared as they are", got=option, wanted="a file to measure beside them")
+    if earlier and asked["raw_path"] is not None:
+        raise UsageError("results do not hold the single steps", wanted="files alone beside --raw")
+    from edgeseq.lab.budgets import check_judged, check_slower
+
+    for subject in (subject for comparison in earlier for subject in comparison.subjects):
+        check_judged(subject, asked["deadline"], asked["max_miss"])
+    if asked["fail_above"] is not None and files:
+        steps = None if asked["duration"] is not None else asked["steps"]
+        check_slower(len(files) + len(earlier), asked["runs"], steps)
 
 
 def _task(asked: dict[str, Any]) -> Any:

@@ -15,6 +15,7 @@ from edgeseq.cli.files import say, write_report, write_whole
 from edgeseq.cli.sizes import parse_share, parse_size
 from edgeseq.cli.terminal import progress
 from edgeseq.errors import UsageError
+from edgeseq.files import check_folder
 
 if TYPE_CHECKING:
     from edgeseq.lab.budgets import Budgets
@@ -131,18 +132,22 @@ def measuring(command: Command) -> Command:
 def budgets_of(asked: dict[str, Any]) -> Budgets:
     """The budgets in the options; they and what is to be written are checked before anything is measured."""
     from edgeseq.lab.budgets import Budgets
-    from edgeseq.runtime.measuring.measure import STEPS
 
     if asked["max_miss"] is not None and asked["deadline"] is None:
         raise UsageError("--max-miss is a share of missed deadlines", wanted="--deadline beside it")
+    _check_written(asked)
+    return Budgets(asked["max_miss"], asked["max_size"])
+
+
+def _check_written(asked: dict[str, Any]) -> None:
+    """UsageError where what is to be written has no place."""
     if asked["report_path"] is not None:
         from edgeseq.lab.report import check_report
 
         check_report(asked["report_path"])
-    found = Budgets(asked["max_miss"], asked["max_size"])
-    if asked["duration"] is None:
-        found.check(asked["steps"] or STEPS)
-    return found
+    for path in (asked["json_path"], asked["raw_path"]):
+        if path not in (None, "-"):
+            check_folder(Path(path).absolute().parent)
 
 
 def variants(paths: Sequence[Path], asked: dict[str, Any]) -> tuple[Variant, ...]:
@@ -171,8 +176,10 @@ def variants(paths: Sequence[Path], asked: dict[str, Any]) -> tuple[Variant, ...
     return variants_of(paths, axes, period=asked["period"], default_period=PERIOD, **common)
 
 
-def compared(variants: Sequence[Variant], asked: dict[str, Any], **more: Any) -> Comparison:
-    """The experiment, with its progress at a terminal."""
+def compared(variants: Sequence[Variant], asked: dict[str, Any], budgets: Budgets, **more: Any) -> Comparison:
+    """The experiment, with its progress at a terminal; UsageError before it where ``budgets`` could not be judged."""
+    for variant in variants:
+        budgets.check(variant.settings)
     from edgeseq.lab.comparing import compare
     from edgeseq.runtime.measuring.measure import RUNS
 
@@ -220,7 +227,6 @@ def finish(
 
     verdicts = [*judge(comparison, budgets), *slower(comparison, fail_above)]
     comparison = replace(comparison, sentences=tuple(verdict.sentence for verdict in verdicts))
-    write_files(comparison, asked)
     document = {
         **comparison.to_dict(),
         **(more or {}),
@@ -228,6 +234,7 @@ def finish(
         "findings": [{"subject": name, **vars(finding)} for name, finding in find_all(comparison)],
     }
     write_report(document, asked["json_path"])
+    write_files(comparison, asked)
     for verdict in verdicts:
         if verdict.kept is False:
             click.echo(verdict.sentence, err=True)

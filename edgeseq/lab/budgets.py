@@ -9,6 +9,10 @@ from edgeseq.errors import UsageError
 from edgeseq.lab.comparison import Comparison, Subject, alike_stepped
 from edgeseq.lab.differences import PAIRS_NEEDED
 from edgeseq.runtime.measuring.deadline import check_steps
+from edgeseq.runtime.measuring.measure import nanoseconds
+from edgeseq.runtime.measuring.recording import paced_steps
+from edgeseq.runtime.measuring.series import QUANTILES, samples_needed
+from edgeseq.runtime.measuring.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -22,10 +26,10 @@ class Budgets:
     max_size_bytes: int | None = None
     max_memory_bytes: int | None = None
 
-    def check(self, steps: int) -> None:
-        """UsageError where so many steps per process could not judge the misses."""
-        if self.max_miss is not None:
-            check_steps(steps, self.max_miss)
+    def check(self, settings: Settings) -> None:
+        """UsageError where as many paced steps as a process makes could not judge the misses."""
+        if self.max_miss is not None and settings.period_ns is not None:
+            check_steps(paced_steps(settings), self.max_miss)
 
 
 @dataclass(frozen=True)
@@ -77,13 +81,56 @@ def _most(subject: Subject, what: str, found: int, most: int) -> Verdict:
     )
 
 
+def check_judged(subject: Subject, deadline: float | None, max_miss: float | None) -> None:
+    """UsageError where a result from a file cannot be held against ``deadline`` (seconds): its steps are not kept."""
+    if deadline is None:
+        return
+    found = subject.latency.deadline
+    if found is None or found.deadline_ns != nanoseconds("deadline", deadline):
+        raise UsageError(
+            "a result is held against the deadline that it was measured with",
+            where=subject.name,
+            got="none" if found is None else f"{found.deadline_ns / 1e6:g} ms",
+            wanted=f"{1e3 * deadline:g} ms",
+            do="measure it again with this --deadline",
+        )
+    if max_miss is not None:
+        check_steps(min(found.steps), max_miss)
+
+
+def check_slower(things: int, runs: int | None, steps: int | None) -> None:
+    """UsageError where nothing measured so could be told to be slower; None: as many as usual."""
+    if things < 2:
+        raise _nothing_slower()
+    if runs is not None and runs < PAIRS_NEEDED:
+        raise _too_few()
+    if steps is not None and steps < samples_needed(QUANTILES["p50"]):
+        raise _no_median()
+
+
+def _nothing_slower() -> UsageError:
+    return UsageError("there is nothing that could be slower", wanted="a second file, or a result to hold it against")
+
+
+def _too_few() -> UsageError:
+    return UsageError(
+        "too few processes to tell whether a step is slower", wanted=f"--runs {PAIRS_NEEDED} or more of each"
+    )
+
+
+def _no_median(where: str | None = None) -> UsageError:
+    return UsageError(
+        "no median step to compare", where=where, wanted=f"--steps {samples_needed(QUANTILES['p50'])} or more of each"
+    )
+
+
 def slower(comparison: Comparison, most: float | None) -> tuple[Verdict, ...]:
     """Whether a subject's median step is visibly slower than the first one's by more than ``most``, 0.1 being 10 %."""
     if most is None:
         return ()
     judged = [subject for subject in comparison.subjects[1:] if not _swept(comparison, subject)]
     if not judged:
-        raise UsageError("there is nothing that could be slower", wanted="a second file, or a result to hold it against")
+        raise _nothing_slower()
     return tuple(_slower(comparison, subject, most) for subject in judged)
 
 
@@ -97,11 +144,9 @@ def _swept(comparison: Comparison, subject: Subject) -> bool:
 def _slower(comparison: Comparison, subject: Subject, most: float) -> Verdict:
     told = [one for one in comparison.differences if (one.subject, one.quantile) == (subject.name, "p50")]
     if not told:
-        raise UsageError("no median step to compare", where=subject.name, wanted="--steps 20 or more of each")
+        raise _no_median(subject.name)
     if any(one.visible is None for one in told):
-        raise UsageError(
-            "too few processes to tell whether a step is slower", wanted=f"--runs {PAIRS_NEEDED} or more of each"
-        )
+        raise _too_few()
     worst = max((one for one in told if one.beyond(most)), key=lambda one: one.ratio, default=None)
     limit = f"{100 * most:g} % slower than {told[0].base}"
     if worst is None:

@@ -11,7 +11,18 @@ from edgeseq.lab.comparison import Comparison, Subject, compare_all
 
 #: What makes two machines different, and what two measurements.
 _MACHINE = ("cpu", "architecture", "usable_cores", "quota_cores", "governor", "turbo", "virtual")
-_SETTINGS = ("period_ns", "steps", "duration_ns", "batch", "frames", "threads", "streams", "pool", "busy_thread", "device")
+_SETTINGS = (
+    "period_ns",
+    "steps",
+    "duration_ns",
+    "batch",
+    "frames",
+    "threads",
+    "streams",
+    "pool",
+    "busy_thread",
+    "device",
+)
 
 
 def joined(found: Sequence[Comparison], other_machines: bool = False) -> Comparison:

@@ -142,7 +142,7 @@ def nanoseconds(name: str, seconds: float | None) -> int | None:
     """Seconds in nanoseconds; UsageError where they mean nothing."""
     if seconds is None:
         return None
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < 3600:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 5e-10 < seconds < 3600:
         raise UsageError(f"{name} must be a number of seconds above 0", got=repr(seconds))
     return round(seconds * 1e9)
 

@@ -8,12 +8,22 @@ from time import perf_counter_ns
 import numpy as np
 
 from edgeseq.runtime.measuring.samples import KEPT, Array, Binned, Raw, Samples, merge_bins
+from edgeseq.runtime.measuring.settings import Settings
 from edgeseq.runtime.measuring.warmup import MOST, find_warmup
 
 #: Steps of one block: between two of them the samples are put away.
 BLOCK = 1_000_000
 #: The most steps of a run that is bound by time.
 FOREVER = 10**12
+
+
+def paced_steps(settings: Settings) -> int:
+    """Paced steps of a run, warm-up apart: as many periods as there are steps, with several streams whole ones."""
+    assert settings.period_ns is not None
+    streams = 1 if settings.pool else settings.streams
+    if settings.duration_ns is not None:
+        return max(1, settings.duration_ns // settings.period_ns) * streams
+    return -(-settings.steps // streams) * streams
 
 
 class Recording:
@@ -36,7 +46,7 @@ class Recording:
         """Have blocks of steps timed, each by one call with the array to fill and when to stop."""
         until_ns = None if self._duration_ns is None else perf_counter_ns() + self._duration_ns
         wanted = self._room + self._steps if until_ns is None else FOREVER
-        while self.made < wanted and (until_ns is None or perf_counter_ns() < until_ns):
+        while self.made < wanted and (until_ns is None or not self.made or perf_counter_ns() < until_ns):
             block = np.zeros(min(BLOCK, wanted - self.made), np.int64)
             count = time_block(block, until_ns)
             self.made += count

@@ -20,7 +20,7 @@ from edgeseq.runtime.measuring.clock import measure_clock
 from edgeseq.runtime.measuring.memory import peak_rss_bytes
 from edgeseq.runtime.measuring.randoms import random_conditioning, random_frames
 from edgeseq.runtime.measuring.readings import begin, end
-from edgeseq.runtime.measuring.recording import Recording
+from edgeseq.runtime.measuring.recording import Recording, paced_steps
 from edgeseq.runtime.measuring.samples import Binned, Raw, Samples
 from edgeseq.runtime.measuring.settings import Settings
 from edgeseq.runtime.measuring.stepping import Stepper, Together, Turns
@@ -79,11 +79,8 @@ class Run:
         self._keep("back_to_back", recording, {"steps": recording.made, **end(start).to_dict()})
 
     def _paced(self, ready: Next, period_ns: int) -> None:
-        """As many periods as there are steps; with several streams, as many steps as that makes ticks."""
         settings = self._settings
-        streams = 1 if settings.pool else settings.streams
-        ticks = settings.steps if settings.duration_ns is None else max(1, settings.duration_ns // period_ns)
-        count = -(-ticks // streams) * streams if settings.duration_ns is None else ticks * streams
+        streams, count = 1 if settings.pool else settings.streams, paced_steps(settings)
         apart = settings.warmup if settings.warmup is not None else min(MOST, count // 4)
         from_due, from_call = (np.zeros(apart + count, np.int64) for _ in range(2))
         start = begin()
