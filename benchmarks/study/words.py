@@ -11,7 +11,7 @@ def title(name: str) -> str:
     """What a file is called in text: its kind, its size where it is not the usual one, its weights."""
     stem, _, weights = name.partition("-int")
     kind, _, size = stem.partition("-x")
-    return kind_of(kind).title + (f" x{size}" if size else "") + (f", int{weights}" if weights else "")
+    return kind_of(kind).title + (f" (x{size})" if size else "") + (f", int{weights}" if weights else "")
 
 
 def pace(ratio: float, visible: bool | None) -> str:

@@ -151,7 +151,7 @@ def test_equal_quality_names_who_reaches_it_and_who_does_not(tmp_path: Path) -> 
     text = page(results(tmp_path, {**found, "equal-quality": again})).replace("\n  ", " ")
     assert "- GRU: 200,000 parameters reach 0.910, 0.860 being wanted." in text
     assert "- RNN: 0.860 is reached at no size, 0.500 at best; left out." in text
-    assert "not slower than the GRU x0.5 at 512" in text
+    assert "not slower than the GRU (x0.5) at 512" in text
 
 
 def row(task: str, kind: str, metric: float, spread: float) -> dict[str, Any]:
