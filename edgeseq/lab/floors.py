@@ -21,13 +21,13 @@ def floors_of(asked: Sequence[Settings]) -> dict[Settings, dict[str, Any]]:
 
 
 def _kind(settings: Settings) -> tuple[Any, ...]:
-    return settings.batch, settings.frames, settings.threads, settings.at, _typical(settings)
+    return _batch(settings), settings.frames, settings.threads, settings.at, _typical(settings)
 
 
 def _measured(alike: Sequence[Settings]) -> dict[Settings, dict[str, Any]]:
     first = alike[0]
     positions = [_typical(first), *first.at]
-    rows = measure_floors([one.path for one in alike], positions, first.batch, first.frames, first.threads)
+    rows = measure_floors([one.path for one in alike], positions, _batch(first), first.frames, first.threads)
     return {
         settings: {
             **row[0].to_dict(),
@@ -37,8 +37,14 @@ def _measured(alike: Sequence[Settings]) -> dict[Settings, dict[str, Any]]:
     }
 
 
+def _batch(settings: Settings) -> int:
+    """Streams that one call steps."""
+    return settings.streams if settings.pool else settings.batch
+
+
 def _typical(settings: Settings) -> int:
     """The position of the step in the middle of those back to back."""
     limit = describe(settings.path).contract.max_context
-    reached = settings.steps * settings.frames
+    turns = 1 if settings.pool else settings.streams
+    reached = settings.steps * settings.frames // turns
     return (reached if limit is None else min(reached, limit)) // 2

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeseq.errors import UsageError
+from edgeseq.errors import ModelFileError, UsageError
+from edgeseq.lab import floors
 from edgeseq.lab.budgets import Budgets, judge, slower
 from edgeseq.lab.comparing import compare
 from edgeseq.lab.comparison import Comparison, Subject, compare_all, read_any
@@ -21,6 +22,7 @@ from edgeseq.lab.variants import variants_of
 from edgeseq.runtime.measuring import alternating
 from edgeseq.runtime.measuring.alternating import rounds
 from edgeseq.runtime.measuring.capacity import next_try
+from edgeseq.runtime.measuring.gathering import gather
 from edgeseq.runtime.measuring.latency import Latency
 from edgeseq.runtime.measuring.processes import Report
 from edgeseq.runtime.measuring.samples import Raw
@@ -233,3 +235,22 @@ def test_a_self_check_is_kept_for_its_machine(monkeypatch: pytest.MonkeyPatch, t
     )
     place().write_text("[")
     assert stored_for(machine, versions) is None
+
+
+def test_a_file_that_changes_meanwhile_is_noticed(paths: list[str]) -> None:
+    settings = variants_of(paths[:1], steps=2)[0].settings
+    report = Report({"digest": "sha256:of another"}, {})
+    with pytest.raises(ModelFileError, match=r"^the file was changed while it was measured"):
+        gather(settings, [report], None)
+
+
+def test_the_floor_of_a_pool_is_that_of_all_its_streams(monkeypatch: pytest.MonkeyPatch, paths: list[str]) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(floors, "measure_floors", lambda *given: asked.append(given) or [])
+    pool = variants_of(paths[:1], streams=16, pool=True, steps=100)[0].settings
+    turns = replace(pool, pool=False)
+    with pytest.raises(ValueError, match="zip"):
+        floors.floors_of([pool])
+    with pytest.raises(ValueError, match="zip"):
+        floors.floors_of([turns])
+    assert [(positions, batch) for _, positions, batch, *_ in asked] == [([50], 16), ([3], 1)]

@@ -19,6 +19,8 @@ from edgeseq.runtime.model import Model
 SHARE = 0.99
 #: Steps that tell what one costs; ticks of one try, at the least; the most streams that are tried.
 _STEPS, _TICKS, _MOST = 200, 50, 16_384
+#: Ticks left out before: streams that were just opened touch their memory first.
+_WARM = 5
 #: The search goes on in such strides until there is a number that keeps the period and one that does not, and ends when
 #: they are so close.
 _STRIDE, _CLOSE = 1.2, 0.05
@@ -64,6 +66,6 @@ def _keeps(model: Model, settings: Settings, streams: int) -> bool:
     stepped = (Together if settings.pool else Turns)(model, settings, streams)
     together = 1 if settings.pool else streams
     ticks = max(_TICKS, math.ceil(samples_needed(SHARE) / together))
-    from_due, from_call = (np.zeros(ticks * together, np.int64) for _ in range(2))
+    from_due, from_call = (np.zeros((_WARM + ticks) * together, np.int64) for _ in range(2))
     time_paced(stepped.ready, from_due, from_call, settings.period_ns, together)
-    return Raw(from_due).quantile(SHARE) <= settings.period_ns
+    return Raw(from_due[_WARM * together :]).quantile(SHARE) <= settings.period_ns

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgeseq.errors import ModelFileError
 from edgeseq.runtime.loading import describe
 from edgeseq.runtime.measuring import memory
 from edgeseq.runtime.measuring.deadline import count_misses
@@ -17,12 +18,18 @@ from edgeseq.runtime.measuring.settings import Settings
 
 
 def gather(settings: Settings, reports: Sequence[Report], deadline_ns: int | None) -> Latency:
-    """The result of ``reports``; one more process tells what a stream holds."""
+    """The result of ``reports``; one more process tells what a stream holds.
+
+    ModelFileError where the processes did not all load the file that is there now.
+    """
     path = Path(settings.path)
     figures = [report.figures for report in reports]
+    found = describe(path)
+    if {one["digest"] for one in figures} != {found.file.digest}:
+        raise ModelFileError("the file was changed while it was measured", where=settings.path, do="measure it again")
     held = call_fresh(memory.__name__, "stream_bytes", settings.to_dict(), where=settings.path)
     return Latency(
-        file={"name": path.name, "sha256": _sha256(path), "bytes": _size(path), "digest": describe(path).file.digest},
+        file={"name": path.name, "sha256": _sha256(path), "bytes": found.size, "digest": found.file.digest},
         machine=machine(),
         versions=versions(),
         settings={
@@ -54,11 +61,6 @@ def gather(settings: Settings, reports: Sequence[Report], deadline_ns: int | Non
         if deadline_ns is None
         else count_misses(deadline_ns, [report.samples["paced"] for report in reports]),
     )
-
-
-def _size(path: Path) -> int:
-    """Bytes of a file and of those with its weights, if any."""
-    return path.stat().st_size + sum((path.parent / name).stat().st_size for name in describe(path).file.external)
 
 
 def _sha256(path: Path) -> str:

@@ -108,6 +108,8 @@ def settings_for(
         raise UsageError("warmup must be a whole number from 0", got=repr(warmup))
     if pool and batch != 1:
         raise UsageError("a pool is a batch of single streams", got=f"batch {batch}", wanted="--streams alone")
+    if pool and at:
+        raise UsageError("steps around a position are those of one stream", got="a pool", wanted="at without a pool")
     model = load(path, device=device, threads=threads, allow_unverified=allow_unverified)
     count, spinning = session_settings(model.contract, device, threads)
     return Settings(

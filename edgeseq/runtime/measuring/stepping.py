@@ -22,9 +22,9 @@ INPUTS = 64
 class Stepper:
     """A stream and its inputs."""
 
-    def __init__(self, model: Model, stream: Stream, settings: Settings, seed: int) -> None:
+    def __init__(self, model: Model, stream: Stream, settings: Settings, seed: int, variety: int = INPUTS) -> None:
         self._stream, self._frames, self._limit = stream, settings.frames, model.contract.max_context
-        self._inputs = inputs(model, settings.batch, settings.frames, seed)
+        self._inputs = inputs(model, settings.batch, settings.frames, seed, variety)
         self._step = delayed(stream.step, settings.delay_ns)
 
     def ready(self) -> tuple[Callable[[Any], object], Any]:
@@ -37,13 +37,13 @@ class Stepper:
 class Turns:
     """Independent streams of one model that take turns."""
 
-    def __init__(self, model: Model, settings: Settings, count: int) -> None:
+    def __init__(self, model: Model, settings: Settings, count: int, variety: int = INPUTS) -> None:
         random = np.random.default_rng(settings.seed)
         opened = (
             model.stream(settings.batch, random_conditioning(model.contract, settings.batch, random))
             for _ in range(count)
         )
-        self._steppers = cycle([Stepper(model, stream, settings, settings.seed) for stream in opened])
+        self._steppers = cycle([Stepper(model, stream, settings, settings.seed, variety) for stream in opened])
 
     def ready(self) -> tuple[Callable[[Any], object], Any]:
         """The next stream's step and what it is given."""
@@ -53,14 +53,14 @@ class Turns:
 class Together:
     """Streams of one model in a pool, all stepped by one call."""
 
-    def __init__(self, model: Model, settings: Settings, count: int) -> None:
+    def __init__(self, model: Model, settings: Settings, count: int, variety: int = INPUTS) -> None:
         random = np.random.default_rng(settings.seed)
         contract = model.contract
         self._pool = model.pool(capacity=count)
         self._slots = np.array(
             [self._pool.open(_one_row(random_conditioning(contract, 1, random))) for _ in range(count)], np.int32
         )
-        self._inputs = inputs(model, count, settings.frames, settings.seed)
+        self._inputs = inputs(model, count, settings.frames, settings.seed, variety)
         self._frames, self._limit, self._fed = settings.frames, contract.max_context, 0
         self._step = delayed(self._stepped, settings.delay_ns)
 
@@ -76,11 +76,11 @@ class Together:
         return self._pool.step(self._slots, frames)
 
 
-def inputs(model: Model, batch: int, frames: int, seed: int) -> Iterator[Any]:
+def inputs(model: Model, batch: int, frames: int, seed: int, variety: int) -> Iterator[Any]:
     """Random frames without end: an array where there is one input, arrays by name where there are several."""
     random = np.random.default_rng(seed)
     contract = model.contract
-    given = [random_frames(contract, batch, frames, random) for _ in range(INPUTS)]
+    given = [random_frames(contract, batch, frames, random) for _ in range(variety)]
     single = len(contract.with_role("frame")) == 1
     return cycle([next(iter(arrays.values())) if single else arrays for arrays in given])
 

@@ -64,7 +64,10 @@ def _thinned(subject: Found, most: int) -> tuple[Any, Any]:
     values = np.asarray(series["timeline_ns"], dtype=np.float64)
     every = -(-len(values) // most)
     longest = np.maximum.reduceat(values, range(0, len(values), every))
-    return np.arange(len(longest)) * every * series["timeline_every"] * period_ns / 1e9, np.maximum(1, longest)
+    settings = subject["latency"]["settings"]
+    due_at_once = 1 if settings.get("pool") else settings.get("streams", 1)
+    steps = np.arange(len(longest)) * every * series["timeline_every"]
+    return steps // due_at_once * period_ns / 1e9, np.maximum(1, longest)
 
 
 def _panel(axes: Any, subject: Found, points: tuple[Any, Any], factor: float) -> None:
