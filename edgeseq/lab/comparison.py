@@ -118,6 +118,8 @@ class Comparison:
         """Read what :meth:`to_json` wrote; UsageError where it is something else."""
         document = read_result(text, FORMAT, VERSION, "comparison")
         try:
+            if not document["subjects"]:
+                raise KeyError("no subject")
             return cls(
                 subjects=tuple(Subject.from_dict(subject) for subject in document["subjects"]),
                 differences=tuple(Difference.from_dict(one) for one in document["differences"]),

@@ -104,6 +104,10 @@ def test_a_result_of_one_file_can_be_compared() -> None:
     assert [subject.name for subject in found.subjects] == ["m.onnx"]
     with pytest.raises(UsageError, match=r"^this is not a comparison"):
         read_any("[]")
+    with pytest.raises(UsageError, match=r"^broken comparison: KeyError: 'no subject'"):
+        read_any(
+            replace(comparison(1_000), differences=()).to_json().replace('"subjects": [', '"subjects": [], "_": [')
+        )
     with pytest.raises(UsageError, match=r"^broken comparison: KeyError: 'subjects'"):
         read_any('{"format": "edgeseq.comparison", "version": 1}')
 
@@ -245,12 +249,17 @@ def test_a_file_that_changes_meanwhile_is_noticed(paths: list[str]) -> None:
 
 
 def test_the_floor_of_a_pool_is_that_of_all_its_streams(monkeypatch: pytest.MonkeyPatch, paths: list[str]) -> None:
-    asked: list[object] = []
-    monkeypatch.setattr(floors, "measure_floors", lambda *given: asked.append(given) or [])
+    asked: list[tuple[object, ...]] = []
+
+    def none(*given: object) -> list[object]:
+        asked.append(given)
+        return []
+
+    monkeypatch.setattr(floors, "measure_floors", none)
     pool = variants_of(paths[:1], streams=16, pool=True, steps=100)[0].settings
     turns = replace(pool, pool=False)
     with pytest.raises(ValueError, match="zip"):
         floors.floors_of([pool])
     with pytest.raises(ValueError, match="zip"):
         floors.floors_of([turns])
-    assert [(positions, batch) for _, positions, batch, *_ in asked] == [([50], 16), ([3], 1)]
+    assert [given[1:3] for given in asked] == [([50], 16), ([3], 1)]

@@ -78,7 +78,8 @@ def _in_process(
     threads: int | None = None,
 ) -> Found:
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", code, json.dumps(dict(given)), folder, *more]
+        # -P: a statistics.py in the folder where edgeseq was called is not Python's.
+        command = [sys.executable, "-P", "-c", code, json.dumps(dict(given)), folder, *more]
         done = subprocess.run(command, env=_environment(threads), capture_output=True, text=True, check=False)
         if done.returncode:
             lines = done.stderr.strip().splitlines()
