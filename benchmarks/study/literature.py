@@ -12,6 +12,8 @@ from benchmarks.study.words import title
 TITLES = {"imdb": "IMDB accuracy", "stocks": "The direction of stock prices", "ptb": "PTB perplexity"}
 #: A value agrees that lies within the spread of the seeds, widened by this share of their mean on both sides.
 SLACK = 0.05
+#: Epochs below which training is called cut.
+ENOUGH = 3
 
 
 def literature_sentences(content: Mapping[str, Any]) -> list[str]:
@@ -38,8 +40,16 @@ def _task(task: str, rows: list[Mapping[str, Any]]) -> str:
     best = min(rows, key=lambda row: ours.index(row["kind"]))
     return (
         f"{TITLES[task]} {values}; at best {spread(best['metric'], times)} ({title(best['kind'])}) here. The order of "
-        f"the literature ({' before '.join(map(title, theirs))}) {order}{overlap}."
+        f"the literature ({' before '.join(map(title, theirs))}) {order}{overlap}.{_short(rows)}"
     )
+
+
+def _short(rows: list[Mapping[str, Any]]) -> str:
+    """What follows of training that was cut below an epoch: a worse value then contradicts nobody."""
+    epochs = max(row["epochs"]["mean"] for row in rows)
+    if epochs >= ENOUGH:
+        return ""
+    return f" Trained for {epochs:.2f} epochs, which is too few to contradict a better value."
 
 
 def _agrees(value: Mapping[str, float], known: float) -> bool:

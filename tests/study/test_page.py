@@ -156,7 +156,8 @@ def test_equal_quality_names_who_reaches_it_and_who_does_not(tmp_path: Path) -> 
 
 def row(task: str, kind: str, metric: float, spread: float) -> dict[str, Any]:
     value = {"mean": metric, "least": metric - spread, "most": metric + spread}
-    return {"task": task, "kind": kind, "metric": value, "loss": value, "minutes": value, "epochs": value}
+    epochs = {"mean": 4.0 if task == "imdb" else 0.5, "least": 0.0, "most": 4.0}
+    return {"task": task, "kind": kind, "metric": value, "loss": value, "minutes": value, "epochs": epochs}
 
 
 def test_the_literature_is_held_against_seeds_and_their_spread() -> None:
@@ -168,9 +169,8 @@ def test_the_literature_is_held_against_seeds_and_their_spread() -> None:
     close = [row("ptb", kind, value, 5) for kind, value in (("rnn", 900), ("lstm", 903), ("gru", 905))]
     said = literature_sentences({"setting": setting, "rows": close})[1]
     assert said.startswith("PTB perplexity agrees for none;")
-    assert said.endswith(
-        "is RNN before LSTM before GRU here; the seeds of different kinds overlap, so that no order is told."
-    )
+    assert "is RNN before LSTM before GRU here; the seeds of different kinds overlap, so that no order is told." in said
+    assert said.endswith("Trained for 0.50 epochs, which is too few to contradict a better value.")
 
 
 def test_nothing_to_write_a_page_of_is_said(tmp_path: Path) -> None:
