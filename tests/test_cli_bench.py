@@ -229,6 +229,7 @@ def test_a_deadline_without_a_share_is_only_counted(tmp_path: Path, measured: Me
         ),
         (["--max-miss=1%"], "--max-miss is a share of missed deadlines (wanted --deadline beside it)."),
         (["--steps=5", "--duration=1s"], "--steps and --duration say the same thing (wanted one of them)."),
+        (["--self-check", "--batch=1,2"], "a self-check is of one way to step (got 2 ways, wanted one value each)."),
         (["--rounds=5"], "--rounds are those of a self-check (wanted --self-check beside it)."),
     ],
     ids=str,

@@ -41,6 +41,8 @@ def bench(path: Path, **asked: Any) -> None:
     budgets = measuring.budgets_of(asked)
     variants = measuring.variants([path], asked)
     if asked["self_check"]:
+        if len(variants) > 1:
+            raise UsageError("a self-check is of one way to step", got=f"{len(variants)} ways", wanted="one value each")
         _self_check(variants[0], asked)
         return
     if asked["rounds"] is not None:

@@ -46,6 +46,8 @@ def compare(
     deadline_ns = nanoseconds("deadline", deadline)
     if any(one.settings.period_ns is None for one in variants) and (deadline_ns is not None or streams):
         raise UsageError("a deadline and streams per core are held against paced steps", wanted="a period beside it")
+    if streams and any(one.settings.threads != 1 for one in variants):
+        raise UsageError("streams per core are those of one thread", do="measure them with --threads 1 (threads=1)")
     quality = _qualities(variants, task)
     reports = alternate({one.name: one.settings for one in variants}, runs, seed, progress)
     floors = floors_of([one.settings for one in variants if one.settings.device == "cpu"]) if floor else {}

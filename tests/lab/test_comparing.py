@@ -172,6 +172,11 @@ def test_what_is_slower_by_more_than_it_may() -> None:
         slower(comparison(1_000, 2_000, runs=3), 0.1)
 
 
+def test_streams_per_core_are_those_of_one_thread(paths: list[str]) -> None:
+    with pytest.raises(UsageError, match=r"^streams per core are those of one thread"):
+        compare(variants_of(paths[:1], period=0.01, threads=2), streams=True)
+
+
 def test_sizes_are_judged() -> None:
     (verdict,) = judge(comparison(1_000), Budgets(max_size_bytes=99))
     assert (verdict.kept, verdict.sentence) == (
