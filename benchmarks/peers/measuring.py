@@ -73,11 +73,14 @@ def measure(ready: Sequence[Prepared], work: Path, settings: Settings, say: Call
     order = [item for item in ready if item.refused is None]
     found = {item: Found([], 0.0) for item in order}
     shuffled = random.Random(settings.seed)
-    while runs < settings.runs and _time_left(begin, runs, settings):
+    last = begin
+    while runs < settings.runs and _time_left(begin, last, settings):
+        last = time.monotonic()
         shuffled.shuffle(order)
         for item in order:
             if not found[item].sits_out(item, runs, settings):
                 found[item].run(item, work, settings)
+                say(f"round {runs + 1}, {(time.monotonic() - begin) / 60:.1f} minutes: {item.case}: {item.engine}")
         runs += 1
         say(f"round {runs} after {(time.monotonic() - begin) / 60:.1f} minutes")
     return Result(
@@ -91,10 +94,10 @@ def measure(ready: Sequence[Prepared], work: Path, settings: Settings, say: Call
     )
 
 
-def _time_left(begin: float, runs: int, settings: Settings) -> bool:
-    """Whether another round fits, if it takes as long as those before it."""
-    took = time.monotonic() - begin
-    return settings.minutes is None or runs == 0 or took + took / runs <= settings.minutes * 60
+def _time_left(begin: float, last: float, settings: Settings) -> bool:
+    """Whether another round fits, if it takes as long as the one that began at ``last``; the first always does."""
+    now = time.monotonic()
+    return settings.minutes is None or last == begin or now - begin + now - last <= settings.minutes * 60
 
 
 def _one(item: Prepared, work: Path, settings: Settings) -> dict[str, Any]:

@@ -66,3 +66,13 @@ def test_slow_engines_sit_out_later_rounds(tmp_path: Path, monkeypatch: pytest.M
     ready = [Prepared(name, CASE.slug, None, 256, 0.0, 1.0) for name in ("edgeseq", "torch_compile")]
     result = measuring.measure(ready, tmp_path, Settings(runs=3, slow_runs=1, slow_s=0.0, paced=()), lambda line: None)
     assert [len(item.figures["import_ns"]) for item in result.of(CASE.slug)] == [3, 1]
+
+
+def test_no_round_begins_that_would_end_too_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 10_000, 20))
+    monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(measuring, "run", lambda *given: {"import_ns": 1, "series": {"back_to_back": [5] * 30}})
+    monkeypatch.setattr(measuring, "installed", lambda engine: {"versions": {}, "bytes": 1, "missing": None})
+    ready = [Prepared("edgeseq", CASE.slug, None, 256, 0.0, 1.0)]
+    result = measuring.measure(ready, tmp_path, Settings(runs=9, minutes=5, paced=()), lambda line: None)
+    assert 1 <= result.settings["runs"] <= 3
