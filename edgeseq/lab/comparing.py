@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from edgeseq.errors import UsageError
@@ -15,7 +17,7 @@ from edgeseq.runtime.measuring import capacity
 from edgeseq.runtime.measuring.alternating import Progress, alternate
 from edgeseq.runtime.measuring.gathering import gather
 from edgeseq.runtime.measuring.measure import RUNS, check_counts, nanoseconds
-from edgeseq.runtime.measuring.processes import call_fresh
+from edgeseq.runtime.measuring.processes import Report, call_fresh
 from edgeseq.runtime.measuring.settings import Settings
 from edgeseq.verification.task import Task
 
@@ -50,13 +52,14 @@ def compare(
         raise UsageError("streams per core are those of one thread", do="measure them with --threads 1 (threads=1)")
     quality = _qualities(variants, task)
     reports = alternate({one.name: one.settings for one in variants}, runs, seed, progress)
-    floors = floors_of([one.settings for one in variants if one.settings.device == "cpu"]) if floor else {}
+    made = {one.name: _made(one.settings, reports[one.name]) for one in variants}
+    floors = floors_of([settings for settings in made.values() if settings.device == "cpu"]) if floor else {}
     subjects = tuple(
         Subject(
             one.name,
             gather(one.settings, reports[one.name], deadline_ns),
             quality.get(one.settings.path),
-            floors.get(one.settings),
+            floors.get(made[one.name]),
             _streams(one.settings) if streams else None,
         )
         for one in variants
@@ -67,6 +70,14 @@ def compare(
         self_check=stored_for(subjects[0].latency.machine, subjects[0].latency.versions),
         settings={"runs": runs, "seed": seed, "deadline_ns": deadline_ns},
     )
+
+
+def _made(settings: Settings, reports: Sequence[Report]) -> Settings:
+    """With the steps that a duration came to, in hundreds: the floor is that of a position amid them."""
+    if settings.duration_ns is None:
+        return settings
+    steps = statistics.median_low([len(one.samples["back_to_back"]) for one in reports])
+    return replace(settings, steps=max(1, round(steps, -2)))
 
 
 def _qualities(variants: Sequence[Variant], task: Task | None) -> dict[str, Quality]:

@@ -12,7 +12,7 @@ import pytest
 from edgeseq.errors import ModelFileError, UsageError
 from edgeseq.lab import floors
 from edgeseq.lab.budgets import Budgets, judge, slower
-from edgeseq.lab.comparing import compare
+from edgeseq.lab.comparing import _made, compare
 from edgeseq.lab.comparison import Comparison, Subject, compare_all, read_any
 from edgeseq.lab.joining import joined, unlike
 from edgeseq.lab.raw import raw_bytes
@@ -268,3 +268,10 @@ def test_the_floor_of_a_pool_is_that_of_all_its_streams(monkeypatch: pytest.Monk
     with pytest.raises(ValueError, match="zip"):
         floors.floors_of([turns])
     assert [given[1:3] for given in asked] == [([50], 16), ([3], 1)]
+
+
+def test_the_floor_of_a_duration_is_amid_the_steps_that_were_made(paths: list[str]) -> None:
+    settings = variants_of(paths[:1], duration=1.0)[0].settings
+    reports = [Report({}, {"back_to_back": Raw(np.zeros(count, np.int64))}) for count in (7_123, 7_171, 90_000)]
+    assert _made(settings, reports).steps == 7_200
+    assert _made(replace(settings, duration_ns=None), reports).steps == settings.steps
