@@ -154,7 +154,7 @@ def against(result: Result, item: Subject) -> str:
         return ""
     if not found.sure:
         return f"{found.ratio:.2f}x, no visible difference"
-    return f"{found.ratio:.2f}x" + ("" if found.low is None else f" ({found.low:.2f} to {found.high:.2f})")
+    return f"{found.ratio:.2f}x ({found.interval})"
 
 
 def _us(value: float | None) -> str:

@@ -26,6 +26,14 @@ class Standing:
     low: float | None
     high: float | None
     sure: bool
+    rounds: int
+
+    @property
+    def interval(self) -> str:
+        """The interval in words, or of how many rounds the ratio is."""
+        if self.low is None:
+            return f"of {self.rounds} round{'s' if self.rounds > 1 else ''}"
+        return f"{self.low:.2f} to {self.high:.2f}"
 
     @property
     def wins(self) -> bool:
@@ -51,7 +59,7 @@ def standing(
         sure = all(a < b for a, b in pairs) or all(a > b for a, b in pairs)
     else:
         sure = not low <= 1 <= high
-    return Standing(subject, what, _median(mine), _median(others), ratio, low, high, sure)
+    return Standing(subject, what, _median(mine), _median(others), ratio, low, high, sure, len(pairs))
 
 
 def time_standing(subject: Subject, base: Subject, mode: str, quantile: str) -> Standing | None:

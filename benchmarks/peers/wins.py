@@ -53,9 +53,8 @@ def _kind(module: str, kind: str, items: Sequence[Standing]) -> str:
 
 def _gap(item: Standing) -> str:
     unit, size = _unit(item.what)
-    interval = "" if item.low is None else f", {item.low:.2f} to {item.high:.2f}"
     value, base = (f"{figure / size:.{0 if figure / size >= 100 else 1}f}" for figure in (item.value, item.base))
-    return f"{CASES[item.subject.case].name} {value} against {base} {unit} ({item.ratio:.2f}x{interval})"
+    return f"{CASES[item.subject.case].name} {value} against {base} {unit} ({item.ratio:.2f}x, {item.interval})"
 
 
 def _unit(what: str) -> tuple[str, float]:
