@@ -24,7 +24,10 @@ STEPS = 1_000
 
 @dataclass(frozen=True)
 class Experiment:
-    """Files of one task that take turns. ``options`` are those of ``edgeseq compare`` beside runs, steps and output."""
+    """Files of one task that take turns. ``options`` are those of ``edgeseq compare`` beside runs, steps and output.
+
+    Of one that is not ``timed`` only the quality is kept.
+    """
 
     name: str
     title: str
@@ -34,6 +37,7 @@ class Experiment:
     steps: int = STEPS
     runs: int = RUNS
     scored: bool = True
+    timed: bool = True
 
     def command(self, out: Path, into: Path, runs: int | None, steps: int | None) -> list[str]:
         """The arguments of ``edgeseq`` for the files that are there; UsageError is left to it where none are."""
@@ -76,7 +80,7 @@ def qualities() -> Sequence[Experiment]:
     """What every file of every task is worth; its times are of no interest."""
     options = ("--no-floor", "--period", "1ms")
     return [
-        Experiment(f"quality-{task}", question.title, task, question.kinds, options, 1, 1)
+        Experiment(f"quality-{task}", question.title, task, question.kinds, options, 1, 1, timed=False)
         for task, question in QUESTIONS.items()
     ]
 

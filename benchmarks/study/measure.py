@@ -49,6 +49,10 @@ def keep(experiment: Experiment, comparison: dict[str, Any], command: Sequence[s
     for subject in comparison["subjects"]:
         for series in subject["latency"]["series"]:
             series["timeline_ns"] = []
+        if not experiment.timed:
+            subject["latency"] = {"file": subject["latency"]["file"], "series": []}
+    if not experiment.timed:
+        comparison["differences"] = comparison["sentences"] = []
     document = {
         "format": FORMAT,
         "version": VERSION,

@@ -17,6 +17,7 @@ from benchmarks.study.experiments import Experiment, experiments, qualities
 from benchmarks.study.exporting import file_of
 from benchmarks.study.jobs import Job
 from benchmarks.study.kinds import KINDS
+from benchmarks.study.measure import keep
 from benchmarks.study.quality import equals
 from benchmarks.study.reading import read_results
 from benchmarks.study.trying import Budget
@@ -105,3 +106,18 @@ def test_the_smallest_model_that_is_good_enough_is_picked(tmp_path: Path) -> Non
     names = experiments(tmp_path)["equal-quality"].files
     assert names == ("gru", "transformer-x0.5")
     assert catalogue.TRIED < 1
+
+
+def test_of_qualities_no_times_are_kept(tmp_path: Path) -> None:
+    file = {"name": "gru.onnx", "bytes": 5}
+    for timed in (True, False):
+        latency = {"file": file, "series": [{"mode": "back_to_back", "timeline_ns": [7]}]}
+        comparison = {"subjects": [{"name": "gru.onnx", "latency": latency}], "differences": [1], "sentences": ["a"]}
+        experiment = replace(qualities()[0], timed=timed)
+        path = keep(experiment, comparison, ["compare", "/home/me/gru.onnx", "--runs", "1"], tmp_path)
+        kept = json.loads(path.read_text())
+        assert kept["command"] == "edgeseq compare gru.onnx --runs 1"
+        series = [{"mode": "back_to_back", "timeline_ns": []}] if timed else []
+        assert kept["comparison"]["subjects"][0]["latency"] == {"file": file, "series": series}
+        assert kept["comparison"]["differences"] == ([1] if timed else [])
+        assert kept["id"].startswith(f"{experiment.name}-")
