@@ -70,14 +70,14 @@ def test_tells_a_result() -> None:
         "file        1 B",
         "warm-up     back to back 0, paced 0 steps left out",
         "late        paced steps that took longer than the period, from the moment they were due",
-        "finding     back to back: 50 % of the steps around 5.01 us, 50 % around 6.00 us, 1 of 2 processes",
+        "finding     bimodal: back to back: 50 % of the steps around 5.01 us, 50 % around 6.00 us, 1 of 2",
+        "            processes are of the slower kind",
+        "finding     bimodal: paced: 50 % of the steps around 200 us, 50 % around 400 us, 1 of 2 processes",
         "            are of the slower kind",
-        "finding     paced: 50 % of the steps around 200 us, 50 % around 400 us, 1 of 2 processes are of the",
-        "            slower kind",
-        "finding     paced: the median of one process is 2.00 times that of another",
-        "finding     p90 needs 100 samples in every process, one has 50",
-        "finding     p99 needs 1,000 samples in every process, one has 50",
-        "finding     p99.9 needs 10,000 samples in every process, one has 50",
+        "finding     unsteady: paced: the median of one process is 2.00 times that of another",
+        "finding     too few samples: p90 needs 100 samples in every process, one has 50",
+        "finding     too few samples: p99 needs 1,000 samples in every process, one has 50",
+        "finding     too few samples: p99.9 needs 10,000 samples in every process, one has 50",
         "visible     no self-check of this machine yet: edgeseq bench M.ONNX --self-check finds what",
     ]
 
@@ -295,3 +295,13 @@ def test_measures_a_file(tmp_path: Path) -> None:
     assert [series["counts"] for series in document["subjects"][0]["latency"]["series"]] == [[3], [3], [3]]
     with np.load(raw) as arrays:
         assert arrays["m.onnx/paced/0"].shape == (3,)
+
+
+def test_nothing_is_written_over_the_file_or_another_output(tmp_path: Path, measured: Measured) -> None:
+    path = Path(handmade.gru().save(tmp_path / "m.onnx"))
+    before = path.read_bytes()
+    for options in (["--json", str(path)], ["--raw", f"{tmp_path}/x", "--json", f"{tmp_path}/./x"]):
+        result = CliRunner().invoke(main, ["bench", str(path), *options])
+        assert (result.exit_code, result.stderr[:39]) == (2, "error: two things cannot have one place")
+    assert path.read_bytes() == before
+    assert measured == []

@@ -10,6 +10,7 @@ import click
 from edgeseq.cli import libraries, measuring, options
 from edgeseq.cli.files import say, write_report
 from edgeseq.cli.measured.describing import describe
+from edgeseq.cli.signals import stopped_cleanly
 from edgeseq.cli.terminal import progress
 from edgeseq.errors import UsageError
 
@@ -38,6 +39,7 @@ def bench(path: Path, **asked: Any) -> None:
     10000. docs/measuring.md says how all of it is done.
     """
     libraries.runtime()
+    measuring.check_written([path], asked)
     budgets = measuring.budgets_of(asked)
     variants = measuring.variants([path], asked)
     if asked["self_check"]:
@@ -81,9 +83,14 @@ def _self_check(variant: Variant, asked: dict[str, Any]) -> None:
     from edgeseq.runtime.measuring.measure import RUNS
 
     rounds = asked["rounds"] or ROUNDS
-    with progress(2 * rounds * (2 + len(DELAYS)), "checking") as bar:
+    processes = 2 * rounds * (2 + len(DELAYS))
+    with stopped_cleanly(), progress(processes, "checking") as bar:
         found = self_check(
-            variant.settings, asked["runs"] or RUNS, rounds, seed=asked["seed"], progress=lambda *_: bar.update(1)
+            variant.settings,
+            asked["runs"] or min(RUNS, rounds),
+            rounds,
+            seed=asked["seed"],
+            progress=lambda *_: bar.update(1),
         )
     place = store(found)
     from edgeseq.cli.measured.describing import describe_self_check

@@ -53,6 +53,7 @@ def compare(paths: tuple[Path, ...], **asked: Any) -> None:
     compared as they are; where there are files beside them, these are measured now.
     """
     libraries.runtime()
+    measuring.check_written(paths, asked)
     budgets = measuring.budgets_of(asked)
     task = _task(asked)
     results = [path for path in paths if path.suffix == ".json"]

@@ -12,6 +12,7 @@ import click
 from edgeseq.cli import options
 from edgeseq.cli.durations import parse_duration
 from edgeseq.cli.files import say, write_report, write_whole
+from edgeseq.cli.signals import stopped_cleanly
 from edgeseq.cli.sizes import parse_share, parse_size
 from edgeseq.cli.terminal import progress
 from edgeseq.errors import UsageError
@@ -130,24 +131,27 @@ def measuring(command: Command) -> Command:
 
 
 def budgets_of(asked: dict[str, Any]) -> Budgets:
-    """The budgets in the options; they and what is to be written are checked before anything is measured."""
+    """The budgets in the options; checked before anything is measured."""
     from edgeseq.lab.budgets import Budgets
 
     if asked["max_miss"] is not None and asked["deadline"] is None:
         raise UsageError("--max-miss is a share of missed deadlines", wanted="--deadline beside it")
-    _check_written(asked)
     return Budgets(asked["max_miss"], asked["max_size"])
 
 
-def _check_written(asked: dict[str, Any]) -> None:
-    """UsageError where what is to be written has no place."""
+def check_written(paths: Sequence[Path], asked: dict[str, Any]) -> None:
+    """UsageError where what is to be written has no place, or the place of something else: the files or each other."""
+    wanted = [asked[name] for name in ("json_path", "raw_path", "report_path") if asked[name] not in (None, "-")]
+    places = [Path(path).resolve() for path in (*paths, *wanted)]
+    for number, path in enumerate(wanted, start=len(paths)):
+        if places[number] in places[:number]:
+            raise UsageError("two things cannot have one place", got=str(path), wanted="a file of its own")
     if asked["report_path"] is not None:
         from edgeseq.lab.report import check_report
 
         check_report(asked["report_path"])
-    for path in (asked["json_path"], asked["raw_path"]):
-        if path not in (None, "-"):
-            check_folder(Path(path).absolute().parent)
+    for path in wanted:
+        check_folder(Path(path).absolute().parent)
 
 
 def variants(paths: Sequence[Path], asked: dict[str, Any]) -> tuple[Variant, ...]:
@@ -184,7 +188,7 @@ def compared(variants: Sequence[Variant], asked: dict[str, Any], budgets: Budget
     from edgeseq.runtime.measuring.measure import RUNS
 
     runs = asked["runs"] or RUNS
-    with progress(runs * len(variants), "measuring") as bar:
+    with stopped_cleanly(), progress(runs * len(variants), "measuring") as bar:
         return compare(
             variants,
             runs,

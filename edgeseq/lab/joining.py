@@ -8,6 +8,7 @@ from typing import Any
 
 from edgeseq.errors import UsageError
 from edgeseq.lab.comparison import Comparison, Subject, compare_all
+from edgeseq.lab.units import duration
 
 #: What makes two machines different, and what two measurements.
 _MACHINE = ("cpu", "architecture", "usable_cores", "quota_cores", "governor", "turbo", "virtual")
@@ -55,16 +56,25 @@ def unlike(comparison: Comparison) -> tuple[str, ...]:
     first, *others = comparison.subjects
     given = _circumstances(first)
     return tuple(
-        f"{subject.name}: {name} {found}, {given.get(name)} in {first.name}"
+        f"{subject.name}: {_words(name)} {_said(name, found)}, {_said(name, given.get(name))} in {first.name}"
         for subject in others
         for name, found in _circumstances(subject).items()
         if found != given.get(name)
     )
 
 
+def _said(name: str, value: Any) -> str:
+    return duration(value) if name.endswith("_ns") else str(value)
+
+
+def _words(name: str) -> str:
+    return name.removesuffix("_ns").replace("_", " ")
+
+
 def _circumstances(subject: Subject) -> dict[str, Any]:
     settings = {name: subject.latency.settings.get(name) for name in _SETTINGS}
-    return {**settings, **{f"{name} version": number for name, number in subject.latency.versions.items()}}
+    machine = {name: subject.latency.machine.get(name) for name in ("cpu", "usable_cores")}
+    return {**settings, **machine, **{f"{name} version": number for name, number in subject.latency.versions.items()}}
 
 
 def _named(found: Sequence[Comparison]) -> tuple[Subject, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgeseq.cli.durations import format_duration
@@ -15,6 +15,7 @@ from edgeseq.cli.tables import WIDTH, table
 
 if TYPE_CHECKING:
     from edgeseq.lab.comparison import Comparison
+    from edgeseq.lab.findings import Finding
 
 
 def describe(comparison: Comparison) -> str:
@@ -57,9 +58,17 @@ def _below(comparison: Comparison) -> Iterator[str]:
     from edgeseq.lab.selfcheck.stored import sentence
 
     notes = [("unlike", text) for text in unlike(comparison)]
-    for name, finding in find_all(comparison):
-        about = f"{name}: " if name and len(comparison.subjects) > 1 else ""
-        notes.append(("finding", f"{about}{finding.sentence}"))
+    notes += [("finding", text) for text in _findings(find_all(comparison), len(comparison.subjects))]
     notes.append(("visible", sentence(comparison.self_check)))
     for kind, text in notes:
         yield from noted(kind, text)
+
+
+def _findings(found: Sequence[tuple[str, Finding]], subjects: int) -> Iterator[str]:
+    """Each by name, with the subjects that it is about where these are not all; one that is said of several, once."""
+    about: dict[Finding, list[str]] = {}
+    for subject, finding in found:
+        about.setdefault(finding, []).append(subject)
+    for finding, names in about.items():
+        whose = "" if names == [""] or len(names) == subjects else f"{', '.join(names)}: "
+        yield f"{finding.name}: {whose}{finding.sentence}"

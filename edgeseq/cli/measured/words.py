@@ -32,7 +32,7 @@ def stepped(settings: Mapping[str, Any]) -> str:
     parts = [f"batch {settings['batch']}", plural(settings["threads"], "thread", "threads"), settings["device"]]
     if settings.get("frames", 1) != 1:
         parts.append(f"{settings['frames']:,} frames per step")
-    if settings.get("streams", 1) != 1:
+    if settings.get("streams", 1) != 1 or settings.get("pool"):
         parts.append(f"{settings['streams']:,} streams {'in a pool' if settings['pool'] else 'in turn'}")
     if settings.get("busy_thread"):
         parts.append("beside a busy thread")

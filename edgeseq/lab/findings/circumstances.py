@@ -13,6 +13,8 @@ from edgeseq.runtime.measuring.series import QUANTILES, samples_needed
 
 #: Cores that other programs kept busy, or that the host took, on average.
 BUSY, TAKEN = 0.1, 0.01
+#: The kernel counts processor time in ticks of mostly 10 ms: of shorter runs it tells nothing.
+TOLD_FROM_NS = 200_000_000
 #: The share of the median step that the clock may move by, and that reading it may cost.
 COARSE, COSTLY = 0.01, 0.05
 
@@ -59,12 +61,18 @@ def slowed(latency: Latency) -> Iterator[str]:
 def not_alone(latency: Latency) -> Iterator[str]:
     """Other programs that were busy, and a host that took cores away."""
     for mode, runs in _readings(latency).items():
-        others = _median([reading.others_cores for reading in runs])
+        others = busy_others(latency, mode)
         if others > BUSY:
             yield f"{words(mode)}: other programs kept {others:.2g} cores busy"
         taken = _median([reading.steal_cores for reading in runs])
         if taken > TAKEN:
             yield f"{words(mode)}: the host took {taken:.2g} cores from this virtual machine"
+
+
+def busy_others(latency: Latency, mode: str) -> float:
+    """Cores that other programs kept busy in a mode, the median; 0 of runs that are too short to tell."""
+    runs = [reading for reading in _readings(latency).get(mode, []) if reading.wall_ns >= TOLD_FROM_NS]
+    return min(_median([reading.others_cores for reading in runs]), float(latency.machine.get("cores") or 1))
 
 
 def coarse_clock(latency: Latency) -> Iterator[str]:

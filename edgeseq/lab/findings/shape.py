@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from edgeseq.lab.findings.circumstances import BUSY, busy_others
 from edgeseq.lab.findings.finding import modes, positions, words
 from edgeseq.lab.findings.hills import Hills, two_hills
 from edgeseq.lab.units import duration
@@ -68,6 +69,8 @@ def _reason(latency: Latency, series: Series, hills: Hills) -> str:
         return "something else may run on this core"
     if switches >= _SWITCHED * min(hills.share, 1 - hills.share):
         return f"something else runs on this core ({1000 * switches:.0f} involuntary switches in 1,000 steps)"
+    if (others := busy_others(latency, series.mode)) > BUSY:
+        return f"while other programs kept {others:.2g} cores busy"
     return "and no other program that would explain it: the processor's clock, its caches or the file itself"
 
 

@@ -47,7 +47,7 @@ def _modes(latencies: list[dict[str, Any]]) -> list[str]:
     if "paced" in modes:
         told.append(
             f"Paced: one step every {' or '.join(sorted(map(duration, periods)))}, timed from the moment it was due to "
-            "its answer, the waking of the process included; “paced step” is the same step from its call."
+            "its answer, the waking of the process included; “step alone” is the same step from its call."
         )
     if any(mode.startswith("at_") for mode in modes):
         told.append("At a position: steps around it, after a stream of random frames up to there.")

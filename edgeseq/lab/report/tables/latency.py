@@ -9,13 +9,14 @@ from edgeseq.lab.report.tables.table import Cell, Table, named
 from edgeseq.lab.units import duration, size, span
 
 Found = dict[str, Any]
+_MODES = {"back_to_back": "back to back", "paced_step": "step alone"}
 _QUANTILES = ("p50", "p90", "p99", "p99.9")
 
 
 def latency(document: Found) -> Table:
     """A row for each subject and mode, positions apart."""
     found = [
-        (subject["name"], series)
+        (subject, series)
         for subject in document["subjects"]
         for series in subject["latency"]["series"]
         if not series["mode"].startswith("at_")
@@ -23,8 +24,8 @@ def latency(document: Found) -> Table:
     return Table(
         "latency",
         "Latency of one step",
-        ("", "mode", "processes x steps", "warm-up", *_QUANTILES, "max", "missed"),
-        tuple(_row(name, series) for name, series in found),
+        ("", "mode", "processes x steps", "warm-up", *_QUANTILES, "max", "late", "missed"),
+        tuple(_row(subject, series) for subject, series in found),
     )
 
 
@@ -54,16 +55,18 @@ def positions(document: Found) -> Table:
     )
 
 
-def _row(name: str, series: Found) -> tuple[Cell, ...]:
+def _row(subject: Found, series: Found) -> tuple[Cell, ...]:
+    """Late: after the period; missed: after the deadline, if one was given."""
     warm = series["warmup"]
     return (
-        named("subject", name),
-        Cell(series["mode"].replace("_", " "), {"mode": series["mode"]}),
+        named("subject", subject["name"]),
+        Cell(str(_MODES.get(series["mode"], series["mode"])), {"mode": series["mode"]}),
         _steps(series),
         Cell(f"{max(warm):,} steps" if warm else "-", {"warmup_most": max(warm) if warm else None}),
         *(_quantile(quantile, series) for quantile in _QUANTILES),
-        _spread("max", series["max_ns"]),
-        _missed(series),
+        Cell(duration(series["max_ns"]["most_ns"]), {"max_ns": series["max_ns"]["most_ns"]}),
+        _counted("late", series["misses"], series["counts"]),
+        _counted("missed", _missed(subject, series), series["counts"]),
     )
 
 
@@ -85,8 +88,13 @@ def _spread(name: str, found: Found) -> Cell:
     return Cell(duration(found["median_ns"]), raw, span(low, high))
 
 
-def _missed(series: Found) -> Cell:
-    if series["misses"] is None:
-        return Cell("-", {"missed": None})
-    missed, steps = sum(series["misses"]), sum(series["counts"])
-    return Cell(f"{missed:,}", {"missed": missed}, f"{100 * missed / steps:.2g} %" if missed else None)
+def _missed(subject: Found, series: Found) -> list[int] | None:
+    deadline = subject["latency"]["deadline"]
+    return deadline["misses"] if deadline is not None and series["mode"] == "paced" else None
+
+
+def _counted(name: str, counts: list[int] | None, steps: list[int]) -> Cell:
+    if counts is None:
+        return Cell("-", {name: None})
+    count = sum(counts)
+    return Cell(f"{count:,}", {name: count}, f"{100 * count / sum(steps):.2g} %" if count else None)
