@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -20,11 +20,11 @@ INPUTS = 64
 
 
 class Stepper:
-    """A stream and its inputs."""
+    """A stream and its inputs, which take turns."""
 
-    def __init__(self, model: Model, stream: Stream, settings: Settings, seed: int, variety: int = INPUTS) -> None:
+    def __init__(self, model: Model, stream: Stream, settings: Settings, given: Sequence[Any]) -> None:
         self._stream, self._frames, self._limit = stream, settings.frames, model.contract.max_context
-        self._inputs = inputs(model, settings.batch, settings.frames, seed, variety)
+        self._inputs = cycle(given)
         self._step = delayed(stream.step, settings.delay_ns)
 
     def ready(self) -> tuple[Callable[[Any], object], Any]:
@@ -43,7 +43,8 @@ class Turns:
             model.stream(settings.batch, random_conditioning(model.contract, settings.batch, random))
             for _ in range(count)
         )
-        self._steppers = cycle([Stepper(model, stream, settings, settings.seed, variety) for stream in opened])
+        given = inputs(model, settings.batch, settings.frames, settings.seed, variety)
+        self._steppers = cycle([Stepper(model, stream, settings, given) for stream in opened])
 
     def ready(self) -> tuple[Callable[[Any], object], Any]:
         """The next stream's step and what it is given."""
@@ -60,7 +61,7 @@ class Together:
         self._slots = np.array(
             [self._pool.open(_one_row(random_conditioning(contract, 1, random))) for _ in range(count)], np.int32
         )
-        self._inputs = inputs(model, count, settings.frames, settings.seed, variety)
+        self._inputs = cycle(inputs(model, count, settings.frames, settings.seed, variety))
         self._frames, self._limit, self._fed = settings.frames, contract.max_context, 0
         self._step = delayed(self._stepped, settings.delay_ns)
 
@@ -76,13 +77,13 @@ class Together:
         return self._pool.step(self._slots, frames)
 
 
-def inputs(model: Model, batch: int, frames: int, seed: int, variety: int) -> Iterator[Any]:
-    """Random frames without end: an array where there is one input, arrays by name where there are several."""
+def inputs(model: Model, batch: int, frames: int, seed: int, variety: int = INPUTS) -> list[Any]:
+    """Random frames for so many steps: an array where there is one input, arrays by name where there are several."""
     random = np.random.default_rng(seed)
     contract = model.contract
     given = [random_frames(contract, batch, frames, random) for _ in range(variety)]
     single = len(contract.with_role("frame")) == 1
-    return cycle([next(iter(arrays.values())) if single else arrays for arrays in given])
+    return [next(iter(arrays.values())) if single else arrays for arrays in given]
 
 
 def delayed(step: Callable[[Any], object], delay_ns: int) -> Callable[[Any], object]:

@@ -24,7 +24,7 @@ from edgeseq.runtime.measuring.readings import begin, end
 from edgeseq.runtime.measuring.recording import Recording, paced_steps
 from edgeseq.runtime.measuring.samples import Binned, Raw, Samples
 from edgeseq.runtime.measuring.settings import Settings
-from edgeseq.runtime.measuring.stepping import INPUTS, Stepper, Together, Turns
+from edgeseq.runtime.measuring.stepping import INPUTS, Stepper, Together, Turns, inputs
 from edgeseq.runtime.measuring.timing import Next, busy_thread, time_paced, time_steps
 from edgeseq.runtime.measuring.warmup import MOST, find_warmup
 from edgeseq.runtime.model import Model
@@ -117,7 +117,8 @@ def at_position(model: Model, settings: Settings, conditioning: dict[str, Array]
         random = np.random.default_rng(settings.seed + number)
         if fill:
             stream.step(random_frames(model.contract, settings.batch, fill, random))
-        stepper = Stepper(model, stream, settings, settings.seed + number)
+        given = inputs(model, settings.batch, frames, settings.seed + number)
+        stepper = Stepper(model, stream, settings, given)
         time_steps(stepper.ready, np.zeros(max(0, (end - fill) // frames - timed), np.int64))
         time_steps(stepper.ready, row)
     return samples.ravel(), stream.state_bytes
