@@ -33,7 +33,6 @@ def _over_positions(result: Result, label: str, value: Callable[[Measured, int],
     axes.set(xlabel="position in the stream (frames)", ylabel=label)
     scale(axes, "x", "y")
     axes.set_xticks(places, [f"{place:,}" for place in places])
-    axes.minorticks_off()
     drawn.legend(loc="outside right upper", fontsize=9, frameon=False)
     return svg(drawn)
 
@@ -118,6 +117,12 @@ def _curve(axes: Any, model: Mapping[str, Any]) -> Any:
     steps = [row["step"] for row in model["curve"]]
     axes.plot(steps, [row["training_loss"] for row in model["curve"]], color=colour, linestyle=":", linewidth=0.8)
     (line,) = axes.plot(
-        steps, [row["valid_loss"] for row in model["curve"]], color=colour, marker=marker, markersize=3, linewidth=1
+        steps,
+        [row["valid_loss"] for row in model["curve"]],
+        color=colour,
+        marker=marker,
+        markersize=3,
+        markevery=[-1],
+        linewidth=1,
     )
     return line

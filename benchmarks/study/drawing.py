@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 #: Okabe and Ito (2008), by family; markers tell the kinds of one family apart.
 BLUE, SKY, GREEN, ORANGE, RED, PURPLE, BLACK = (
@@ -35,6 +36,8 @@ STYLES: dict[str, tuple[str, str]] = {
     "gru_seq2seq": (BLUE, "^"),
     "transformer_seq2seq": (RED, "o"),
 }
+#: Hundredths of a point are more than a screen shows.
+_LONG = re.compile(r"(\d\.\d\d)\d+")
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "edgeseq",
@@ -62,7 +65,7 @@ def svg(drawn: Figure) -> str:
     into = io.StringIO()
     with mpl.rc_context(_SETTINGS):
         drawn.savefig(into, format="svg", metadata={"Date": None, "Creator": None})
-    return into.getvalue()
+    return _LONG.sub(r"\1", into.getvalue())
 
 
 def scale(axes: Any, *names: str) -> None:
@@ -72,7 +75,7 @@ def scale(axes: Any, *names: str) -> None:
         axis = getattr(axes, f"{name}axis")
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-        axis.set_minor_formatter(NullFormatter())
+        axis.set_minor_locator(NullLocator())
 
 
 def style_of(name: str) -> tuple[str, str]:
