@@ -101,7 +101,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[cpu,export,bench,dev]'
 	touch $@
 
-# Where the browser is that shows the page of a report; EDGESEQ_BROWSER=none leaves its tests out.
+# Where the browser is that shows the page of a report; EDGESEQ_BROWSER=none leaves its tests out, required fails without.
 $(BROWSER): $(STAMP) tests/lab/report/install.sh
 	tests/lab/report/install.sh > $@.new
 	mv $@.new $@

@@ -1,4 +1,4 @@
-"""What is compared: which kinds on which task, how large, trained for how long. Fixed before anything was trained."""
+"""What is compared: which kinds on which task, how large, trained for how long (docs/decisions/027-the-study.md)."""
 
 from __future__ import annotations
 

@@ -110,6 +110,8 @@ def _read(paths: list[Path]) -> list[Comparison]:
             raise UsageError("no such result", got=str(path)) from None
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError("cannot read the result", where=str(path), why=str(error)) from None
+        except UsageError as error:
+            raise UsageError(f"{path} cannot be compared", why=str(error)) from None
     return found
 
 
