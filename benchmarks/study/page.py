@@ -63,7 +63,7 @@ def _machine(results: Results) -> str:
             f"{machine['cpu']}, {machine['usable_cores']} of {machine['cores']} cores, {machine['system']}; "
             + ", ".join(f"{package} {version}" for package, version in versions.items())
         )
-    checks = {_check(result) for result in results.experiments.values()}
+    checks = {_check(result) for result in results.experiments.values() if result.timed}
     known = [*dict.fromkeys(lines), *sorted(checks)]
     return "\n".join(wrapped(f"- {line}", "  ") for line in known) + "\n"
 

@@ -107,6 +107,11 @@ class Result:
         return {name: Measured(name, one) for one in subjects for name in [one["name"].replace(".onnx", "")]}
 
     @property
+    def timed(self) -> bool:
+        """Whether its times are kept."""
+        return any(subject["latency"]["series"] for subject in self.comparison["subjects"])
+
+    @property
     def has_floors(self) -> bool:
         """Whether the machine's floor was measured."""
         return all(file.document["floor"] is not None for file in self.files.values())
