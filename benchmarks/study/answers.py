@@ -224,15 +224,25 @@ def peers_sentences(results: Results) -> list[str]:
     """How much a GPT's step grows with position in each engine that ran it; empty where none is known."""
     if results.peers is None:
         return []
-    found = []
-    for engine in results.peers["engines"]:
+    grown = {}
+    for engine, about in results.peers["engines"].items():
         mine = [one for one in results.peers["subjects"] if one["engine"] == engine]
-        steps = sorted((at, step, one["case"]) for one in mine for at, step in _gpt(one))
+        steps = sorted(step for one in mine for step in _gpt(one))
         if len(steps) > 1:
-            (_, before, first), (_, after, last) = steps[0], steps[-1]
-            grown = f"{after / before:.1f} times"
-            found.append(f"{engine}: {first} {before / 1e3:,.0f} us, {last} {after / 1e3:,.0f} us, {grown} as long.")
-    return found
+            grown[about["name"]] = steps[0], steps[-1]
+    if not grown:
+        return []
+    times = {name: last[1] / first[1] for name, (first, last) in grown.items()}
+    (first, _), (last, _) = next(iter(grown.values()))
+    least, most = min(times, key=times.__getitem__), max(times, key=times.__getitem__)
+    told = f"Of the GPT in [other engines](peers.md) a step at {last:,} takes, of that at {first:,}, "
+    told += f"{times[least]:.1f} times ({least}) to {times[most]:.1f} times ({most}): "
+    alike = "it grows in every engine" if min(times.values()) > 1 else "it does not grow in every engine"
+    return [f"{told}{alike}.", "; ".join(f"{name} {_grown(*steps)}" for name, steps in grown.items()) + "."]
+
+
+def _grown(first: tuple[int, float], last: tuple[int, float]) -> str:
+    return f"{first[1] / 1e3:,.0f} to {last[1] / 1e3:,.0f} us"
 
 
 def _gpt(subject: Mapping[str, Any]) -> list[tuple[int, float]]:

@@ -90,10 +90,12 @@ def test_a_second_engine_says_how_much_a_gpt_grows_in_it(tmp_path: Path) -> None
     late, early = timed("openvino", "gpt-6x384-at-4096", 900_000), timed("openvino", "gpt-6x384-at-64", 300_000)
     refused = {"engine": "other", "case": "gpt-6x384-at-64", "series": {}}
     subjects = [late, refused, early, timed("other", "gru-1x128", 5)]
-    peers = {"engines": {"openvino": {}, "other": {}}, "subjects": subjects}
+    peers = {"engines": {"openvino": {"name": "OpenVINO"}, "other": {"name": "another"}}, "subjects": subjects}
     found = replace(results(tmp_path), peers=peers)
     assert answers.peers_sentences(found) == [
-        "openvino: gpt-6x384-at-64 300 us, gpt-6x384-at-4096 900 us, 3.0 times as long."
+        "Of the GPT in [other engines](peers.md) a step at 4,096 takes, of that at 64, 3.0 times (OpenVINO) to 3.0 "
+        "times (OpenVINO): it grows in every engine.",
+        "OpenVINO 300 to 900 us.",
     ]
     assert answers.peers_sentences(results(tmp_path)) == []
 
