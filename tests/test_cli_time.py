@@ -78,9 +78,10 @@ def test_a_limited_model_with_a_frame_period() -> None:
     bench = invoke("bench", "m.onnx", "--steps=3", "--runs=1", "--warmup=0", "--chunk=2", "--deadline=1s", "--json=-")
     assert bench.exit_code == 0, bench.output
     found = json.loads(bench.stdout)
-    assert (found["settings"]["period_ns"], found["settings"]["frames"]) == (4_000_000, 2)
-    assert found["deadline"] == {"deadline_ns": 10**9, "steps": [3], "misses": [0]}
-    assert found["file"]["digest"] == json.loads(invoke("inspect", "m.onnx", "--json=-").stdout)["contract"]["digest"]
+    latency = found["subjects"][0]["latency"]
+    assert (latency["settings"]["period_ns"], latency["settings"]["frames"]) == (4_000_000, 2)
+    assert latency["deadline"] == {"deadline_ns": 10**9, "steps": [3], "misses": [0]}
+    assert latency["file"]["digest"] == json.loads(invoke("inspect", "m.onnx", "--json=-").stdout)["contract"]["digest"]
 
 
 @pytest.mark.usefixtures("_folder")

@@ -280,7 +280,7 @@ def test_run_and_bench_take_a_changed_file_on_request(path: Path, tmp_path: Path
         assert "the file was changed after verification" in text
         code, text = run(*words, "--allow-unverified")
         assert code == 0, text
-    digest = json.loads((tmp_path / "b.json").read_text())["file"]["digest"]
+    digest = json.loads((tmp_path / "b.json").read_text())["subjects"][0]["latency"]["file"]["digest"]
     assert digest == describe(path).file.digest != describe(path).contract.digest
 
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.peers import shared
 from benchmarks.peers.cases import CASES, Case
@@ -12,6 +14,15 @@ from benchmarks.peers.worker import Walk, compare, measure
 
 SMALL = CASES["rnn-1x128"]
 SETTINGS = {"warmup": 3, "steps": 30, "paced_steps": 4, "paced_warmup": 1, "period_ns": 1_000_000}
+
+
+@pytest.fixture(autouse=True)
+def _torch_as_it_was() -> Iterator[None]:
+    """An engine takes a process of its own and sets PyTorch up for all of it; here other tests follow."""
+    threads = torch.get_num_threads()
+    yield
+    torch.set_grad_enabled(True)
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
