@@ -41,7 +41,7 @@ def bench(path: Path, **asked: Any) -> None:
     libraries.runtime()
     measuring.check_written([path], asked)
     budgets = measuring.budgets_of(asked)
-    variants = measuring.variants([path], asked)
+    variants = measuring.variants([path], asked, budgets)
     if asked["self_check"]:
         if len(variants) > 1:
             raise UsageError("a self-check is of one way to step", got=f"{len(variants)} ways", wanted="one value each")
@@ -49,10 +49,8 @@ def bench(path: Path, **asked: Any) -> None:
         return
     if asked["rounds"] is not None:
         raise UsageError("--rounds are those of a self-check", wanted="--self-check beside it")
-    for variant in variants:
-        budgets.check(variant.settings)
     operators = _per_op(variants[0]) if asked["per_op"] else None
-    comparison = measuring.compared(variants, asked, budgets)
+    comparison = measuring.compared(variants, asked)
     say(describe(comparison), asked["json_path"])
     if operators is not None:
         from edgeseq.lab.per_op import describe as describe_operators

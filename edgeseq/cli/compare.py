@@ -63,7 +63,7 @@ def compare(paths: tuple[Path, ...], **asked: Any) -> None:
     if not files:
         comparison = _joined(earlier, asked)
     else:
-        measured = measuring.compared(measuring.variants(files, asked), asked, budgets, task=task)
+        measured = measuring.compared(measuring.variants(files, asked, budgets), asked, task=task)
         before = paths.index(results[0]) < paths.index(files[0]) if results else False
         comparison = _joined([*earlier, measured] if before else [measured, *earlier], asked)
     say(describe(comparison), asked["json_path"])

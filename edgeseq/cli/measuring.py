@@ -154,8 +154,8 @@ def check_written(paths: Sequence[Path], asked: dict[str, Any]) -> None:
         check_folder(Path(path).absolute().parent)
 
 
-def variants(paths: Sequence[Path], asked: dict[str, Any]) -> tuple[Variant, ...]:
-    """What the options say is to be measured of these files."""
+def variants(paths: Sequence[Path], asked: dict[str, Any], budgets: Budgets) -> tuple[Variant, ...]:
+    """What the options say is to be measured of these files; UsageError where ``budgets`` could not be judged by it."""
     from edgeseq.lab.variants import variants_of
 
     if asked["steps"] is not None and asked["duration"] is not None:
@@ -177,13 +177,14 @@ def variants(paths: Sequence[Path], asked: dict[str, Any]) -> tuple[Variant, ...
         pool=asked["pool"] or None,
         busy_thread=asked["with_busy_thread"] or None,
     )
-    return variants_of(paths, axes, period=asked["period"], default_period=PERIOD, **common)
-
-
-def compared(variants: Sequence[Variant], asked: dict[str, Any], budgets: Budgets, **more: Any) -> Comparison:
-    """The experiment, with its progress at a terminal; UsageError before it where ``budgets`` could not be judged."""
-    for variant in variants:
+    found = variants_of(paths, axes, period=asked["period"], default_period=PERIOD, **common)
+    for variant in found:
         budgets.check(variant.settings)
+    return found
+
+
+def compared(variants: Sequence[Variant], asked: dict[str, Any], **more: Any) -> Comparison:
+    """The experiment, with its progress at a terminal."""
     from edgeseq.lab.comparing import compare
     from edgeseq.runtime.measuring.measure import RUNS
 
