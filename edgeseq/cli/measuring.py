@@ -70,6 +70,12 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="SIZE",
         help="What the file with its weights may have, as in 2MB; the exit code is 1 beyond it.",
     ),
+    click.option(
+        "--max-memory",
+        callback=options.parsed(parse_size),
+        metavar="SIZE",
+        help="What a process may have resident at its peak, as in 64MB; the exit code is 1 beyond it.",
+    ),
     click.option("--runs", type=options.COUNT, metavar="N", help="Fresh processes of each; 10 by default."),
     click.option("--steps", type=options.COUNT, metavar="N", help="Steps of each process and mode; 1,000 by default."),
     _duration("--duration", "Time so long in each mode, in place of a number of steps."),
@@ -136,7 +142,7 @@ def budgets_of(asked: dict[str, Any]) -> Budgets:
 
     if asked["max_miss"] is not None and asked["deadline"] is None:
         raise UsageError("--max-miss is a share of missed deadlines", wanted="--deadline beside it")
-    return Budgets(asked["max_miss"], asked["max_size"])
+    return Budgets(asked["max_miss"], asked["max_size"], asked["max_memory"])
 
 
 def check_written(paths: Sequence[Path], asked: dict[str, Any]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+#: How steps were made, in words; ``at_N`` is said by who shows positions.
+MODES = {"back_to_back": "back to back", "paced": "paced", "paced_step": "step alone"}
 _TIMES = (("s", 1e9), ("ms", 1e6), ("us", 1e3), ("ns", 1.0))
 _SIZES = (("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10), ("B", 1.0))
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from edgeseq.cli.durations import format_duration
 from edgeseq.cli.measured.many import describe_many
 from edgeseq.cli.measured.one import describe_one
-from edgeseq.cli.measured.words import MODES, noted
+from edgeseq.cli.measured.words import noted
 from edgeseq.cli.sizes import format_share
 from edgeseq.cli.tables import WIDTH, table
+from edgeseq.lab.units import MODES
 
 if TYPE_CHECKING:
     from edgeseq.lab.comparison import Comparison

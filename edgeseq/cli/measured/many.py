@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgeseq.cli.measured.words import (
-    MODES,
     TOLD,
     distance,
     machine,
@@ -18,6 +17,7 @@ from edgeseq.cli.measured.words import (
     streams,
 )
 from edgeseq.cli.tables import WIDTH, format_bytes, table
+from edgeseq.lab.units import MODES
 
 if TYPE_CHECKING:
     from edgeseq.lab.comparison import Comparison, Subject

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from edgeseq.cli.durations import format_duration
-from edgeseq.cli.measured.words import MODES, TOLD, distance, machine, noted, plural, span, stepped, streams, time
+from edgeseq.cli.measured.words import TOLD, distance, machine, noted, plural, span, stepped, streams, time
 from edgeseq.cli.sizes import format_share
 from edgeseq.cli.tables import format_bytes, table
+from edgeseq.lab.units import MODES
 
 if TYPE_CHECKING:
     from edgeseq.lab.comparison import Subject

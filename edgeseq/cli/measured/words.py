@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from edgeseq.lab.comparison import Subject
     from edgeseq.runtime.measuring import Latency, Quantile
 
-MODES = {"back_to_back": "back to back", "paced": "paced", "paced_step": "step alone"}
 #: Modes whose difference is told.
 TOLD = ("back_to_back", "paced")
 

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgeseq.lab import units
 from edgeseq.lab.report.style import Look, look, readable
 from edgeseq.lab.units import plain
 
 Found = dict[str, Any]
 
 #: The words for the modes that are drawn.
-MODES = {"back_to_back": "back to back", "paced": "paced, from the moment a step was due"}
+MODES = {
+    "back_to_back": units.MODES["back_to_back"],
+    "paced": f"{units.MODES['paced']}, from the moment a step was due",
+}
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,9 @@ from typing import Any
 
 from edgeseq.lab.report.charts.chart import interval
 from edgeseq.lab.report.tables.table import Cell, Table, named
-from edgeseq.lab.units import duration, size, span
+from edgeseq.lab.units import MODES, duration, size, span
 
 Found = dict[str, Any]
-_MODES = {"back_to_back": "back to back", "paced_step": "step alone"}
 _QUANTILES = ("p50", "p90", "p99", "p99.9")
 
 
@@ -60,7 +59,7 @@ def _row(subject: Found, series: Found) -> tuple[Cell, ...]:
     warm = series["warmup"]
     return (
         named("subject", subject["name"]),
-        Cell(str(_MODES.get(series["mode"], series["mode"])), {"mode": series["mode"]}),
+        Cell(MODES[series["mode"]], {"mode": series["mode"]}),
         _steps(series),
         Cell(f"{max(warm):,} steps" if warm else "-", {"warmup_most": max(warm) if warm else None}),
         *(_quantile(quantile, series) for quantile in _QUANTILES),
