@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgeseq.contract import Contract
 from edgeseq.errors import ContextFull, ProviderError, StreamEnded
 from edgeseq.runtime.feeder import Feeder
 from edgeseq.runtime.inputs import check_count
@@ -53,6 +54,16 @@ class Readings:
         fed = self._feeder.fed
         before, after = self._given(fed), self._given(fed + self._waiting.ready(count))
         return _one_or_dict({name: after[name] - before[name] for name in after})
+
+    @property
+    def contract(self) -> Contract:
+        """The contract of the model that is streamed."""
+        return self._contract
+
+    @property
+    def batch(self) -> int:
+        """How many sequences go on in lock-step."""
+        return self._sizes["batch"]
 
     @property
     def frames_in(self) -> int:

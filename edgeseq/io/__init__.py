@@ -1,0 +1,1 @@
+"""Between an application and the step: files, sounds, text. Needs numpy alone."""
