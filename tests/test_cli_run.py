@@ -15,14 +15,14 @@ from click.testing import CliRunner, Result
 
 from edgeseq.cli import main
 from edgeseq.cli.arrays import shape_sound
-from edgeseq.cli.sound import read_wav
 from edgeseq.contract import Contract, Length, Port
 from edgeseq.errors import UsageError
+from edgeseq.io.wav import read_wav
 from tests import handmade
 
 Array = npt.NDArray[Any]
 
-CONVERT = "(wanted 16-bit PCM). Convert it to a .wav of 16-bit PCM, or give the samples as .npy."
+CONVERT = "(wanted 16-, 24- or 32-bit PCM). Convert it to a .wav of 16-bit PCM, or give the samples as .npy."
 
 
 def invoke(*arguments: object) -> Result:
@@ -249,7 +249,7 @@ def test_sound_of_eight_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     write_sound(Path("x.wav"), np.zeros(4), width=1)
     result = invoke("m.onnx", "x.wav", "-o", "y.wav")
     assert result.stderr == (
-        "error: cannot read sound at x.wav (got 8-bit samples, wanted 16-bit PCM). "
+        "error: cannot read sound at x.wav (got 8-bit samples, wanted 16-, 24- or 32-bit PCM). "
         "Convert it to a .wav of 16-bit PCM, or give the samples as .npy.\n"
     )
 

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseq.cli.files import write_whole
-from edgeseq.cli.sound import read_wav, write_wav
 from edgeseq.contract import Contract, Port
 from edgeseq.errors import UsageError
+from edgeseq.io.wav import read_wav, write_wav
 
 Array = npt.NDArray[Any]
 

@@ -53,7 +53,7 @@ def run(
     allow_unverified: bool,
     json_path: str | None,
 ) -> None:
-    """Run INPUT (.npy, or .wav of 16-bit PCM) through a stream, a few frames at a time, and write what comes out.
+    """Run INPUT (.npy, or .wav of PCM) through a stream, a few frames at a time, and write what comes out.
 
     An array may have a batch axis or none; the output then has one or none as well. Sound has to have the sample rate
     that the model was exported with, where it was exported with one.
