@@ -21,9 +21,8 @@ class Layout:
         batch = port.shape.index("batch") if "batch" in port.shape else None
         others = [place for place in range(len(port.shape)) if place not in (batch, port.time_axis)]
         sizes = [port.shape[place] for place in others]
-        if port.time_axis is None or port.dtype != "float32" or not all(isinstance(n, int) for n in sizes[:1] + sizes):
-            raise _unfit(port)
-        if len(others) > 1:
+        unsized = len(others) > 1 or not all(isinstance(size, int) for size in sizes)
+        if port.time_axis is None or port.dtype != "float32" or unsized:
             raise _unfit(port)
         self.name = port.name
         self.width = int(sizes[0]) if sizes else 1

@@ -1,0 +1,5 @@
+"""Handmade files for adapters."""
+
+from tests.runtime.conftest import load
+
+__all__ = ["load"]
