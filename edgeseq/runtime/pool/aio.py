@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeseq.errors import StreamEnded, UsageError
 from edgeseq.runtime.devices import Array
-from edgeseq.runtime.pool.asked import frames_of_one
+from edgeseq.runtime.pool.forms import Forms
 from edgeseq.runtime.pool.requests import Request, choose
 from edgeseq.runtime.pool.together import Chosen, carried_out
 
@@ -35,6 +35,7 @@ class AsyncPool:
         self.pool = pool
         self._delay = max_queue_delay
         self._budget = prefill_budget
+        self._forms = Forms(pool)
         self._places = asyncio.Semaphore(max_queue)
         self._queue: list[Request] = []
         self._arrived = asyncio.Event()
@@ -89,7 +90,7 @@ class AsyncPool:
 
     async def step(self, slot: int, generation: int, frames: Any) -> Any:
         """The answer to a step of one stream, as ``AsyncStream.step``."""
-        given, count, batched = frames_of_one(self.pool, frames)
+        given, count, batched = self._forms.take(frames)
         return await self._ask(lambda answer: Request(slot, generation, answer, None, given, count, batched))
 
     async def do(self, slot: int, generation: int, work: Callable[[], Any]) -> Any:
@@ -139,10 +140,10 @@ class AsyncPool:
     def _begun(self) -> list[Chosen]:
         """What goes into this tick; what is wholly in it leaves the queue."""
         chosen = choose(self._queue, self._budget, self.pool.model.contract.chunk.multiple)
-        for request, count in chosen:
+        for request, _ in chosen:
             request.begun = True
-            if count == request.left:
-                self._queue.remove(request)
+        whole = {id(request) for request, count in chosen if count == request.left}
+        self._queue = [request for request in self._queue if id(request) not in whole]
         if not self._queue:
             self._arrived.clear()
         return chosen
@@ -160,11 +161,12 @@ class AsyncPool:
         except Exception as error:  # noqa: BLE001  whoever asked must hear of it, and the loop must go on
             answers = [error] * len(chosen)
         for (request, count), answer in zip(chosen, answers, strict=True):
+            queued = count < request.left
             try:
                 through = request.give(count, answer, self.pool.outputs)
             except MemoryError as error:
                 through = request.give(0, error, self.pool.outputs)
-            if through and request in self._queue:
+            if through and queued:
                 self._queue.remove(request)
 
     async def _in_thread(self, work: Callable[[], Any]) -> Any:

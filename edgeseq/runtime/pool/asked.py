@@ -173,6 +173,8 @@ def side_by_side(port: Port, arrays: list[Array]) -> Array:
     """The rows along the batch axis, zeros behind those that are shorter."""
     axis, time = batch_axis(port.name, port.shape), port.time_axis or 0
     most = max(array.shape[time] for array in arrays)
+    if all(array.shape[time] == most for array in arrays):
+        return np.concatenate(arrays, axis)
     padded = []
     for array in arrays:
         behind = [(0, most - array.shape[time] if at == time else 0) for at in range(array.ndim)]

@@ -51,3 +51,10 @@ def row_of(port: Port, rows: Any, place: int, batched: bool) -> Array:
     axis = batch_axis(port.name, port.shape)
     row: Array = rows[place] if isinstance(rows, list) else np.take(rows, place, axis)
     return np.expand_dims(row, axis) if batched else row
+
+
+def rows_of(port: Port, rows: Any, batched: Sequence[bool]) -> list[Array]:
+    """All rows of an output, each an array of its own, with a batch axis of one where it is ``batched``."""
+    axis = batch_axis(port.name, port.shape)
+    each = rows if isinstance(rows, list) else [row.copy() for row in np.moveaxis(rows, axis, 0)]
+    return [np.expand_dims(row, axis) if whole else row for row, whole in zip(each, batched, strict=True)]

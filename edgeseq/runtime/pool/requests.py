@@ -14,7 +14,7 @@ from edgeseq.runtime.devices import Array
 from edgeseq.runtime.pool.stores import row_time
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Request:
     """A step of ``count`` base frames, or other ``work`` of one stream without frames.
 
@@ -48,9 +48,10 @@ class Request:
             self._set(self.answer.set_result, part)
             return True
         self.parts.append(part)
-        if not self.left:
-            self._set(self.answer.set_result, _joined(self.parts, ports, self.batched))
-        return not self.left
+        if self.done < self.count:
+            return False
+        self._set(self.answer.set_result, _joined(self.parts, ports, self.batched))
+        return True
 
     def _set(self, way: Callable[[Any], None], value: Any) -> None:
         if not self.answer.done():  # nobody waits any more where the caller was cancelled
@@ -77,6 +78,8 @@ def choose(queue: list[Request], budget: int | None, multiple: int) -> list[tupl
 
 def _joined(parts: list[dict[str, Array]], ports: tuple[Port, ...], batched: bool) -> Any:
     """Several answers of one stream as one: frames end to end, of values without frames the last."""
+    if len(parts) == len(ports) == 1:
+        return parts[0][ports[0].name]
     named = {}
     for port in ports:
         arrays = [part[port.name] for part in parts]

@@ -10,7 +10,7 @@ import numpy as np
 from edgeseq.errors import EdgeseqError, StreamEnded, TickFailed
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.pool.asked import side_by_side
-from edgeseq.runtime.pool.merged import row_of
+from edgeseq.runtime.pool.merged import rows_of
 from edgeseq.runtime.pool.requests import Request
 from edgeseq.runtime.pool.stores import batch_axis
 from edgeseq.runtime.schedule import along, frames_of
@@ -85,13 +85,15 @@ def _step(pool: Pool, steps: Sequence[Chosen]) -> list[Any]:
     counts = np.array([count for _, count in steps], np.int32)
     answer = pool.step(slots, frames, None if (counts == counts[0]).all() else counts)
     named = answer if len(pool.outputs) > 1 else {pool.outputs[0].name: answer}
-    return [
-        {port.name: row_of(port, named[port.name], at, request.batched) for port in pool.outputs}
-        for at, (request, _) in enumerate(steps)
-    ]
+    batched = [request.batched for request, _ in steps]
+    each = [rows_of(port, named[port.name], batched) for port in pool.outputs]
+    names = [port.name for port in pool.outputs]
+    return [dict(zip(names, rows, strict=True)) for rows in zip(*each, strict=True)]
 
 
 def _part(port: Any, request: Request, count: int) -> Array:
+    if count == request.count:
+        return request.frames[port.name]
     first, last = (frames_of(port, base_frames) for base_frames in (request.done, request.done + count))
     return request.frames[port.name][along(port.time_axis or 0, first, last)]
 

@@ -1,0 +1,35 @@
+"""Connections that are bounded, and not closed amid an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection
+from websockets.frames import CloseCode
+
+TRY_AGAIN_LATER = CloseCode.TRY_AGAIN_LATER
+
+
+class Polite(ServerConnection):
+    """Closing waits for ``turn``, which is held while a message is answered."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.turn = asyncio.Lock()
+
+    async def close(self, code: CloseCode | int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
+        """As ``ServerConnection.close``, once the answer that is under way has been sent."""
+        async with self.turn:
+            await super().close(code, reason)
+
+
+#: For this machine only. Floats do not shrink. At most four messages of 1 MiB wait here; of answers, 16 KiB.
+BOUNDED: dict[str, Any] = {
+    "host": "127.0.0.1",
+    "create_connection": Polite,
+    "compression": None,
+    "max_queue": 4,
+    "max_size": 2**20,
+    "write_limit": 2**14,
+}

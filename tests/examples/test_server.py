@@ -1,0 +1,202 @@
+"""The WebSocket server: its answers, and what a wrong frame, a client that is gone and a full server do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
+from websockets.sync.client import connect as connect_now
+
+import edgeseq
+from edgeseq.errors import ContractError
+from edgeseq.runtime import load
+from examples.server import client
+from examples.server.checking import latencies, rehearse, right
+from examples.server.hello import Hello
+from examples.server.polite import BOUNDED
+
+MODEL = str(Path(edgeseq.__file__).parent / "demo" / "trained" / "gru.onnx")
+ROOT = Path(__file__).parents[2]
+STREAMS = 20
+TOKEN, BESIDE = (np.array([number], "<i8").tobytes() for number in (3, 10_000))
+
+
+class Server:
+    """A server with room for STREAMS streams, in a process of its own."""
+
+    def __init__(self, *options: str) -> None:
+        command = [sys.executable, "-m", "examples.server.server", MODEL, "--port", "0", "--capacity", str(STREAMS)]
+        self.process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.uri = f"ws://127.0.0.1:{self.process.stdout.readline().removeprefix('port ').strip()}"
+
+
+@pytest.fixture(scope="module", params=["pool", "alone"])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    made = Server(*(["--no-pool"] if request.param == "alone" else []))
+    yield made
+    made.process.kill()
+    made.process.communicate()
+
+
+async def opened(uri: str) -> Any:
+    """A connection whose stream is open."""
+    socket = await connect(uri, compression=None)
+    await socket.recv()
+    return socket
+
+
+async def filled(uri: str) -> list[Any]:
+    """Connections that take all of a server, once those before them are gone."""
+    sockets: list[Any] = []
+    for _ in range(200):
+        try:
+            sockets.append(await opened(uri))
+        except ConnectionClosedError:
+            await asyncio.sleep(0.01)
+        if len(sockets) == STREAMS:
+            return sockets
+    raise AssertionError(f"no more than {len(sockets)} streams")
+
+
+async def left(sockets: list[Any]) -> None:
+    for socket in sockets:
+        await socket.close()
+
+
+def test_every_answer_to_every_stream_is_right(server: Server) -> None:
+    found = asyncio.run(client.main(MODEL, server.uri, STREAMS, frames=5, period=0.05))
+    assert found["wrong"] == 0
+    assert found["max_ms"] > 0
+
+
+def test_a_wrong_frame_is_told_and_the_stream_goes_on(server: Server) -> None:
+    async def talk() -> list[Any]:
+        socket = await opened(server.uri)
+        answers = []
+        for message in (TOKEN, b"12345", "text", b"", BESIDE, TOKEN):
+            await socket.send(message)
+            answers.append(await socket.recv())
+        await socket.close()
+        return answers
+
+    first, *refused, last = asyncio.run(talk())
+    said = [json.loads(text)["error"] for text in refused]
+    assert said[0] == "a message does not hold whole frames (got 5 bytes, wanted a multiple of 8 bytes)."
+    assert said[1] == "a message does not hold whole frames (got text, wanted a multiple of 8 bytes)."
+    assert said[2] == "a message does not hold whole frames (got 0 bytes, wanted a multiple of 8 bytes)."
+    assert "10000" in said[3]
+    model = load(MODEL)
+    with model.stream() as stream:
+        answers = [stream.step(np.array([[3]])) for _ in range(2)]
+    for got, wanted in zip((first, last), answers, strict=True):
+        np.testing.assert_allclose(np.frombuffer(got, "<f4"), np.asarray(wanted).ravel(), rtol=1e-5, atol=1e-5)
+
+
+def test_a_full_server_refuses_with_a_reason(server: Server) -> None:
+    async def talk() -> ConnectionClosedError:
+        sockets = await filled(server.uri)
+        with pytest.raises(ConnectionClosedError) as refused:
+            await opened(server.uri)
+        await left(sockets)
+        return refused.value
+
+    refused = asyncio.run(talk()).rcvd
+    assert refused is not None
+    assert refused.code == 1013
+    assert refused.reason.endswith("is full: 20 open streams")
+
+
+def test_who_leaves_amid_a_frame_frees_the_slot(server: Server) -> None:
+    async def talk() -> None:
+        sockets = await filled(server.uri)
+        for socket in sockets[:3]:
+            socket.transport.write(b"\x82\x88mask123")  # a frame of 8 bytes of which 3 come
+            socket.transport.abort()
+        await left(sockets[3:])
+        await left(await filled(server.uri))
+
+    asyncio.run(talk())
+
+
+def test_a_closing_server_answers_what_is_under_way() -> None:
+    begun = asyncio.Event()
+
+    async def slow(socket: Any) -> None:
+        async for message in socket:
+            async with socket.turn:
+                begun.set()
+                await asyncio.sleep(0.05)
+                await socket.send(message)
+
+    async def talk() -> tuple[Any, int]:
+        async with serve(slow, port=0, **BOUNDED) as server:
+            socket = await connect(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+            await socket.send(b"asked")
+            await begun.wait()
+            server.close()
+            answer = await socket.recv()
+            with pytest.raises(ConnectionClosedOK) as closed:
+                await socket.recv()
+        assert closed.value.rcvd is not None
+        return answer, closed.value.rcvd.code
+
+    assert asyncio.run(talk()) == (b"asked", 1001)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_server(number: signal.Signals) -> None:
+    server = Server()
+    try:
+        with connect_now(server.uri) as socket:
+            socket.recv()
+            socket.send(TOKEN)
+            assert len(socket.recv()) == 4 * 95
+            server.process.send_signal(number)
+            with pytest.raises(ConnectionClosedOK, match="going away"):
+                socket.recv()
+        assert server.process.wait(timeout=20) == 0
+    finally:
+        server.process.kill()
+        server.process.communicate()
+
+
+def test_a_client_knows_a_wrong_answer() -> None:
+    model = load(MODEL)
+    (messages, *_), (answers, *_) = rehearse(model, streams=2, frames=2)
+    assert messages[0] != messages[1] or answers[0] != answers[1]
+    off = np.frombuffer(answers[0], "<f4") + np.float32(1e-3)
+    for exact in (True, False):
+        hello = Hello.of(model, exact)
+        assert right(hello, answers[0], answers[0])
+        assert not right(hello, answers[1], answers[0])
+        assert not right(hello, off.tobytes(), answers[0])
+        assert not right(hello, '{"error": "wrong"}', answers[0])
+
+
+def test_a_client_refuses_a_server_of_another_file() -> None:
+    model = load(MODEL)
+    hello = Hello.of(model, exact=True)
+    assert Hello.heard(hello.text, model) == hello
+    with pytest.raises(ContractError, match="the server has another file"):
+        Hello.heard(hello.text.replace("sha256:", "sha256:0"), model)
+
+
+def test_a_miss_is_an_answer_later_than_the_period() -> None:
+    assert latencies(np.array([0.001, 0.002, 0.03, 0.001]), 0.02)["misses"] == 0.25
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in (ROOT / "examples" / "server").glob("*.py")))
+def test_each_file_is_under_sixty_lines(file: str) -> None:
+    assert len((ROOT / "examples" / "server" / file).read_text(encoding="utf-8").splitlines()) < 60
