@@ -102,6 +102,10 @@ class PoolFull(EdgeseqError):
     """A pool has no room for another stream, or this machine no memory for the pool."""
 
 
+class QueueFull(EdgeseqError):
+    """A paced runner was given frames faster than it takes them, and was not told to drop them or to wait."""
+
+
 class StreamEnded(EdgeseqError):
     """The stream was flushed and takes no more frames until ``reset``, or it was closed for good."""
 

@@ -19,11 +19,31 @@ if TYPE_CHECKING:
     from edgeseq.runtime.golden import Replay, replay
     from edgeseq.runtime.measuring.latency import Latency
     from edgeseq.runtime.measuring.measure import measure
+    from edgeseq.runtime.paced.runner import PacedRunner
 
-__all__ = ["Latency", "Model", "Replay", "Snapshot", "Stream", "adopt", "load", "log", "measure", "replay"]
+__all__ = [
+    "Latency",
+    "Model",
+    "PacedRunner",
+    "Replay",
+    "Snapshot",
+    "Stream",
+    "adopt",
+    "load",
+    "log",
+    "measure",
+    "replay",
+]
 
 #: What takes a while to import and is seldom needed where a model runs, with its module.
-_LATER = {"adopt": "adopting", "Replay": "golden", "replay": "golden", "Latency": "measuring", "measure": "measuring"}
+_LATER = {
+    "adopt": "adopting",
+    "Replay": "golden",
+    "replay": "golden",
+    "Latency": "measuring",
+    "measure": "measuring",
+    "PacedRunner": "paced",
+}
 
 switch_on()
 

@@ -1,0 +1,51 @@
+"""Memory that two processes share, without a name: it is gone with the last of them, however that one ends.
+
+``multiprocessing.shared_memory`` gives memory a name, and needs a process of its own to remove it; what is killed
+leaves it behind.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+import tempfile
+
+from edgeseq.errors import ProviderError
+
+
+def new_memory(size: int) -> tuple[int, mmap.mmap]:
+    """``size`` bytes of zeros and the descriptor under which a child process may map them too, the caller's to close.
+
+    ProviderError where the system has no such memory, or too little of it.
+    """
+    if sys.platform == "win32":
+        raise ProviderError(
+            "a paced process is not available on Windows", do="run the paced stream in a thread: where='thread'"
+        )
+    try:
+        descriptor = _open()
+        try:
+            os.ftruncate(descriptor, size)
+            memory = map_memory(descriptor, size)
+        except BaseException:
+            os.close(descriptor)
+            raise
+    except (OSError, MemoryError) as error:
+        raise ProviderError(
+            "there is no memory for the queues", why=str(error), do="take a smaller queue, batch or chunk"
+        ) from error
+    return descriptor, memory
+
+
+def map_memory(descriptor: int, size: int) -> mmap.mmap:
+    """The memory behind a descriptor, its pages at hand, so that the first frames do not wait for them."""
+    return mmap.mmap(descriptor, size, flags=mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0))
+
+
+def _open() -> int:
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("edgeseq-paced", os.MFD_CLOEXEC)
+    descriptor, path = tempfile.mkstemp()
+    os.unlink(path)
+    return descriptor
