@@ -57,8 +57,7 @@ def _pairs(option: str, metavar: str, text: str) -> Callable[[options.Command], 
 @click.option("-o", "--output", type=options.FILE, metavar="M.ONNX", help="The copy to write; without it, check only.")
 @click.option("--sidecar", is_flag=True, help="Also write the contract as M.contract.json.")
 @options.with_tolerances
-@options.device
-@options.provider
+@options.with_device
 @options.threads
 @options.json_report
 def adopt(
@@ -79,6 +78,8 @@ def adopt(
     rtol: float | None,
     device: str | None,
     provider: str | None,
+    provider_options: tuple[tuple[str, str], ...],
+    allow_cpu_nodes: bool,
     threads: int | None,
     json_path: str | None,
 ) -> None:
@@ -98,9 +99,8 @@ def adopt(
         sidecar=sidecar or None,
         atol=atol,
         rtol=rtol,
-        device=device,
-        provider=provider,
         threads=threads,
+        **options.placed(device, provider, provider_options, allow_cpu_nodes),
     )
     said: dict[str, Any] = {
         keyword: _named(_OPTIONS[keyword], pairs, _READ.get(keyword, str)) or None

@@ -123,7 +123,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--raw", "raw_path", type=options.FILE, metavar="OUT.NPZ", help="Write every step of every process, in ns."
     ),
-    options.device,
+    options.with_device,
     options.allow_unverified,
     options.json_report,
 )
@@ -176,14 +176,14 @@ def variants(paths: Sequence[Path], asked: dict[str, Any], budgets: Budgets) -> 
     common = options.given(
         steps=asked["steps"],
         warmup=asked["warmup"],
-        device=asked["device"],
         duration=asked["duration"],
         at=[position for part in asked["at"] for position in part] or None,
         allow_unverified=asked["allow_unverified"] or None,
         pool=asked["pool"] or None,
         busy_thread=asked["with_busy_thread"] or None,
     )
-    found = variants_of(paths, axes, period=asked["period"], default_period=PERIOD, **common)
+    place = options.placed(*(asked[name] for name in ("device", "provider", "provider_options", "allow_cpu_nodes")))
+    found = variants_of(paths, axes, period=asked["period"], default_period=PERIOD, **common, **place)
     for variant in found:
         budgets.check(variant.settings)
     return found

@@ -116,6 +116,17 @@ device = click.option("--device", metavar="NAME", help="Where to run: cpu (the d
 provider = click.option(
     "--provider", metavar="NAME", help="An onnxruntime execution provider to use, by its name there."
 )
+provider_options = click.option(
+    "--provider-option",
+    "provider_options",
+    callback=parsed(assignment),
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="An option of that provider, or of the one that --device means, as it is written there. Repeatable.",
+)
+allow_cpu_nodes = click.option(
+    "--allow-cpu-nodes", is_flag=True, help="On a GPU, let nodes that have no kernel for it run on the CPU."
+)
 threads = click.option(
     "--threads",
     type=COUNT,
@@ -149,6 +160,29 @@ tolerances = (
         "--rtol", type=click.FloatRange(min=0), metavar="X", help="Relative difference that the check allows on top."
     ),
 )
+
+
+def with_device(command: Command) -> Command:
+    """Add ``--device``, ``--provider``, ``--provider-option`` and ``--allow-cpu-nodes``."""
+    for option in (allow_cpu_nodes, provider_options, provider, device):
+        command = option(command)
+    return command
+
+
+def placed(
+    device: str | None, provider: str | None, provider_options: tuple[tuple[str, str], ...], allow_cpu_nodes: bool
+) -> dict[str, Any]:
+    """What the options of :func:`with_device` are to the library, where they were given; UsageError for one twice."""
+    names = [name for name, _ in provider_options]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError("a provider option stands twice", got=twice, wanted="each once")
+    return given(
+        device=device,
+        provider=provider,
+        provider_options=dict(provider_options) or None,
+        allow_cpu_nodes=allow_cpu_nodes or None,
+    )
 
 
 def with_tolerances(command: Command) -> Command:

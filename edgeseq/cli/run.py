@@ -38,7 +38,7 @@ _RATE_WITHIN = 1e-4
 @click.option(
     "--chunk", type=options.COUNT, metavar="N", help="Frames per call; the fewest that the file takes by default."
 )
-@options.device
+@options.with_device
 @options.threads
 @options.allow_unverified
 @options.json_report
@@ -49,6 +49,9 @@ def run(
     output: Path,
     chunk: int | None,
     device: str | None,
+    provider: str | None,
+    provider_options: tuple[tuple[str, str], ...],
+    allow_cpu_nodes: bool,
     threads: int | None,
     allow_unverified: bool,
     json_path: str | None,
@@ -60,9 +63,8 @@ def run(
     """
     from edgeseq.cli import arrays
 
-    model = libraries.runtime().load(
-        path, allow_unverified=allow_unverified, **options.given(device=device, threads=threads)
-    )
+    place = options.placed(device, provider, provider_options, allow_cpu_nodes)
+    model = libraries.runtime().load(path, allow_unverified=allow_unverified, **place, **options.given(threads=threads))
     contract: Contract = model.contract
     files = _sources(contract, source, named)
     inputs, batched, rate = _read(files, contract)

@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 @options.with_tolerances
 @click.option("--golden", type=options.FILE, help="The golden trace; M.golden.npz beside the file by default.")
 @options.allow_unverified
-@options.device
-@options.provider
+@options.with_device
 @options.threads
 @options.json_report
 @click.pass_context
@@ -56,6 +55,8 @@ def verify(
     allow_unverified: bool,
     device: str | None,
     provider: str | None,
+    provider_options: tuple[tuple[str, str], ...],
+    allow_cpu_nodes: bool,
     threads: int | None,
     json_path: str | None,
 ) -> None:
@@ -67,11 +68,13 @@ def verify(
     is checked with --float, without PyTorch, on random inputs or those of --data. The exit code is 1 where a check
     fails.
     """
+    place = options.placed(device, provider, provider_options, allow_cpu_nodes)
+    named = {name.replace("options", "option"): value for name, value in place.items()}
+    replaying: dict[str, Any] = {"golden": golden, "threads": threads, **named}
     if float_path is not None:
         module = {"model": model_source, "weights": weights, "trust": trust or None, "arg": arguments}
-        replay = {"golden": golden, "device": device, "provider": provider, "threads": threads}
         _check_with_float(
-            **module, **replay, example=example, atol=atol, rtol=rtol, allow_unverified=allow_unverified or None
+            **module, **replaying, example=example, atol=atol, rtol=rtol, allow_unverified=allow_unverified or None
         )
         verification = _against_float(path, float_path, data)
         _tell(path, verification, json_path)
@@ -80,14 +83,12 @@ def verify(
         raise UsageError("--data is for a check against the float file", do="name it with --float")
     if model_source is None:
         _check_alone(weights=weights, trust=trust or None, arg=arguments, example=example, atol=atol, rtol=rtol)
-        chosen = options.given(golden=golden, device=device, threads=threads, provider=provider)
+        chosen = {**options.given(golden=golden, threads=threads), **place}
         found = libraries.runtime().replay(path, allow_unverified=allow_unverified, **chosen)
         say(replayed(path, found), json_path)
         write_report({**_head(path, found.passed), "replay": found.to_dict()}, json_path)
         context.exit(0 if found.passed else 1)
-    _check_with_model(
-        golden=golden, device=device, provider=provider, threads=threads, allow_unverified=allow_unverified or None
-    )
+    _check_with_model(**replaying, allow_unverified=allow_unverified or None)
     exporters = libraries.exporters()
     from edgeseq.cli.examples import read_examples
     from edgeseq.cli.model_source import load_model

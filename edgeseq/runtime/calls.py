@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgeseq.contract import Port, resolve_shape
+from edgeseq.runtime.capture import Captured
 from edgeseq.runtime.devices import Array, Buffer
 from edgeseq.runtime.engine import binding_handle, onnxruntime
 from edgeseq.runtime.opening import Opening
@@ -16,6 +17,7 @@ from edgeseq.runtime.overlap import Overlaps
 from edgeseq.runtime.repeat import Repeat, repeat_of
 from edgeseq.runtime.schedule import frames_in_call
 from edgeseq.runtime.states import States, zeros
+from edgeseq.runtime.transfers import Transfer
 
 #: Call sizes whose buffers are kept.
 KEPT_SIZES = 4
@@ -68,6 +70,8 @@ class Calls:
         self._frame_ports = opening.contract.with_role("frame")
         self._output_ports = opening.contract.with_role("output")
         self._device = opening.device
+        self._device_of = opening.device_of
+        self._apart = not opening.device.shares_memory
         self._session = opening.session
         self._sizes = opening.sizes
         self._shared = shared
@@ -75,7 +79,8 @@ class Calls:
         self._overlaps = overlaps
         self._finite = opening.finite
         # The value of an output without a time axis is asked for again after the call.
-        self._bindable = len(self._output_ports) == 1 and self._output_ports[0].time_axis is not None
+        alone = len(self._output_ports) == 1 and self._output_ports[0].time_axis is not None
+        self._bindable = alone and not self._apart
         self._kept: OrderedDict[int, Call] = OrderedDict()
 
     def of(self, base_frames: int) -> Call:
@@ -103,20 +108,29 @@ class Calls:
         self._shared = {}
 
     def _make(self, base_frames: int) -> Call:
-        inputs = {port.name: self._overlaps.place(port, self._array(port, base_frames)) for port in self._frame_ports}
-        outputs = {port.name: self._device.place(self._array(port, base_frames)) for port in self._output_ports}
-        bindings = self._bind(inputs, outputs, 0), self._bind(inputs, outputs, 1)
-        handles = self._handle(bindings[0], inputs, 0), self._handle(bindings[1], inputs, 1)
+        inputs = {port.name: self._input(port, base_frames) for port in self._frame_ports}
+        outputs = {port.name: self._device.stage(self._array(port, base_frames)) for port in self._output_ports}
+        handles = self._handle(inputs, outputs, 0), self._handle(inputs, outputs, 1)
         return Call(base_frames, self._frame_ports, inputs, outputs, handles, self._finite, self._bindable)
 
     def bound(self, call: Call, out: Array) -> tuple[Any, Any]:
         """Handles of ``call`` that have ``out`` in place of the only output."""
         outputs = {name: self._device.place(out) for name in call.outputs}
-        sides = self._bind(call.inputs, outputs, 0), self._bind(call.inputs, outputs, 1)
-        return self._handle(sides[0], call.inputs, 0), self._handle(sides[1], call.inputs, 1)
+        return self._handle(call.inputs, outputs, 0), self._handle(call.inputs, outputs, 1)
 
-    def _handle(self, binding: Any, inputs: Mapping[str, Buffer], side: int) -> Any:
-        return self._overlaps.handle(binding_handle(self._session, binding), inputs, side)
+    def _input(self, port: Port, base_frames: int) -> Buffer:
+        return self._overlaps.place(port, self._array(port, base_frames), self._device_of(port.name))
+
+    def _handle(self, inputs: Mapping[str, Buffer], outputs: Mapping[str, Buffer], side: int) -> Any:
+        """What runs a call that reads the states of ``side``; on a GPU with the copies around it."""
+        binding = self._bind(inputs, outputs, side)
+        handle = binding_handle(self._session, binding)
+        if self._apart:
+            if self._device.graphs is not None:
+                changed, written = self._states.changed_by_a_run(), self._states.written(side)
+                handle = Captured(self._device.graphs, self._session, handle, changed, [*outputs.values(), *written])
+            handle = Transfer(handle, binding, inputs.values(), outputs.values())
+        return self._overlaps.handle(handle, inputs, side)
 
     def _array(self, port: Port, base_frames: int) -> Array:
         shape = resolve_shape(port.shape, {**self._sizes, "time": frames_in_call(port, base_frames)})

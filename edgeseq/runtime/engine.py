@@ -102,7 +102,8 @@ def open_session(
     if prepare is not None:
         prepare(options)
     try:
-        return package.InferenceSession(path, options, providers=providers)
+        # Its own way back to the CPU prints, and nobody asked for it.
+        return package.InferenceSession(path, options, providers=providers, enable_fallback=0)
     except engine_errors() as error:
         raise _session_error(path, error) from error
 

@@ -11,6 +11,7 @@ from edgeseq.contract import END_UNKNOWN
 from edgeseq.errors import ContextFull, ProviderError
 from edgeseq.runtime.answers import Answer
 from edgeseq.runtime.calls import Call, Calls
+from edgeseq.runtime.capture import capturing, uncaptured
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.engine import bound_run, engine_errors, first_line, run_options
 from edgeseq.runtime.logs import LOGGER
@@ -19,6 +20,7 @@ from edgeseq.runtime.overlap import Overlaps
 from edgeseq.runtime.repeat import Repeat
 from edgeseq.runtime.schedule import along, frames_of, split
 from edgeseq.runtime.states import FIRST_CONTEXT, States
+from edgeseq.runtime.transfers import transferring
 
 _NEVER = 2**62
 
@@ -67,16 +69,20 @@ class Feeder:
         self._spare = opening.spare
         self.limit = opening.limit
         self._context = room or opening.max_context or min(self.limit or FIRST_CONTEXT, FIRST_CONTEXT)
-        self._states = States(contract.states, device, sizes, opening.conditioning, self._context + self._spare)
+        self._states = States(
+            contract.states, opening.device_of, sizes, opening.conditioning, self._context + self._spare
+        )
         controls = {
-            port.name: device.place(np.zeros(sizes["batch"], dtype=np.int64)) for port in contract.with_role("control")
+            port.name: opening.device_of(port.name).place(np.zeros(sizes["batch"], dtype=np.int64))
+            for port in contract.with_role("control")
         }
         self._controls = tuple(controls.values())
         self._tell_remaining(END_UNKNOWN)
-        self._overlaps = Overlaps(contract, device, sizes)
+        self._overlaps = Overlaps(contract, sizes)
         self._calls = Calls(opening, {**opening.shared, **controls}, self._states, self._overlaps)
-        self.run = self._overlaps.runner(bound_run(opening.session))
-        self.options = run_options()
+        run = bound_run(opening.session)
+        self.run = self._overlaps.runner(run if device.shares_memory else transferring(capturing(run)))
+        self.options = run_options() if device.graphs is None else uncaptured()
         self.fed = 0
         self.side = 0
         self.broken = False

@@ -97,6 +97,9 @@ def replay(
     threads: int | None = None,
     allow_unverified: bool = False,
     provider: str | None = None,
+    *,
+    provider_options: Mapping[str, Any] | None = None,
+    allow_cpu_nodes: bool = False,
 ) -> Replay:
     """Stream the input of the golden trace through the file and compare with what its module gave.
 
@@ -104,7 +107,8 @@ def replay(
     ``allow_unverified``: then it is told how far a changed file is off. Raises ModelFileError, ContractError, or what
     ``load`` raises.
     """
-    model = load(path, device, threads, allow_unverified, provider)
+    more: dict[str, Any] = {"provider_options": provider_options, "allow_cpu_nodes": allow_cpu_nodes}
+    model = load(path, device, threads, allow_unverified, provider, **more)
     trace = read_trace(trace_of(path) if golden is None else Path(golden))
     if trace.digest != model.contract.digest and not allow_unverified:
         raise ContractError(

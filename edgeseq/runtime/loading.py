@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from edgeseq.contract import METADATA_KEY, Contract
 from edgeseq.errors import ContractError, ModelFileError, UsageError
@@ -12,9 +14,10 @@ from edgeseq.modelfile import ModelFile, read_model_file
 from edgeseq.runtime.agreement import check_agreement, check_prologue
 from edgeseq.runtime.allowance import check_allowance
 from edgeseq.runtime.devices import Device, find_device
-from edgeseq.runtime.engine import check_version, open_session
+from edgeseq.runtime.engine import check_version
 from edgeseq.runtime.model import Model
 from edgeseq.runtime.prologue import Prologue, find_prologue
+from edgeseq.runtime.providers import open_captured, open_on
 from edgeseq.runtime.threads import check_threads, session_settings
 from edgeseq.sealing import seal_of, sidecar_of
 from edgeseq.strict_json import read_json
@@ -46,11 +49,18 @@ def load(
     allow_unverified: bool = False,
     provider: str | None = None,
     spinning: bool | None = None,
+    *,
+    provider_options: Mapping[str, Any] | None = None,
+    allow_cpu_nodes: bool = False,
+    cuda_graph: bool | None = None,
 ) -> Model:
     """The model in an exported file, ready to open streams.
 
     ``device`` is ``cpu``, ``cuda`` or ``cuda:N``; a device that cannot be used is an error, never a silent fallback.
-    ``provider`` is another onnxruntime execution provider to put in front, such as ``OpenVINOExecutionProvider``.
+    ``provider`` is another onnxruntime execution provider to put in front, such as ``OpenVINOExecutionProvider``, and
+    ``provider_options`` are handed to it, or to that of ``cuda``. On ``cuda`` a model of which nodes would run on the
+    CPU is refused, with their names, unless ``allow_cpu_nodes``. There a repeated step is captured as a CUDA graph
+    where it can be; ``cuda_graph`` True: or else it is an error, False: not at all.
     ``threads`` is how many threads one step may use; more than one seldom helps a single frame. None: as many as
     ``edgeseq tune`` found best, where the file was tuned on this machine, else one. ``spinning`` lets threads that wait
     for work keep their cores busy. None: as tuned, together with ``threads``, else as onnxruntime does. A file whose
@@ -61,7 +71,7 @@ def load(
     graph contradicts, a changed file), ProviderError (onnxruntime or the device missing) or UsageError.
     """
     check_threads(threads)
-    place = find_device(device, provider)
+    place = find_device(device, provider, provider_options, allow_cpu_nodes)
     described = describe(path)
     where = str(described.file.path)
     if described.doubt and not allow_unverified:
@@ -75,8 +85,7 @@ def load(
     check_allowance(described.contract, described.size, where)
     count, spin = session_settings(described.contract, str(place), threads, spinning)
     try:
-        session = open_session(where, count, place.providers, spin)
-        place.check_session(session)
+        session, place = open_captured(place, where, count, spin, cuda_graph)
         check_agreement(described.contract, session, where)
         prologue = _open_prologue(described, place, count, spin)
     except UnicodeDecodeError as error:
@@ -97,8 +106,8 @@ def _open_prologue(described: Described, place: Device, threads: int, spinning: 
     if described.prologue is None:
         return None
     where = str(described.prologue.path)
-    session = open_session(where, threads, place.providers, spinning)
-    place.check_session(session)
+    # It runs once, from host to host: what of it runs on the CPU costs nothing in a step.
+    session = open_on(replace(place, cpu_nodes=True, graphs=None), where, threads, spinning)
     check_prologue(described.contract, session, where)
     return Prologue(session, described.contract)
 

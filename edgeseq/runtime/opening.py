@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from edgeseq.contract import Contract
-from edgeseq.runtime.devices import Array, Buffer, Device
+from edgeseq.runtime.devices import HOST, Array, Buffer, Device, read_by_host
 from edgeseq.runtime.schedule import largest_call, spare, unique_starts
 
 
@@ -34,7 +34,18 @@ class Opening:
     def shared(self) -> dict[str, Buffer]:
         """The conditioning and constants that the graph takes, on its device."""
         names = {value.name for value in self.session.get_inputs()}
-        return {name: self.device.place(array) for name, array in self.conditioning.items() if name in names}
+        return {name: self.device_of(name).place(array) for name, array in self.conditioning.items() if name in names}
+
+    def device_of(self, name: str) -> Device:
+        """Where the input ``name`` of the graph has to lie: on a GPU some are read by the processor, such as sizes.
+
+        onnxruntime copies an input that lies elsewhere once, when it is bound, and never sees what is written later.
+        """
+        return HOST if name in self._read_by_host else self.device
+
+    @cached_property
+    def _read_by_host(self) -> frozenset[str]:
+        return frozenset() if self.device.shares_memory else read_by_host(self.session)
 
     @cached_property
     def given(self) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from edgeseq.contract import Axis, Contract, Port, resolve_shape
-from edgeseq.runtime.devices import Array, Buffer, Device
+from edgeseq.runtime.devices import Array, Buffer, Device, Staged, host_value
 from edgeseq.runtime.schedule import along
 from edgeseq.runtime.states import zeros
 
@@ -46,7 +46,7 @@ def tail(port: Port) -> Index:
     return along(port.time_axis or 0, -port.overlap, None)
 
 
-class Overlapped(Buffer):
+class Overlapped(Staged):
     """The input of one size of call, history in front; ``array`` and :meth:`write` are the new frames alone."""
 
     __slots__ = ("_fresh", "_front", "_history", "_memory", "_tail")
@@ -56,16 +56,21 @@ class Overlapped(Buffer):
 
         ``history`` holds both sides along its first axis.
         """
-        placed = device.place(memory)
+        value = host_value(memory) if device.shares_memory else device.value_of(memory)
+        Buffer.__init__(self, value, memory[fresh(port)], memory.shape, memory.dtype)
         self._memory = memory
         self._history = history
         self._front, self._fresh, self._tail = memory[front(port)], memory[fresh(port)], memory[tail(port)]
-        super().__init__(placed.value, self._fresh if device.shares_memory else None, memory.shape, memory.dtype)
 
     @property
-    def memory(self) -> Array | None:
-        """The history and the new frames in one piece; None on other devices than the CPU."""
-        return None if self.array is None else self._memory
+    def memory(self) -> Array:
+        """The history and the new frames in one piece."""
+        return self._memory
+
+    @property
+    def staging(self) -> Array:
+        """The same: what is copied to a device."""
+        return self._memory
 
     def write(self, source: Array) -> None:
         """Copy the new frames in."""
@@ -74,8 +79,6 @@ class Overlapped(Buffer):
     def before(self, side: int) -> None:
         """Put the history of ``side`` in front."""
         self._front[...] = self._history[side]
-        if self.array is None:
-            self.value.update_inplace(self._memory)
 
     def after(self, side: int) -> None:
         """Keep the last frames for the next call, on the other side than ``side``."""
@@ -88,8 +91,7 @@ class Overlaps:
     Each has two sides along its first axis. The caller keeps the one that holds the current frames.
     """
 
-    def __init__(self, contract: Contract, device: Device, sizes: Mapping[str, int]) -> None:
-        self._device = device
+    def __init__(self, contract: Contract, sizes: Mapping[str, int]) -> None:
         self.histories: dict[str, Array] = {
             port.name: zeros((2, *resolve_shape(history_shape(port), sizes)), np.dtype(port.dtype))
             for port in contract.with_role("frame")
@@ -119,11 +121,11 @@ class Overlaps:
         """Let go of the histories."""
         self.histories = {}
 
-    def place(self, port: Port, array: Array) -> Buffer:
+    def place(self, port: Port, array: Array, device: Device) -> Buffer:
         """A buffer over ``array`` for the calls of one size, history included where the port overlaps."""
         if port.name not in self.histories:
-            return self._device.place(array)
-        return Overlapped(port, self.histories[port.name], array, self._device)
+            return device.stage(array)
+        return Overlapped(port, self.histories[port.name], array, device)
 
     def handle(self, handle: Any, inputs: Mapping[str, Buffer], side: int) -> Any:
         """What :meth:`runner`'s function takes in place of a bare ``handle`` over ``inputs`` that reads ``side``."""

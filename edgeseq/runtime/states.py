@@ -6,7 +6,7 @@ import base64
 import binascii
 import math
 import mmap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,14 +32,17 @@ class States:
     def __init__(
         self,
         states: tuple[State, ...],
-        device: Device,
+        device_of: Callable[[str], Device],
         sizes: Mapping[str, int],
         conditioning: Mapping[str, Array],
         room: int,
     ) -> None:
-        """Allocate every state; caches get room for ``room`` base frames. The values are not written yet."""
+        """Allocate every state; caches get room for ``room`` base frames. The values are not written yet.
+
+        ``device_of`` tells where an input of the graph has to lie.
+        """
         self._states = states
-        self._device = device
+        self._device_of = device_of
         self._sizes = sizes
         self._initial = {state.name: initial_array(state, conditioning, sizes) for state in states}
         self._sides: tuple[dict[str, Buffer], dict[str, Buffer]] = ({}, {})
@@ -119,6 +122,17 @@ class States:
             binding.bind_ortvalue_input(state.input, self._sides[side][state.name].value)
             binding.bind_ortvalue_output(state.output, self._sides[1 - side][state.name].value)
 
+    def changed_by_a_run(self) -> list[Buffer]:
+        """The buffers of which a run leaves another value behind for the next: states in place that are no caches.
+
+        What a run writes to a cache it writes again where it is run again.
+        """
+        return [self._sides[0][state.name] for state in self._states if state.in_place and state.kind != "kv"]
+
+    def written(self, side: int) -> list[Buffer]:
+        """The buffers other than caches in place to which a run that reads ``side`` writes."""
+        return [self._sides[1 - side][s.name] for s in self._states if not (s.in_place and s.kind == "kv")]
+
     def _write_initial(self, state: State, side: int, used: int) -> None:
         buffer, initial = self._sides[side][state.name], self._initial[state.name]
         if buffer.array is not None and state.in_place and "capacity" in state.shape:
@@ -141,8 +155,9 @@ class States:
 
     def _pair(self, state: State, current: Array) -> tuple[Buffer, Buffer]:
         """A buffer that holds ``current`` and one to write the next values to."""
-        buffer = self._device.place(current)
-        return buffer, buffer if state.in_place else self._device.place(zeros(current.shape, current.dtype))
+        device = self._device_of(state.input)
+        buffer = device.place(current)
+        return buffer, buffer if state.in_place else device.place(zeros(current.shape, current.dtype))
 
 
 def zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

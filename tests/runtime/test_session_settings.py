@@ -10,7 +10,7 @@ import pytest
 
 from edgeseq import runtime
 from edgeseq.contract import Contract, Machine, Session
-from edgeseq.runtime import engine, loading, threads
+from edgeseq.runtime import engine, providers, threads
 from tests import handmade
 
 HERE = Machine("Cortex-A76", "aarch64", 4)
@@ -35,11 +35,11 @@ def test_a_session_is_opened_as_tuned(case: str, tmp_path: Path, monkeypatch: py
     opened = []
     monkeypatch.setattr(threads, "this_machine", lambda: here)
 
-    def watched(path: str, count: int, providers: list[Any], spinning: bool = True) -> Any:
+    def watched(path: str, count: int, names: list[Any], spinning: bool = True) -> Any:
         opened.append((count, spinning))
-        return engine.open_session(path, count, providers, spinning)
+        return engine.open_session(path, count, names, spinning)
 
-    monkeypatch.setattr(loading, "open_session", watched)
+    monkeypatch.setattr(providers, "open_session", watched)
     runtime.load(handmade.gru().with_contract(session=TUNED).save(tmp_path / "m.onnx"), **asked)
     assert opened == [wanted]
 

@@ -25,9 +25,10 @@ from edgeseq.runtime.adopting.writing import check_out, write
 from edgeseq.runtime.agreement import check_agreement
 from edgeseq.runtime.allowance import check_allowance
 from edgeseq.runtime.devices import Device, find_device
-from edgeseq.runtime.engine import onnxruntime, open_session
+from edgeseq.runtime.engine import onnxruntime
 from edgeseq.runtime.loading import check_path, load
 from edgeseq.runtime.model import Model
+from edgeseq.runtime.providers import open_on
 from edgeseq.sealing import sealed
 
 #: The newest ai.onnx that the oldest onnxruntime we run on has.
@@ -52,6 +53,8 @@ def adopt(
     device: str = "cpu",
     threads: int = 1,
     provider: str | None = None,
+    provider_options: Mapping[str, Any] | None = None,
+    allow_cpu_nodes: bool = False,
 ) -> Model:
     """The model in a stateful ONNX file made elsewhere, under a contract made from the graph and from what is said.
 
@@ -70,16 +73,16 @@ def adopt(
     file = read_model_file(where)
     _check_new(file, where)
     target = None if out is None else check_out(Path(where), out, file)
-    place = find_device(device, provider)
-    session = open_session(where, threads, place.providers)
-    place.check_session(session)
+    place = find_device(device, provider, provider_options, allow_cpu_nodes)
+    session = open_on(place, where, threads)
     declared = declare(states, constants, overlap, axes, initial, chunk, frame_period)
     tolerance = Tolerance(atol, rtol)
     model = _checked(session, place, file, *_described(session, file, declared, recipe), tolerance)
     if target is None:
         return model
     write(model, file, target, tolerance, sidecar)
-    return load(target, device, threads, provider=provider)
+    more: dict[str, Any] = {"provider_options": provider_options, "allow_cpu_nodes": allow_cpu_nodes}
+    return load(target, device, threads, provider=provider, **more)
 
 
 def _check_new(file: ModelFile, where: str) -> None:

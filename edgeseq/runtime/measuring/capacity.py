@@ -33,7 +33,7 @@ def streams_per_core(given: Mapping[str, Any]) -> dict[str, Any]:
     """
     settings = Settings.from_dict(given)
     assert settings.period_ns is not None
-    model = load(settings.path, settings.device, settings.threads, settings.allow_unverified)
+    model = load(settings.path, threads=settings.threads, allow_unverified=settings.allow_unverified, **settings.place)
     kept, missed = 0, None
     tried: int | None = max(1, min(_MOST, int(0.9 * settings.period_ns / _step_ns(model, settings))))
     while tried is not None:

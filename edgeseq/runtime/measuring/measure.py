@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from edgeseq.errors import UsageError
 from edgeseq.runtime.loading import load
@@ -41,6 +42,9 @@ def measure(
     streams: int = 1,
     pool: bool = False,
     busy_thread: bool = False,
+    provider: str | None = None,
+    provider_options: Mapping[str, str] | None = None,
+    allow_cpu_nodes: bool = False,
 ) -> Latency:
     """Time every step of the file at ``path`` in ``runs`` fresh processes, one after another.
 
@@ -53,7 +57,7 @@ def measure(
     the steps. ``deadline`` (seconds) is held against the paced steps, from the moment each was due. ``at`` lists
     positions around which steps are timed too, in several passes. ``progress`` is called with the runs done and the
     runs in all. The result names the digest of the file as it was measured, which ``allow_unverified`` lets differ from
-    the one that was verified.
+    the one that was verified. ``device``, ``provider``, its options and ``allow_cpu_nodes`` are those of ``load``.
 
     Raises what ``load`` raises, UsageError for arguments that mean nothing, ProviderError when a process fails.
     """
@@ -76,6 +80,9 @@ def measure(
         streams=streams,
         pool=pool,
         busy_thread=busy_thread,
+        provider=provider,
+        provider_options=provider_options,
+        allow_cpu_nodes=allow_cpu_nodes,
     )
     told = None if progress is None else lambda name, done, total: progress(done, total) if done else None
     reports = alternate({"file": settings}, runs, progress=told)["file"]
@@ -101,6 +108,9 @@ def settings_for(
     pool: bool = False,
     busy_thread: bool = False,
     seed: int = 0,
+    provider: str | None = None,
+    provider_options: Mapping[str, str] | None = None,
+    allow_cpu_nodes: bool = False,
 ) -> Settings:
     """What a process is told that measures as :func:`measure` says. Raises what that raises for a wrong call."""
     check_counts(steps=steps, batch=batch, streams=streams)
@@ -110,7 +120,9 @@ def settings_for(
         raise UsageError("a pool is a batch of single streams", got=f"batch {batch}", wanted="--streams alone")
     if pool and at:
         raise UsageError("steps around a position are those of one stream", got="a pool", wanted="at without a pool")
-    model = load(path, device=device, threads=threads, allow_unverified=allow_unverified)
+    options = {name: str(value) for name, value in (provider_options or {}).items()} or None
+    place: dict[str, Any] = {"provider": provider, "provider_options": options, "allow_cpu_nodes": allow_cpu_nodes}
+    model = load(path, device=device, threads=threads, allow_unverified=allow_unverified, **place)
     count, spinning = session_settings(model.contract, device, threads)
     return Settings(
         path=os.path.abspath(model.path),
@@ -130,6 +142,7 @@ def settings_for(
         streams=streams,
         pool=pool,
         busy_thread=busy_thread,
+        **place,
     )
 
 

@@ -26,7 +26,7 @@ def stream_bytes(given: Mapping[str, Any]) -> dict[str, Any]:
     free again would hide what is taken.
     """
     settings = Settings.from_dict(given)
-    model = load(settings.path, settings.device, settings.threads, settings.allow_unverified)
+    model = load(settings.path, threads=settings.threads, allow_unverified=settings.allow_unverified, **settings.place)
     random = np.random.default_rng(settings.seed)
     frames = random_frames(model.contract, settings.batch, settings.frames, random)
 

@@ -15,7 +15,8 @@ class Settings:
     steps are set apart, None: as many as the samples show to be. ``frames`` are the base frames of one step of
     ``batch`` streams in lock-step; ``streams`` of those take turns, or are one ``pool``. ``at`` lists positions around
     which steps are timed too, in ``passes``. ``busy_thread``: a thread of Python runs beside them. ``delay_ns`` is
-    waited inside every step, a known difference for a self-check.
+    waited inside every step, a known difference for a self-check. ``provider``, its options and ``allow_cpu_nodes`` as
+    for ``load``.
     """
 
     path: str
@@ -36,6 +37,19 @@ class Settings:
     pool: bool = False
     busy_thread: bool = False
     delay_ns: int = 0
+    provider: str | None = None
+    provider_options: Mapping[str, str] | None = None
+    allow_cpu_nodes: bool = False
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Where the file is run, as ``load`` takes it."""
+        return {
+            "device": self.device,
+            "provider": self.provider,
+            "provider_options": self.provider_options,
+            "allow_cpu_nodes": self.allow_cpu_nodes,
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""

@@ -66,10 +66,10 @@ class Run:
         settings, begun = self._settings, perf_counter_ns()
         model = load(
             settings.path,
-            device=settings.device,
             threads=settings.threads,
             allow_unverified=settings.allow_unverified,
             spinning=settings.spinning,
+            **settings.place,
         )
         self.figures.update(load_ns=perf_counter_ns() - begun, digest=model.digest)
         return model
