@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeseq.io.blocks import Blocks
-from edgeseq.io.framed import Frames
+from edgeseq.io.blocks import Blocks, Frames
 from edgeseq.io.wav import open_wav, save_wav
 from edgeseq.runtime import load
 

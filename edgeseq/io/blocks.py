@@ -17,6 +17,8 @@ from edgeseq.io.framed import Framed, Frames
 from edgeseq.io.latency import Latency, most_waiting
 from edgeseq.runtime.model import Model
 
+__all__ = ["Blocks", "Frames", "Latency"]
+
 Array = npt.NDArray[Any]
 
 #: How far two rates may be apart and yet be one: a frame period typed with five digits is that close.
@@ -156,11 +158,12 @@ class Blocks:
         most = self._most if size is None else size
         fits = (samples.ndim == 2 and samples.shape[1] == self._channels) or flat
         if not fits or samples.dtype != np.float32 or not (size or 0) <= len(samples) <= most:
+            wanted = f"float32 [{most if size is not None else f'up to {most}'}, {self._channels}]"
             raise ShapeError(
                 "the block does not fit",
                 got=f"{samples.dtype} {list(samples.shape)}",
-                wanted=f"float32 {[f'up to {most}' if size is None else most, self._channels]}",
-                do="give a last, shorter block to flush(last); max_block= takes blocks of any size",
+                wanted=wanted,
+                do=_remedy(samples, fits),
             )
         if not np.isfinite(samples).all():
             raise NonFiniteInput(
@@ -171,6 +174,14 @@ class Blocks:
     def _shaped(self, answer: Array) -> Array:
         """As the latest block came: ``[n]`` or ``[n, channels]``."""
         return answer[:, 0] if self._flat and answer.shape[1] == 1 else answer
+
+
+def _remedy(samples: Array, fits: bool) -> str:
+    if samples.dtype != np.float32:
+        return "divide integers by their full scale, then x.astype(np.float32)"
+    if not fits:
+        return "give samples along the first axis, channels along the second"
+    return "give a last, shorter block to flush(last); max_block= takes blocks of any size up to it"
 
 
 def _latency(path: Direct | Framed, block: int | None, rate: float, compute: float | None) -> Latency:

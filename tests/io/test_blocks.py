@@ -2,73 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from edgeseq.contract import Chunk, Contract, Length, Port
-from edgeseq.errors import NonFiniteInput, ProviderError, ShapeError, StreamEnded, UsageError
-from edgeseq.io.blocks import Blocks
-from edgeseq.io.framed import Frames
-from edgeseq.io.latency import Latency, most_waiting
-from edgeseq.io.windows import root_hann, window_pair
-from edgeseq.runtime import Model
+from edgeseq.errors import NonFiniteInput, ShapeError, StreamEnded, UsageError
+from edgeseq.io.blocks import Blocks, Frames, Latency
+from edgeseq.io.latency import most_waiting
 from tests import handmade
-
-Array = npt.NDArray[Any]
-Load = Callable[[handmade.Handmade], Model]
-RATE = 16000.0
-
-
-def noise(*shape: int, seed: int = 0) -> Array:
-    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
-
-
-def blocks_of(x: Array, block: int) -> list[Array]:
-    return [x[begin : begin + block] for begin in range(0, len(x), block)]
-
-
-def any_blocks(x: Array, most: int) -> list[Array]:
-    ends = np.cumsum(np.random.default_rng(1).integers(0, most + 1, 4 * len(x) // most))
-    return np.split(x, ends[ends <= len(x)])
-
-
-def played(adapter: Blocks, blocks: list[Array]) -> Array:
-    """All that comes out; every block is answered by one of its size, and some leave nothing that is ready."""
-    answers, least = [], 10**9
-    for block in blocks:
-        answers.append(adapter.step(block))
-        assert len(answers[-1]) == len(block)
-        least = min(least, len(adapter._ready))
-    assert least == 0, "a shorter lag would have done"
-    return np.concatenate([*answers, adapter.flush()])
-
-
-def delayed(wanted: Array, latency: Latency) -> Array:
-    return np.concatenate([np.zeros((latency.samples, *wanted.shape[1:]), np.float32), wanted])
+from tests.io.signals import RATE, Array, Load, any_blocks, blocks_of, delayed, noise, played
 
 
 def samples_in_fours() -> handmade.Handmade:
     """``[batch,time,2]`` frames that only come four at a time."""
     return handmade.left_context().with_contract(chunk=Chunk(multiple=4))
-
-
-def offline(made: handmade.Handmade, x: Array, size: int, hop: int, windows: tuple[Array, Array]) -> Array:
-    """Frames of ``x[samples, channels]`` through the whole model and added up, in the plainest way."""
-    early = size - hop
-    count = -(-(len(x) + early) // hop)
-    padded = np.zeros((count * hop + early, x.shape[1]), np.float32)
-    padded[early : early + len(x)] = x
-    frames = np.stack([padded[j * hop : j * hop + size].T * windows[0] for j in range(count)], axis=1)
-    answers = made.whole(frames)[0] * windows[1]
-    total = np.zeros_like(padded)
-    for j in range(count):
-        total[j * hop : j * hop + size] += answers[:, j].T
-    return total[early : early + len(x)]
 
 
 @pytest.mark.parametrize("hop", range(1, 13))
@@ -85,6 +35,15 @@ def test_samples_in_blocks_of_one_size(load: Load, block: int) -> None:
         assert adapter.latency.samples == 4 - np.gcd(4, block)
         got = played(adapter, blocks_of(x, block))
     np.testing.assert_allclose(got, delayed(made.whole(x[None])[0][0], adapter.latency), rtol=1e-5, atol=1e-6)
+
+
+def test_the_same_calls_give_the_same_bits(load: Load) -> None:
+    model, x = load(samples_in_fours()), noise(40, 2)
+    stream = model.stream()
+    adapter = Blocks(model, 2, rate=RATE, channels=2)
+    answers: list[Any] = [stream.step(part[None]) for part in blocks_of(x, 4)]
+    wanted = np.concatenate([*answers, stream.flush()], axis=1)
+    np.testing.assert_array_equal(played(adapter, blocks_of(x, 2)), delayed(wanted[0], adapter.latency))
 
 
 def test_samples_in_blocks_of_any_size_then_anew(load: Load) -> None:
@@ -152,40 +111,24 @@ def test_half_as_many_samples_out(load: Load) -> None:
         Blocks(load(made), 5, rate=RATE, channels=2)
 
 
-@pytest.mark.parametrize(("size", "hop", "block"), [(8, 4, 6), (8, 4, 9), (8, 2, 3), (8, 8, 5), (8, 4, 4)])
-def test_frames_that_overlap(load: Load, size: int, hop: int, block: int) -> None:
-    """Fresh values at every frame, so that one that is late or twice in the sum shows."""
-    made, x = handmade.gru(size, size), noise(91 // block * block, 2)
-    adapter = Blocks(load(made), block, rate=RATE, channels=2, frames=Frames(size, hop))
-    assert adapter.latency.samples == size - np.gcd(block, hop)
-    wanted = delayed(offline(made, x, size, hop, window_pair(None, size, hop)), adapter.latency)
-    np.testing.assert_allclose(played(adapter, blocks_of(x, block)), wanted, rtol=1e-5, atol=1e-6)
-
-
-def test_frames_with_look_ahead_in_blocks_of_any_size(load: Load) -> None:
-    made, x = handmade.centred_conv(), noise(60, 1)
-    adapter = Blocks(load(made), max_block=5, rate=RATE, frames=Frames(2, 1, np.ones(2)))
-    assert adapter.latency == Latency(0, 1, 1, RATE)
-    wanted = delayed(offline(made, x, 2, 1, window_pair(np.ones(2), 2, 1)), adapter.latency)
-    np.testing.assert_allclose(played(adapter, any_blocks(x, 5)), wanted, rtol=1e-5, atol=1e-6)
-
-
-def test_frames_that_are_given_back_are_the_samples(load: Load) -> None:
-    """480 samples into frames of 512 at hop 256, applied to what the model was not given: answers find their frames."""
-    spectrum = Frames(512, 256, features=lambda frames: np.abs(frames[:, :, :2]), apply=lambda answer, frames: frames)
-    adapter, x = Blocks(load(handmade.centred_conv()), 480, rate=48000.0, frames=spectrum), noise(4800)
-    assert adapter.latency == Latency(224, 256, 256, 48000.0)
-    np.testing.assert_allclose(played(adapter, blocks_of(x, 480)), delayed(x, adapter.latency), atol=1e-5)
-
-
-@pytest.mark.parametrize("samples", [0, 1, 3, 8, 9])
-def test_the_end_of_short_signals(load: Load, samples: int) -> None:
-    made, x = handmade.gru(8, 8), noise(samples, 1)
-    adapter = Blocks(load(made), 6, rate=RATE, frames=Frames(8, 4))
-    first = [adapter.step(x[:6])] if samples >= 6 else []
-    got = np.concatenate([*first, adapter.flush(x[6 * len(first) :])])
-    wanted = offline(made, x, 8, 4, window_pair(None, 8, 4)) if samples else x
-    np.testing.assert_allclose(got, delayed(wanted, adapter.latency), rtol=1e-5, atol=1e-6)
+def test_twice_as_many_samples_out(load: Load) -> None:
+    axes = np.array([2])
+    graph = """twice (float[batch,time] x) => (float[batch,double] y) {
+        column = Unsqueeze(x, axes)
+        pairs = Concat<axis=2>(column, column)
+        y = Flatten(pairs)
+    }"""
+    ports = (
+        Port("x", "frame", "float32", ("batch", "time"), 1),
+        Port("y", "output", "float32", ("batch", "time"), 1, Fraction(2), length=Length(frames=2)),
+    )
+    made = handmade.Handmade(graph, {"axes": axes}, Contract(ports=ports, states=(), chunk=Chunk(4)), lambda x: (x,))
+    adapter, x = Blocks(load(made), 6, rate=RATE), noise(42)
+    assert adapter.latency == Latency(4, 0, 0, 2 * RATE)
+    answers = [adapter.step(block) for block in blocks_of(x, 6)]
+    assert {len(answer) for answer in answers} == {12}
+    got = np.concatenate([*answers, adapter.flush()])
+    np.testing.assert_array_equal(got, delayed(np.repeat(x, 2), adapter.latency))
 
 
 def test_a_refused_block_changes_nothing(load: Load) -> None:
@@ -218,15 +161,22 @@ def test_a_length_that_the_model_does_not_take_is_refused_and_may_be_completed(l
     np.testing.assert_array_equal(got, delayed(x, adapter.latency))
 
 
-def test_what_fails_half_way_asks_for_reset(load: Load) -> None:
-    wrong = Frames(8, 4, apply=lambda answer, frames: frames[:, :, :3])
-    adapter = Blocks(load(handmade.gru(8, 8)), 4, rate=RATE, frames=wrong)
-    with pytest.raises(ShapeError, match=r"apply made other than frames \(got float32 \[1, 1, 3\]"):
-        adapter.step(noise(4))
-    with pytest.raises(ProviderError, match="an earlier call failed half way"):
-        adapter.step(noise(4))
-    adapter.reset()
-    assert adapter.samples_in == 0
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        (
+            np.zeros((4, 2), np.float32),
+            "(got float32 [4, 2], wanted float32 [5, 2]). Give a last, shorter block to flush",
+        ),
+        (np.zeros((5, 2), np.int16), "(got int16 [5, 2], wanted float32 [5, 2]). Divide integers by their full scale"),
+        (np.zeros(5, np.float32), "(got float32 [5], wanted float32 [5, 2]). Give samples along the first axis"),
+    ],
+    ids=["size", "integers", "rank"],
+)
+def test_a_block_that_does_not_fit_is_said(load: Load, block: Array, message: str) -> None:
+    with pytest.raises(ShapeError) as caught:
+        Blocks(load(handmade.causal_conv()), 5, rate=RATE, channels=2).step(block)
+    assert f"the block does not fit {message}" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -256,17 +206,6 @@ def test_the_rate_is_that_of_the_file(load: Load) -> None:
         Blocks(model, 4, rate=48000)
     framed = load(handmade.gru(8, 8).with_contract(frame_period=4 / 8000))
     assert Blocks(framed, 4, frames=Frames(8, 4)).latency.rate == pytest.approx(8000)
-
-
-def test_a_model_of_another_ratio_is_no_model_of_frames(load: Load) -> None:
-    with pytest.raises(UsageError, match="other than one frame for each frame"):
-        Blocks(load(handmade.strided_conv()), 4, rate=RATE, frames=Frames(2, 1, np.ones(2)))
-
-
-def test_windows_are_scaled_until_they_add_up() -> None:
-    before, after = window_pair((np.ones(8), root_hann(8) ** 2), 8, 2)
-    np.testing.assert_allclose((before * after).reshape(-1, 2).sum(axis=0), 1, rtol=1e-6)
-    np.testing.assert_array_equal(before, np.ones(8, np.float32))
 
 
 def test_compute_is_a_time_and_moves_no_sample(load: Load) -> None:
