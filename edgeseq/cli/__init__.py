@@ -15,6 +15,7 @@ from edgeseq.cli.demo import demo
 from edgeseq.cli.doctor import doctor
 from edgeseq.cli.explain import explain
 from edgeseq.cli.export import export
+from edgeseq.cli.generate import generate
 from edgeseq.cli.inspect import inspect
 from edgeseq.cli.quantize import quantize
 from edgeseq.cli.run import run
@@ -30,6 +31,7 @@ COMMANDS: tuple[click.Command, ...] = (
     verify,
     quantize,
     run,
+    generate,
     bench,
     compare,
     tune,
