@@ -19,10 +19,11 @@ _HIDDEN = 8
 def recurrent(words: int = WORDS, more: str = "", **changes: Any) -> Handmade:
     """A GRU over a table of ``words`` rows; its state ``h`` is ``[1, batch, 8]``. ``more``: nodes after the logits."""
     inner = handmade.gru(features=4, hidden=_HIDDEN)
-    draw = np.random.default_rng(7).standard_normal
+    inner.weights["r"] *= np.float32(4)  # so that what it says does not soon repeat
+    draw = np.random.default_rng(8).standard_normal
     weights = inner.weights | {
-        "table": draw((words, 4)).astype(np.float32),
-        "head": 3 * draw((_HIDDEN, words)).astype(np.float32),
+        "table": 3 * draw((words, 4)).astype(np.float32),
+        "head": 2 * draw((_HIDDEN, words)).astype(np.float32),
     }
     graph = f"""gru (int64[batch,time] tokens, float[1,batch,{_HIDDEN}] h)
         => (float[batch,time,{words}] logits, float[1,batch,{_HIDDEN}] "h.next") {{

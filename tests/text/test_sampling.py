@@ -81,6 +81,14 @@ def test_many_draws_have_the_probabilities() -> None:
     assert np.all(np.abs(drawn - count * shares) <= 4 * np.sqrt(count * shares * (1 - shares)))
 
 
+def test_log_probabilities_reach_further_than_probabilities() -> None:
+    logits = np.array([0, 1, -2000, -INF], np.float32)
+    found = text.log_probabilities(logits)
+    np.testing.assert_allclose(np.exp(found), text.probabilities(logits), rtol=1e-15)
+    np.testing.assert_allclose(found[2], -2001 - math.log1p(math.exp(-1)))
+    assert found[3] == -INF
+
+
 def test_probabilities_sum_to_one_over_a_large_vocabulary() -> None:
     shares = text.probabilities(np.zeros(50_000, np.float16))
     assert abs(math.fsum(shares.tolist()) - 1) < 1e-10

@@ -75,6 +75,13 @@ def probabilities(logits: Array) -> Array:
     return np.asarray(weights / weights.sum())
 
 
+def log_probabilities(logits: Array) -> Array:
+    """The logarithm of the softmax, in float64: what sums along a sequence; minus infinity for a token that is out."""
+    values = np.asarray(logits, np.float64)
+    values = values - _largest(values)
+    return np.asarray(values - np.log(np.exp(values).sum()))
+
+
 def greedy(logits: Array) -> int:
     """The token of the largest logit, of equal ones the lowest number."""
     token = int(np.argmax(logits))  # the first NaN where there is one
