@@ -62,7 +62,7 @@ def parse_tokens(text: str) -> list[int]:
     multiple=True,
     help="Conditioning from a .npy file, the source of a translation for one. Repeatable.",
 )
-@options.device
+@options.with_device
 @options.threads
 @options.allow_unverified
 @options.json_report
@@ -81,6 +81,9 @@ def generate(
     logits: str | None,
     named: tuple[tuple[str, str], ...],
     device: str | None,
+    provider: str | None,
+    provider_options: tuple[tuple[str, str], ...],
+    allow_cpu_nodes: bool,
     threads: int | None,
     allow_unverified: bool,
     json_path: str | None,
@@ -94,8 +97,8 @@ def generate(
 
     words = None if tokenizer is None else load_tokenizer(tokenizer)
     begin = _begin(prompt, tokens, words, stop)
-    given = options.given(device=device, threads=threads)
-    model = libraries.runtime().load(path, allow_unverified=allow_unverified, **given)
+    place = options.placed(device, provider, provider_options, allow_cpu_nodes)
+    model = libraries.runtime().load(path, allow_unverified=allow_unverified, **place, **options.given(threads=threads))
     generation = text.generate(
         model,
         begin,
