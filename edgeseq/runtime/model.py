@@ -14,7 +14,7 @@ from edgeseq.runtime.devices import Array, Device
 from edgeseq.runtime.finite import check_finite, refuses_nonfinite
 from edgeseq.runtime.opening import Opening
 from edgeseq.runtime.prologue import Prologue
-from edgeseq.runtime.stream import Stream
+from edgeseq.runtime.stream import Stream, stream_of
 from edgeseq.runtime.whole import refuse_stream, run_whole
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Model:
         max_context: int | None = None,
         on_nonfinite: str = "raise",
         on_missing: str = "raise",
+        outputs: str = "host",
     ) -> Stream:
         """One independent stream, ``batch`` of them in lock-step.
 
@@ -53,7 +54,9 @@ class Model:
 
         ``on_nonfinite``: ``raise`` refuses conditioning and frames that hold NaN or an infinity with NonFiniteInput,
         ``pass`` hands them to the graph. ``on_missing``: what ``Stream.missing`` puts in place of frames that never
-        came: ``hold``, the last frame of every input; ``zero``, zeros; ``raise``, nothing, it refuses.
+        came: ``hold``, the last frame of every input; ``zero``, zeros; ``raise``, nothing, it refuses. ``outputs``:
+        ``device`` leaves answers in the memory of the GPU that the model runs on, to be read by ``torch.from_dlpack``
+        and its like.
         """
         refuse_stream(self)
         self._check_batch(batch)
@@ -63,7 +66,8 @@ class Model:
         try:
             arrays, sizes = self.conditioned(conditioning, batch, do)
             model = self.contract, self.device, self.session, self.digest
-            return Stream(Opening(*model, arrays, sizes, max_context, finite, on_missing))
+            opening = Opening(*model, arrays, sizes, max_context, finite, on_missing, outputs == "device")
+            return stream_of(opening, outputs)
         except MemoryError as error:
             raise ProviderError(
                 "there is no memory for this stream", why=str(error), do="take a smaller batch or max_context"

@@ -16,6 +16,7 @@ from edgeseq.runtime.schedule import largest_call, spare, unique_starts
 @dataclass(frozen=True, eq=False)
 class Opening:
     """``digest`` is the model file's, ``sizes`` are those of the named axes. ``finite``: refuse NaN and infinities.
+    ``outputs_stay``: answers are left on the device.
 
     ``conditioning`` holds the arrays of all conditioning and constant inputs by name, the prologue's results included.
     """
@@ -29,6 +30,7 @@ class Opening:
     max_context: int | None = None
     finite: bool = True
     on_missing: str = "raise"
+    outputs_stay: bool = False
 
     @cached_property
     def shared(self) -> dict[str, Buffer]:

@@ -65,10 +65,7 @@ def open_captured(device: Device, path: str, threads: int, spinning: bool, wante
 
 
 def _why_uncaptured(session: Any) -> str | None:
-    """Why the steps of a session cannot be captured, as far as it can be told before one is run."""
-    nodes = on_cpu(session)
-    if nodes:
-        return f"it runs {nodes[0]} on the CPU"
+    """Why the steps of a session cannot be captured, beside what onnxruntime refuses: other nodes than of shapes."""
     read = sorted(read_by_host(session))
     return f"it reads {read[0]} in the processor's memory" if read else None
 

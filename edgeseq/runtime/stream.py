@@ -190,7 +190,7 @@ class Stream(Advancing):
         self._check_not_closed()
         self._check_not_broken()
         try:
-            return Stream(self._opening, self)
+            return type(self)(self._opening, self)
         except MemoryError as error:
             raise ProviderError("there is no memory for another stream", why=str(error)) from error
 
@@ -258,3 +258,13 @@ class Stream(Advancing):
 
     def _log_refusal(self, what: str, error: EdgeseqError) -> None:
         LOGGER.debug("stream %d refused %s: %s", self._number, what, error)
+
+
+def stream_of(opening: Opening, outputs: str) -> Stream:
+    """A stream; on a GPU one that takes frames from its memory. UsageError for ``outputs`` that are no place."""
+    if outputs == "host" and opening.device.shares_memory:
+        return Stream(opening)
+    from edgeseq.runtime.device_stream import DeviceStream, check_outputs
+
+    check_outputs(outputs, opening)
+    return DeviceStream(opening)
