@@ -1,6 +1,6 @@
 """Runs every benchmark script of a page at its default size and writes their results and the page.
 
-python -m benchmarks.figures [quantized|lab] [--page]
+python -m benchmarks.figures [quantized|lab|served] [--page]
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ PAGES = {
     ),
     "quantized": ("quantized", "row_scales"),
     "lab": ("lab_itself",),
+    "served": ("server",),
 }
 
 

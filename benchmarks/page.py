@@ -17,7 +17,12 @@ least and greatest value; a step is the median of one process's steps. onnxrunti
 """
 
 
-TITLES = {"figures": "Figures", "quantized": "Figures of quantized files", "lab": "Figures of the lab itself"}
+TITLES = {
+    "figures": "Figures",
+    "quantized": "Figures of quantized files",
+    "lab": "Figures of the lab itself",
+    "served": "Figures of the servers",
+}
 
 
 def page(name: str, results: Sequence[Result]) -> str:

@@ -1,4 +1,4 @@
-"""Streams without a pool, opened like those of its asyncio front: what the pool is compared with."""
+"""Streams without a pool, behind the calls that the servers make of one: what the pool is compared with."""
 
 from __future__ import annotations
 
@@ -6,32 +6,56 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import numpy as np
+
 from edgeseq.errors import PoolFull
 from edgeseq.runtime import Model, Stream
 
 
-class Alone:
-    """Up to ``capacity`` streams of their own, each stepped by itself when its frame comes."""
+class Singles:
+    """Up to ``capacity`` streams of their own, stepped one after the other. Used as a pool is."""
 
     def __init__(self, model: Model, capacity: int) -> None:
         self._model = model
-        self._capacity = capacity
-        self._count = 0
+        self._free = list(range(capacity))
+        self.streams: dict[int, Stream] = {}
+
+    def open(self) -> int:
+        """A new stream; PoolFull where there are ``capacity`` already."""
+        if not self._free:
+            raise PoolFull("the server is full", got=f"{len(self.streams):,} open streams")
+        slot = self._free.pop()
+        self.streams[slot] = self._model.stream()
+        return slot
+
+    def close(self, slot: int) -> None:
+        """End a stream and free its slot."""
+        self.streams.pop(slot).close()
+        self._free.append(slot)
+
+    def step(self, slots: np.ndarray, frames: np.ndarray) -> list[Any]:
+        """An answer for each slot, without a batch axis."""
+        rows = zip(slots.tolist(), frames, strict=True)
+        answers: list[Any] = [self.streams[slot].step(row[None]) for slot, row in rows]
+        return [answer[0] for answer in answers]
+
+
+class Alone:
+    """The same, used as a pool's asyncio front is."""
+
+    def __init__(self, model: Model, capacity: int) -> None:
+        self._singles = Singles(model, capacity)
 
     async def open(self) -> contextlib.AbstractAsyncContextManager[AloneStream]:
         """A new stream; PoolFull where there are ``capacity`` already."""
-        if self._count >= self._capacity:
-            raise PoolFull("the server is full", got=f"{self._count:,} open streams")
-        self._count += 1
-        return self._opened()
+        return self._left(self._singles.open())
 
     @contextlib.asynccontextmanager
-    async def _opened(self) -> AsyncIterator[AloneStream]:
+    async def _left(self, slot: int) -> AsyncIterator[AloneStream]:
         try:
-            with self._model.stream() as stream:
-                yield AloneStream(stream)
+            yield AloneStream(self._singles.streams[slot])
         finally:
-            self._count -= 1
+            self._singles.close(slot)
 
     async def __aenter__(self) -> Alone:
         return self

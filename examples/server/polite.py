@@ -8,7 +8,9 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode
 
-TRY_AGAIN_LATER = CloseCode.TRY_AGAIN_LATER
+#: Seconds in which frames gather to be stepped together.
+GATHER = 0.004
+TRY_AGAIN_LATER, GOING_AWAY = CloseCode.TRY_AGAIN_LATER, CloseCode.GOING_AWAY
 
 
 class Polite(ServerConnection):
