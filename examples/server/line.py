@@ -22,7 +22,7 @@ class Line(asyncio.Protocol):
     def __init__(self, room: Room) -> None:
         self.wire = ServerProtocol(max_size=2**20)
         self._room = room
-        self._plain, self._writable, self._waiting = False, True, 0
+        self._plain, self._reading, self._writable, self._waiting = False, True, True, 0
         self._parts, self._text = b"", False
 
     def connection_made(self, transport: Any) -> None:
@@ -64,10 +64,10 @@ class Line(asyncio.Protocol):
     def hold(self, more: int) -> None:
         """So many more frames wait. While they are many, or the client does not read, nothing is read from it."""
         self._waiting += more
-        if self._waiting > MOST_WAITING or not self._writable:
-            self.transport.pause_reading()
-        elif more <= 0:
-            self.transport.resume_reading()
+        reading = self._waiting <= MOST_WAITING and self._writable
+        if reading is not self._reading:
+            self._reading = reading
+            self.transport.resume_reading() if reading else self.transport.pause_reading()
 
     def pause_writing(self) -> None:
         """The client does not read."""

@@ -19,7 +19,8 @@ from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 from websockets.sync.client import connect as connect_now
 
 import edgeseq
-from benchmarks.server_load import framed
+from benchmarks.server import check
+from benchmarks.server_load import Answered, framed
 from edgeseq.errors import ContractError
 from edgeseq.runtime import load
 from examples.server import client
@@ -229,6 +230,14 @@ def test_a_client_knows_a_wrong_answer() -> None:
         assert not right(hello, answers[1], answers[0])
         assert not right(hello, off.tobytes(), answers[0])
         assert not right(hello, '{"error": "wrong"}', answers[0])
+
+
+def test_a_load_knows_a_wrong_answer() -> None:
+    hello = Hello.of(load(MODEL), exact=True)
+    nobody = np.zeros((1, 2))
+    check(hello, Answered([[b"1234"]], nobody, nobody, 1), [[b"1234", b"5678"]])
+    with pytest.raises(SystemExit, match="answer 1 of stream 0 is wrong"):
+        check(hello, Answered([[b"1234", b"4321"]], nobody, nobody, 0), [[b"1234", b"5678"]])
 
 
 def test_a_client_refuses_a_server_of_another_file() -> None:

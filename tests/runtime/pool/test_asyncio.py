@@ -179,6 +179,38 @@ def test_a_prompt_that_is_cancelled_half_way_is_carried_out(model: runtime.Model
     run(main())
 
 
+def test_frames_that_look_like_no_others_are_still_checked(model: runtime.Model) -> None:
+    async def main() -> list[str]:
+        with model.pool(2) as pool:
+            async with pool.serve() as front, await front.open() as stream:
+                for _ in range(2):
+                    await stream.step(X[0, :1])
+                    await stream.step(X[:1, :2])
+                refused = []
+                for wrong in (X[0, :1].astype(np.float64), X[0, :1].astype(">f4"), X[0, :1, :1], X[0, :0], X[:2, :1]):
+                    with pytest.raises(ShapeError) as error:
+                        await stream.step(wrong)
+                    refused.append(error.value.what)
+                with pytest.raises(NonFiniteInput):
+                    await stream.step(np.full_like(X[0, :1], np.nan))
+                assert pool.frames_in(0) == 6
+                return refused
+
+    refused = run(main())
+    assert refused[:2] == ["x of the stream has the wrong dtype"] * 2
+    assert len(refused) == 5
+
+
+def test_an_answer_does_not_keep_the_others_of_its_tick_in_memory(model: runtime.Model) -> None:
+    async def main() -> list[np.ndarray]:
+        with model.pool(3) as pool:
+            async with pool.serve(max_queue_delay=0.005) as front:
+                streams = [await front.open() for _ in range(3)]
+                return list(await asyncio.gather(*(stream.step(X[row, :5]) for row, stream in enumerate(streams))))
+
+    assert [answer.flags.owndata for answer in run(main())] == [True] * 3
+
+
 def test_one_callers_mistake_is_nobody_elses(load: Load) -> None:
     model = load(handmade.attention(max_context=3))
     bad = X[0, :1].copy()
