@@ -41,15 +41,14 @@ def check_law(model: runtime.Model, made: handmade.Handmade, tolerance: float) -
 @needs_gpu
 @pytest.mark.parametrize("name", MADE)
 def test_concatenation_law_on_cuda(tmp_path: Path, name: str) -> None:
-    """cuDNN and cuBLAS may round products to TF32."""
-    model = runtime.load(MADE[name].save(tmp_path / "m.onnx"), device="cuda:0")
+    model = runtime.load(MADE[name].save(tmp_path / "m.onnx"), device="cuda:0", allow_cpu_nodes=True)
     assert "CUDAExecutionProvider" in model.session.get_providers()
-    check_law(model, MADE[name], 1e-2)
+    check_law(model, MADE[name], 1e-4)
 
 
 @pytest.mark.parametrize("name", MADE)
 def test_concatenation_law_without_shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """The paths that a GPU takes, over onnxruntime's own CPU tensors: copies in, copies out, no fast path."""
+    """The paths that a GPU takes, over onnxruntime's own CPU tensors: copies in, copies out."""
     monkeypatch.setattr(Device, "shares_memory", False)
     model = runtime.load(MADE[name].save(tmp_path / "m.onnx"))
     check_law(model, MADE[name], 1e-4)

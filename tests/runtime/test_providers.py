@@ -68,15 +68,15 @@ def test_what_a_gpu_wheel_refuses() -> None:
 
 def test_providers_of_a_device() -> None:
     assert Device("cpu").providers == ["CPUExecutionProvider"]
-    options = (("enable_cuda_graph", "1"),)
+    options = (("enable_cuda_graph", "1"), ("use_tf32", "1"))
     assert Device("cuda", 1, options=options).providers == [
-        (CUDA, {"device_id": "1", "enable_cuda_graph": "1"}),
+        (CUDA, {"device_id": "1", "use_tf32": "1", "enable_cuda_graph": "1"}),
         "CPUExecutionProvider",
     ]
     tensorrt = Device("cuda", 1, "TensorrtExecutionProvider", (("trt_fp16_enable", "1"),))
     assert tensorrt.providers == [
         ("TensorrtExecutionProvider", {"trt_fp16_enable": "1"}),
-        (CUDA, {"device_id": "1"}),
+        (CUDA, {"device_id": "1", "use_tf32": "0"}),
         "CPUExecutionProvider",
     ]
     assert Device("cuda").strict
