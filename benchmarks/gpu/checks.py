@@ -49,7 +49,7 @@ def here(files: Path) -> dict[str, Any]:
 
 def loads(files: Path) -> dict[str, Any]:
     """Every file, strictly and with nodes on the CPU allowed: what the strictness says is kept, word by word."""
-    seen = {}
+    seen: dict[str, Any] = {}
     for name in _names(files):
         path = files / f"{name}.onnx"
         try:
