@@ -50,7 +50,7 @@ def cold(latency: Latency) -> Iterator[str]:
     if latency.has("paced_step") and latency.has("back_to_back"):
         paced, warm = latency.of("paced_step").p50_ns, latency.of("back_to_back").p50_ns
         if paced and warm and paced >= COLD * warm:
-            yield f"paced is {paced / warm:.2g}x back-to-back: caches go cold, see keep-warm in docs/measuring.md"
+            yield f"paced is {paced / warm:.2g}x back-to-back: caches go cold, see keep-warm in docs/deadlines.md"
 
 
 def _split(hills: Hills) -> str:

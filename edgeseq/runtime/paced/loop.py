@@ -61,6 +61,7 @@ class Loop:
         self._splitting = Splitting(board.contract, board.chunk, layout.room)
         self._chunk = board.chunk
         self._free = 0  # when the loop was last through with its work
+        self._cpu_begun = 0
         self._latency, self._step, self._wake = board.histograms.values()
         self._do: dict[str, Callable[[Todo], object]] = {
             "step": self._stepped,
@@ -75,21 +76,24 @@ class Loop:
         """Go on until it is told to stop, nobody is left, or the stream was flushed."""
         head = self._head
         head[Place.BEGUN_NS] = head[Place.NOW_NS] = self._free = self._clock()
-        cpu = self._cpu()
-        while not head[Place.STOP]:
-            waiting = self._frames.waiting
-            if head[Place.FINISH] and not waiting and not self._frames.waiting:
-                return self._finish()
-            todo = self._pace.look(self._clock(), waiting, self._frames.arrived)
-            if todo.what != "wait":
-                self._do[todo.what](todo)
-                self._free = self._clock()
-                continue
-            head[Place.NOW_NS], head[Place.CPU_NS] = self._clock(), self._cpu() - cpu
-            head[Place.MOVED] = self._pace.moved
-            if not (self._waits.for_frame() if todo.due is None else self._waits.until(todo.due, todo.frame)):
-                return None
-        return None
+        self._cpu_begun = self._cpu()
+        while not head[Place.STOP] and self.turn():
+            pass
+
+    def turn(self) -> bool:
+        """Do the next thing, or wait for it; False where there will be none."""
+        head, waiting = self._head, self._frames.waiting
+        if head[Place.FINISH] and not waiting and not self._frames.waiting:
+            self._finish()
+            return False
+        todo = self._pace.look(self._clock(), waiting, self._frames.arrived)
+        if todo.what != "wait":
+            self._do[todo.what](todo)
+            self._free = self._clock()
+            return True
+        head[Place.NOW_NS], head[Place.CPU_NS] = self._clock(), self._cpu() - self._cpu_begun
+        head[Place.MOVED] = self._pace.moved
+        return self._waits.for_frame() if todo.due is None else self._waits.until(todo.due, todo.frame)
 
     def _stepped(self, todo: Todo) -> None:
         """One step of all that is to be stepped, an answer for each; where not all of it fits, what fits."""

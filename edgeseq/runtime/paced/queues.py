@@ -89,10 +89,8 @@ class Replies:
         self._axes = layout.axes
         self._kept = layout.kept
 
-    def write(
-        self, answer: Mapping[str, Array], numbers: tuple[int, int, int, int, bool], counted: bool = True
-    ) -> None:
-        """Add one answer; ``numbers`` are slot, due, begun, done and filled. What is not counted nobody sees."""
+    def write(self, answer: Mapping[str, Array], numbers: tuple[int, int, int, int, bool]) -> None:
+        """Add one answer; ``numbers`` are slot, due, begun, done and filled."""
         count = self._head[Place.ANSWERED]
         place = count % len(self._slots)
         slot, frames = self._slots[place], []
@@ -103,8 +101,7 @@ class Replies:
             target = slot[name]
             (target if axis is None else target[along(axis, 0, ready)])[...] = array
         self._heads[place][:] = (*numbers, *frames)
-        if counted:
-            self._head[Place.ANSWERED] = count + 1
+        self._head[Place.ANSWERED] = count + 1
 
     def read(self) -> PacedAnswer | None:
         """The oldest answer that is still there, None where there is none."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -21,11 +23,14 @@ from edgeseq.runtime.paced.places import State
 from edgeseq.runtime.paced.scheduling import settle
 from edgeseq.runtime.paced.settings import Settings
 from edgeseq.runtime.paced.waits import Waiting
+from edgeseq.runtime.paced.wakes import Silent
 from edgeseq.runtime.paced.warming import Scene, from_plain, warming
 from edgeseq.runtime.stream import Stream
 
 #: Steps before the first frame: what is slow only once is over then.
 FIRST_STEPS = 3
+#: Steps after which a scratch stream begins anew, so that its caches stay small.
+SCRATCH_STEPS = 64
 
 
 def layout_of(contract: Contract, settings: Settings) -> Layout:
@@ -50,9 +55,27 @@ def run(board: Board, settings: Settings, model: Model, cpu: Clock) -> None:
 
 
 def _scene(board: Board, settings: Settings, model: Model) -> Scene:
-    frames = quiet_frames(model.contract, board.layout)
-    limit = settings.max_context or model.contract.max_context
-    return Scene(board, lambda: opened(board, settings, model), frames, limit, model.path, time.monotonic_ns)
+    rehearse = rehearsal(board, settings, model) if any(each["kind"] == "Dummy" for each in settings.warming) else int
+    return Scene(board, rehearse, model.path, settings.period_ns, time.monotonic_ns)
+
+
+def rehearsal(board: Board, settings: Settings, model: Model) -> Callable[[], object]:
+    """A whole turn of the loop, on a board, a stream and a pace of its own, which nobody sees."""
+    layout = layout_of(model.contract, replace(settings, queue=1, answers=1))
+    scratch = Board(model.contract, layout, mmap(-1, layout.size), settings.chunk, board.ear, Silent())
+    stream, pace, clock = opened(board, settings, model), Pace(10**9, settings.on_late, 0, 1), time.monotonic_ns
+    loop = Loop(scratch, stream, pace, Waiting(scratch, None, clock), 10**9, clock, clock)
+    frames = quiet_frames(model.contract, layout)
+    most = settings.max_context or model.contract.max_context or SCRATCH_STEPS * settings.chunk
+
+    def turn() -> None:
+        if stream.frames_in + settings.chunk > min(most, SCRATCH_STEPS * settings.chunk):
+            stream.reset()
+        pace.start = None  # the frame is due when it comes
+        scratch.frames.put(frames, clock())
+        loop.turn()
+
+    return turn
 
 
 def loaded(settings: Settings) -> Model:

@@ -13,18 +13,18 @@ class Waiting:
 
     def __init__(self, board: Board, warm: Warming | None, clock: Callable[[], int]) -> None:
         self._board, self._warm, self._clock = board, warm, clock
-        self._lead = 0 if warm is None else warm.lead_ns
 
     def until(self, due_ns: int, frame: bool) -> bool:
         """Return at ``due_ns``, or early where something happened; False where nobody is left to work for.
 
         A ``frame`` counts as something that happens until warming begins.
         """
-        early = due_ns - self._lead - self._clock()
-        if early > 0 or self._warm is None:
+        warm = self._warm
+        early = due_ns - (0 if warm is None else warm.lead_ns) - self._clock()
+        if early > 0 or warm is None:
             return self._board.sleep(early / 1e9, frame)
-        self._warm.until(due_ns)
-        return self._board.alive()
+        warm.until(due_ns)
+        return True
 
     def for_frame(self) -> bool:
         """Return when a frame came, or after a while; False where nobody is left to work for."""

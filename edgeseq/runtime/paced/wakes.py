@@ -36,6 +36,16 @@ class Bell:
             self._descriptor = -1
 
 
+class Silent(Bell):
+    """An end at which nobody listens."""
+
+    def __init__(self) -> None:
+        self._descriptor = -1
+
+    def ring(self) -> None:
+        """Nothing."""
+
+
 class Ear:
     """The end that is slept at."""
 

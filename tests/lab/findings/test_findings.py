@@ -80,7 +80,7 @@ FIRES: dict[str, tuple[Latency, str]] = {
     ),
     "cold caches": (
         result(paced=[steps(600_000)] * 8),
-        "paced is 12x back-to-back: caches go cold, see keep-warm in docs/measuring.md",
+        "paced is 12x back-to-back: caches go cold, see keep-warm in docs/deadlines.md",
     ),
     "late": (
         result(paced=[steps(5_000_000)] * 8),

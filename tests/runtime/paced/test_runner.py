@@ -76,7 +76,7 @@ def test_the_answers_are_those_of_a_plain_stream_bit_for_bit(load: Load, where: 
 def test_what_a_process_fails_with_reaches_the_caller_and_answers_before_it(load: Load) -> None:
     model = load(handmade.attention(max_context=8))
     x = np.zeros((1, 1, int(model.contract.with_role("frame")[0].shape[2])), np.float32)
-    with runtime.PacedRunner(model, 0.001, "catch-up", queue=8, max_context=4) as runner:
+    with runtime.PacedRunner(model, 0.001, "catch-up", queue=8, max_context=4, keep_warm=Dummy(1e-4)) as runner:
         for _ in range(6):
             runner.put(x)
         for _ in range(4):
