@@ -61,8 +61,9 @@ SCRIPT = Script(
     name="paced",
     title="Steps on time",
     about="A GRU of one layer of 128 units and one of two layers of 512, 64 features, batch 1, one frame every 10 ms."
-    " A paced runner takes frames that are put ahead of their slots, half a period beside them, so that what is measured"
-    " is the runner: from when a slot was due to its answer. Each way of keeping warm, each request to the system and each neighbour has"
+    " A paced runner takes frames that are put ahead of their slots, half a period beside them, so that what is"
+    " measured is the runner: from when a slot was due to its answer. Each way of keeping warm, each request to the"
+    " system and each neighbour has"
     " processes of its own; ratios are taken between processes of one round.",
     subjects=tuple(SUBJECTS),
     measure=measure,
