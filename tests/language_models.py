@@ -61,6 +61,28 @@ def two_heads(words: int = WORDS) -> Handmade:
     return replace(model, graph=graph).with_contract(ports=ports)
 
 
+def time_first(words: int = WORDS) -> Handmade:
+    """:func:`recurrent` with time before batch, in and out."""
+    model = recurrent(words)
+    graph = (
+        model.graph.replace("int64[batch,time]", "int64[time,batch]")
+        .replace(f"float[batch,time,{words}]", f"float[time,batch,{words}]")
+        .replace("xt = Transpose<perm=[1,0,2]>(x)", "xt = Identity(x)")
+        .replace("y = Transpose<perm=[1,0,2]>(ys)", "y = Identity(ys)")
+    )
+    ports = [replace(port, shape=("time", "batch", *port.shape[2:]), time_axis=0) for port in model.contract.ports]
+    return replace(model, graph=graph).with_contract(ports=tuple(ports))
+
+
+def last_only(words: int = WORDS) -> Handmade:
+    """:func:`recurrent` that gives the logits after the frames so far, ``[batch, words]``."""
+    model = recurrent(words, more="last = Gather<axis=1>(logits, minus)")
+    graph = model.graph.replace(f"float[batch,time,{words}] logits", f"float[batch,{words}] last")
+    port = replace(logits("last", words), shape=("batch", words), time_axis=None, length=None)
+    weights = model.weights | {"minus": np.array(-1)}
+    return replace(model, graph=graph, weights=weights).with_contract(ports=(model.contract.ports[0], port))
+
+
 def tokens(words: int, **changes: Any) -> Port:
     given: dict[str, Any] = {"time_axis": 1, "range": (0, words - 1), **changes}
     return Port("tokens", "frame", "int64", ("batch", "time"), **given)

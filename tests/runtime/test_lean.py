@@ -41,6 +41,10 @@ import edgeseq.runtime.measuring.worker
     assert loaded_by(code) == []
 
 
+def test_text_is_lean() -> None:
+    assert loaded_by("import edgeseq.io.text") == []
+
+
 def test_the_lab_is_lean() -> None:
     modules = ("comparing", "report", "findings", "floor", "per_op", "joining", "selfcheck.checking")
     assert loaded_by(f"import {', '.join(f'edgeseq.lab.{name}' for name in modules)}") == []

@@ -105,6 +105,15 @@ def test_a_stop_that_is_begun_is_held_back_and_given_out(model: runtime.Model) -
     assert [tokens[0], *generation] == tokens
 
 
+def test_who_ends_it_gets_no_more(model: runtime.Model) -> None:
+    tokens = from_whole_sequences(5, Sampling())
+    generation = generate(model, PROMPT, max_tokens=5, stop=[[*tokens[:2], never_after(tokens)]])
+    assert [next(generation), next(generation)] == tokens[:2]
+    assert len(generation.chosen) == 4  # those held back came free with the fourth, and are ready
+    generation.end("stop")
+    assert (list(generation), generation.stopped_by) == ([], "stop")
+
+
 def test_it_ends_with_the_context(tmp_path: Path) -> None:
     model = loaded(language_models.recurrent(max_context=8), tmp_path)
     generation = generate(model, PROMPT, max_tokens=30)
@@ -136,6 +145,27 @@ def test_one_of_two_outputs_is_named(tmp_path: Path) -> None:
     assert next(generate(model, PROMPT, max_tokens=1, logits="opposite")) == least
 
 
+@pytest.mark.parametrize(
+    "file", [language_models.time_first(), language_models.last_only()], ids=["time first", "last"]
+)
+def test_other_layouts(file: Handmade, tmp_path: Path) -> None:
+    assert list(generate(loaded(file, tmp_path), PROMPT, max_tokens=9)) == from_whole_sequences(9, Sampling())
+
+
+def test_logits_of_single_tokens_lie_in_one_array(model: runtime.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+    step = runtime.Stream.step
+
+    def watched(stream: runtime.Stream, frames: Any, out: Any = None) -> Any:
+        given.append(out)
+        return step(stream, frames, out=out)
+
+    monkeypatch.setattr(runtime.Stream, "step", watched)
+    list(generate(model, PROMPT, max_tokens=6))
+    assert [out is None for out in given] == [True, True, False, False, False, False]
+    assert len({id(out) for out in given[2:]}) == 1
+
+
 def test_a_step_that_raised_is_tried_again(model: runtime.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     generation = generate(model, PROMPT, max_tokens=10)
     tokens = list(islice(generation, 4))
@@ -143,6 +173,17 @@ def test_a_step_that_raised_is_tried_again(model: runtime.Model, monkeypatch: py
         patch.setattr(runtime.Stream, "step", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             next(generation)
+    assert [*tokens, *generation] == from_whole_sequences(10, Sampling())
+
+
+def test_a_choice_that_raised_is_tried_again(model: runtime.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    generation = generate(model, PROMPT, max_tokens=10)
+    tokens = list(islice(generation, 4))
+    with monkeypatch.context() as patch:
+        patch.setattr(Sampling, "choose", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            next(generation)
+    assert generation.unseen == []
     assert [*tokens, *generation] == from_whole_sequences(10, Sampling())
 
 

@@ -61,6 +61,19 @@ def test_a_long_text_is_the_text() -> None:
     assert "".join(texts(words, Spaced())) == Spaced().decode(words)
 
 
+def test_a_long_text_is_not_decoded_anew() -> None:
+    class Counting(Spaced):
+        most = 0
+
+        def decode(self, tokens: list[int], /) -> str:
+            self.most = max(self.most, len(tokens))
+            return super().decode(tokens)
+
+    tokenizer = Counting()
+    texts(range(500), tokenizer)
+    assert tokenizer.most < 50
+
+
 def test_bytes_that_are_no_text_are_given_out_in_the_end() -> None:
     assert "".join(texts(b"ab\xff\xff\xffc\xf0\x9f\x98", Bytes())) == "ab\ufffd\ufffd\ufffdc\ufffd"
     pieces = Pieces(Bytes())

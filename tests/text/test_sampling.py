@@ -49,6 +49,11 @@ def test_of_equal_logits_the_lowest_tokens_stay() -> None:
     assert list(np.flatnonzero(np.isfinite(text.with_top_p(four, 1e-9)))) == [0]
 
 
+def test_of_many_equal_logits_the_lowest_tokens_are_the_nucleus() -> None:
+    logits = np.where(np.arange(1024) % 2, 0, -50).astype(np.float32)  # of 512 tokens, 129 make up 0.2501
+    assert list(np.flatnonzero(np.isfinite(text.with_top_p(logits, 0.2501)))) == list(range(1, 2 * 129, 2))
+
+
 def test_temperature_comes_before_the_nucleus() -> None:
     logits = np.log([0.6, 0.3, 0.1])
     assert np.count_nonzero(text.probabilities(text.Sampling(1.0, top_p=0.7).logits(logits))) == 2
@@ -70,6 +75,7 @@ def test_a_draw_takes_every_token_for_its_share_of_the_numbers() -> None:
     assert text.draw(shares, 0.0) == 1
     assert text.draw(shares, math.nextafter(1, 0)) == 4
     assert text.draw(shares, 3 / 8) == 3
+    assert [text.draw(8 * shares, n / 8) for n in range(8)] == [1, 1, 1, 3, 4, 4, 4, 4]
 
 
 def test_many_draws_have_the_probabilities() -> None:
