@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from math import isfinite
 from typing import Any
 
 from edgeseq.contract import Contract
-from edgeseq.errors import ContractError, UsageError
+from edgeseq.errors import UsageError
 from edgeseq.runtime.conditioning import bind_conditioning
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.finite import refuses_nonfinite
-from edgeseq.runtime.loading import describe
+from edgeseq.runtime.loading import describe, load
 from edgeseq.runtime.model import Model
 from edgeseq.runtime.paced.layout import check_chunk
 from edgeseq.runtime.paced.pace import POLICIES, Policy
 from edgeseq.runtime.paced.scheduling import Scheduling, check_scheduling
 from edgeseq.runtime.paced.settings import Settings
 from edgeseq.runtime.paced.warming import KeepWarm, check_keep_warm, to_plain
+from edgeseq.runtime.threads import session_settings
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def prepare(
             )
         contract, path, opened = model.contract, model.path, reopening(model)
     else:
+        _check_opened(opened)
         described = describe(model)
         contract, path = described.contract, str(described.file.path)
     _check(asked, contract)
@@ -95,13 +98,25 @@ def prepare(
 
 def reopening(model: Model) -> dict[str, Any]:
     """Arguments of ``load`` that open the model's file again as it was opened; its digest is compared afterwards."""
-    options = model.session.get_session_options()
+    device = model.device
+    threads = model.session.get_session_options().intra_op_num_threads
+    tuned, _ = session_settings(model.contract, str(device))
     return {
-        "device": model.device.kind if model.device.kind == "cpu" else f"{model.device.kind}:{model.device.index}",
-        "provider": model.device.provider,
-        "threads": options.intra_op_num_threads or None,
+        "device": device.kind if device.kind == "cpu" else f"{device.kind}:{device.index}",
+        "provider": device.provider,
+        "provider_options": dict(device.options) or None,
+        "allow_cpu_nodes": device.cpu_nodes,
+        "cuda_graph": False if device.kind == "cuda" and device.graphs is None else None,
+        "threads": None if threads == tuned else threads,
         "allow_unverified": True,
     }
+
+
+def _check_opened(opened: Mapping[str, Any]) -> None:
+    """UsageError for what ``load`` does not take."""
+    known = list(signature(load).parameters)[1:]
+    if unknown := [name for name in opened if name not in known]:
+        raise UsageError("unknown arguments", got=", ".join(unknown), wanted=f"those of load: {', '.join(known)}")
 
 
 def _check(asked: Asked, contract: Contract) -> None:
@@ -119,8 +134,6 @@ def _check(asked: Asked, contract: Contract) -> None:
     refuses_nonfinite(asked.on_nonfinite)
     if asked.chunk is not None:
         check_chunk(contract.with_role("frame"), asked.chunk)
-    if contract.mode.get("name") == "sequence":
-        raise ContractError("this file takes whole sequences only", do="export the model with mode=Exact()")
 
 
 def _check_seconds(name: str, value: object, least: float, optional: bool) -> None:

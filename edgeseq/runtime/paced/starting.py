@@ -50,6 +50,7 @@ class InProcess:
 
     def __init__(self, contract: Contract, settings: Settings, conditioning: Mapping[str, Array]) -> None:
         layout = layout_of(contract, settings)
+        self._owner = os.getpid()
         memory, mapped = new_memory(layout.size)
         try:
             (hears, bell), (ear, rings) = os.pipe(), os.pipe()
@@ -82,6 +83,8 @@ class InProcess:
 
     def stop(self) -> None:
         """As in ``Site``."""
+        if os.getpid() != self._owner:
+            return  # a fork of the program that ends is not its end
         self.board.head[Place.STOP] = 1
         self.board.bell.ring()
         self.board.bell.close()
@@ -130,7 +133,8 @@ class InThread:
         """As in ``Site``."""
         self.board.head[Place.STOP] = 1
         self.board.bell.ring()
-        self._thread.join()
+        if threading.current_thread() is not self._thread:  # where the collector of garbage runs is not ours to choose
+            self._thread.join()
         self.board.bell.close()
         self.board.ear.close()
 

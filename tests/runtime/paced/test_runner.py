@@ -27,6 +27,7 @@ from edgeseq.errors import (
 )
 from edgeseq.runtime.answers import Answers
 from edgeseq.runtime.devices import Array
+from edgeseq.runtime.measuring.randoms import random_conditioning, random_frames
 from edgeseq.runtime.paced import Dummy, Scheduling, Spin, Touch
 from edgeseq.runtime.paced.failing import from_bytes, to_bytes
 from edgeseq.runtime.paced.queues import PacedAnswer
@@ -87,6 +88,41 @@ def test_what_a_process_fails_with_reaches_the_caller_and_answers_before_it(load
             runner.put(x)
 
 
+CASES = {
+    "two inputs, a summary, conditioning": handmade.scaled_sum(),
+    "tokens": handmade.embedding(),
+    "even calls": handmade.strided_conv(),
+    "overlap": handmade.left_context(axis=2),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_kind_of_port_comes_through(load: Load, name: str) -> None:
+    model, random = load(CASES[name]), np.random.default_rng(0)
+    conditioning = random_conditioning(model.contract, 2, random)
+    chunks = [random_frames(model.contract, 2, 2, random) for _ in range(4)]
+    stream = model.stream(2, conditioning)
+    plain = [*map(stream.step, chunks), stream.flush()]
+    with runtime.PacedRunner(
+        model, 0.004, "catch-up", chunk=2, where="thread", batch=2, conditioning=conditioning, keep_warm=Dummy(1e-4)
+    ) as runner:
+        for chunk in chunks:
+            runner.put(chunk)
+        runner.finish()
+        answers = until_it_ends(runner)
+    # Summaries of frames that were stepped together are those after the last; the timed outputs are the same.
+    for port in model.contract.with_role("output"):
+        found, wanted = (
+            [each[port.name] if isinstance(each, dict) else each for each in several]
+            for several in ([answer.answer for answer in answers], plain)
+        )
+        if port.time_axis is None:
+            np.testing.assert_allclose(found[-1], wanted[-1], rtol=1e-5)
+        else:
+            assert [each.shape for each in found] == [each.shape for each in wanted]
+            np.testing.assert_allclose(np.concatenate(found, port.time_axis), np.concatenate(wanted, port.time_axis))
+
+
 def test_a_killed_process_is_an_error_for_who_waits(load: Load) -> None:
     runner = runtime.PacedRunner(load(handmade.gru()), 0.01)
     assert runner.pid is not None
@@ -137,13 +173,14 @@ def test_full_queues_drop_or_wait_where_they_are_told_to(load: Load) -> None:
         ({"keep_warm": Dummy(0)}, "lead must be a number of seconds above 0"),
         ({"keep_warm": (Spin(), Spin(1.0))}, "keep_warm has one strategy twice"),
         ({"scheduling": Scheduling(fifo=0)}, "fifo must be a priority"),
+        ({"model": "m.onnx", "thread": 2}, "unknown arguments"),
         ({"threads": 2}, "a loaded model is already opened"),
     ],
     ids=str,
 )
 def test_what_means_nothing_is_refused(load: Load, wrong: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        runtime.PacedRunner(load(handmade.gru()), **{"period": 0.01, **wrong})  # type: ignore[arg-type]
+        runtime.PacedRunner(**{"model": load(handmade.gru()), "period": 0.01, **wrong})  # type: ignore[arg-type]
 
 
 def test_errors_come_through_as_they_are() -> None:
