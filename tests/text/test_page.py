@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ PAGE = (DOCS / "text.md").read_text(encoding="utf-8")
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))  # which loading a tokenizer adds to
     for name in ("bytes.onnx", "m.onnx"):
         language_models.recurrent(30_000 if name == "m.onnx" else 256).save(Path(name))
     Path("tokenizer.py").write_text("from edgeseq.io.text import Bytes\n\n\nclass Words(Bytes):\n" + WORDS)
