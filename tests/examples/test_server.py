@@ -27,7 +27,9 @@ from examples.server import client
 from examples.server.batches import Batches
 from examples.server.checking import latencies, rehearse, right
 from examples.server.hello import Hello
+from examples.server.line import Line
 from examples.server.polite import BOUNDED
+from examples.server.room import Room
 
 MODEL = str(Path(edgeseq.__file__).parent / "demo" / "trained" / "gru.onnx")
 ROOT = Path(__file__).parents[2]
@@ -207,6 +209,37 @@ async def told(uri: str, parts: list[bytes], count: int) -> list[Any]:
     answers = [await socket.recv() for _ in range(count)]
     socket.transport.abort()
     return answers
+
+
+class Transport:
+    """Says whether its connection is read from."""
+
+    reading = True
+
+    def set_write_buffer_limits(self, high: int) -> None:
+        assert high == 2**14
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+
+def test_a_client_that_asks_faster_than_it_reads_is_not_read_from() -> None:
+    model = load(MODEL)
+    with model.pool(2) as pool:
+        line, transport = Line(Room(pool, Hello.of(model, exact=True))), Transport()
+        line.connection_made(transport)
+        told = []
+        for more in (4, 1, -1):
+            line.hold(more)
+            told.append(transport.reading)
+        line.pause_writing()
+        line.hold(-4)
+        told.append(transport.reading)
+        line.resume_writing()
+        assert [*told, transport.reading] == [True, False, True, False, True]
 
 
 def test_unmasked_frames_are_those_that_were_masked() -> None:
