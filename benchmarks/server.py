@@ -6,6 +6,7 @@ python -m benchmarks.server [--runs 3] [--json out.json]    (--runs 1 --steps 20
 from __future__ import annotations
 
 import gc
+import resource
 import subprocess
 import sys
 import time
@@ -128,6 +129,8 @@ def most(server: Server, way: str, model: runtime.Model, frames: int) -> dict[st
 def measure(subject: str, folder: Path, steps: int) -> dict[str, float]:
     """What one server does with the streams wanted, or the most that it carries."""
     way, _, what = subject.partition("-")
+    most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # a connection is a file, here and there
     path = folder / f"{HIDDEN}.onnx"
     model = runtime.load(path)
     with serving(path, way) as server:
@@ -163,7 +166,7 @@ def figures(found: Comparison) -> tuple[Figure, ...]:
 
 
 def _latencies(found: Comparison, name: str, subject: str) -> list[Figure]:
-    shares = {"misses_percent": f"answers later than {1e3 * PERIOD:g} ms", "pace_percent": "frames sent in time"}
+    shares = {"misses_percent": f"answers later than {1e3 * PERIOD:g} ms", "pace_percent": "pace kept by the client"}
     times = {"p50_ms": "p50", "p99_ms": "p99", "max_ms": "longest"}
     cores = {"server_cores": "processor time of the server", "client_cores": "processor time of the client"}
     return [
