@@ -16,7 +16,7 @@ from typing import Protocol
 
 import edgeseq
 from edgeseq.contract import Contract
-from edgeseq.errors import EdgeseqError
+from edgeseq.errors import EdgeseqError, ProviderError
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.model import Model
 from edgeseq.runtime.paced.board import Board
@@ -57,6 +57,10 @@ class InProcess:
             self.board = Board(contract, layout, mapped, settings.chunk, Ear(ear), Bell(bell))
             self.board.give(conditioning)
             self._begin(settings, (memory, hears, rings))
+        except OSError as error:
+            self.board.bell.close()
+            self.board.ear.close()
+            raise ProviderError("the paced process cannot be started", why=str(error)) from error
         finally:
             os.close(memory)
 

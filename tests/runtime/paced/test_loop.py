@@ -197,3 +197,27 @@ def test_a_report_of_a_part_counts_only_that(make: Make) -> None:
     part = report(world.board).since(before)
     assert (part.slots, len(part.latency), part.xruns.late_frame) == (5, 4, 1)
     assert part.latency.quantile(0.5) == pytest.approx(1000, rel=0.01)
+
+
+@pytest.mark.parametrize("policy", ["skip", "repeat", "catch-up"])
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_is_late_every_frame_and_every_slot_is_accounted_for(make: Make, policy: Policy, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    arrivals = np.cumsum(random.choice([100_000, 900_000, 1_000_000, 1_100_000, 3_500_000], 40)).tolist()
+    world = make(policy, arrivals, queue=40, answers=400)
+    world.step_ns = random.choice([1_000, 200_000, 2_700_000], 400, p=[0.8, 0.1, 0.1]).tolist()
+    world.late_ns = random.choice([0, 50_000, 2_200_000], 4000, p=[0.8, 0.1, 0.1]).tolist()
+    answers = world.run()[:-1]  # without what the flush gave
+    found = report(world.board)
+    slots = [answer.slot for answer in answers]
+    assert slots == sorted(set(slots))
+    stepped = sum(not answer.filled for answer in answers)
+    assert found.frames == 40 == stepped + found.dropped_late + found.dropped_stale
+    empty = found.slots - len(answers) - found.dropped_stale
+    assert empty == (found.xruns.late_frame if policy == "skip" else 0)
+    assert len(found.latency) == len(answers)
+    if policy == "repeat":
+        assert (found.filled, found.dropped_stale) == (found.xruns.late_frame, 0)
+    if policy == "catch-up":
+        whole = np.concatenate([np.asarray(answer.answer) for answer in answers], axis=1)
+        np.testing.assert_allclose(whole, plain(world), atol=1e-6)

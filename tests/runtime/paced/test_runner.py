@@ -57,7 +57,9 @@ def test_the_answers_are_those_of_a_plain_stream_bit_for_bit(load: Load, where: 
     model = load(handmade.centred_conv())
     x = np.random.default_rng(0).standard_normal((1, FRAMES, 2)).astype(np.float32)
     parts = [x[:, index : index + 1] for index in range(FRAMES)]
-    with runtime.PacedRunner(model, 0.005, "catch-up", queue=FRAMES, where=where, keep_warm=keep_warm) as runner:
+    with runtime.PacedRunner(
+        model, 0.005, "catch-up", margin=0.2, queue=FRAMES, where=where, keep_warm=keep_warm
+    ) as runner:
         assert all(runner.put(part) for part in parts)
         runner.finish()
         answers = until_it_ends(runner)
@@ -134,6 +136,12 @@ def test_a_killed_process_is_an_error_for_who_waits(load: Load) -> None:
     runner.close()
     with pytest.raises(StreamEnded, match="the runner is closed"):
         runner.get()
+
+
+def test_a_process_that_cannot_be_started_is_an_error(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(ProviderError, match="the paced process cannot be started"):
+        runtime.PacedRunner(load(handmade.gru()), 0.01)
 
 
 def test_bad_frames_and_a_full_queue_are_the_callers(load: Load) -> None:
