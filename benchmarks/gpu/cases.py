@@ -31,6 +31,11 @@ class Network:
         """As its files are called: ``gru-1x128``."""
         return f"{self.kind}-{self.layers}x{self.width}"
 
+    def file(self, weights: str, gpu: bool) -> str:
+        """The file that is run: onnxruntime's fused attention has no CUDA kernel for float32, so a GPU gets parts."""
+        form = "-portable" if gpu and self.kind == "gpt" else ""
+        return f"{self.name}{form}-{weights}.onnx"
+
 
 _SIZES = ((1, 128), (1, 512), (2, 1024))
 NETWORKS = (*(Network(kind, *size) for kind in ("gru", "lstm") for size in _SIZES), Network("gpt", 6, 384))

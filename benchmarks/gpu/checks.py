@@ -24,7 +24,7 @@ from edgeseq.runtime.measuring.randoms import random_frames
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 #: A file of each kind for checks that need no size.
-SMALL = ("gru-1x128-fp32", "lstm-1x128-fp32", "gpt-6x384-fp32", "gru-1x128-fp16")
+SMALL = ("gru-1x128-fp32", "lstm-1x128-fp32", "gpt-6x384-portable-fp32", "gru-1x128-fp16")
 #: How far an answer may be from that of the CPU: onnxruntime's kernels add in another order.
 NEAR = 1e-3
 
@@ -127,7 +127,7 @@ def captured(files: Path) -> dict[str, Any]:
 
 def grows(files: Path) -> dict[str, Any]:
     """A transformer past the 256 places that its caches start with."""
-    name = "gpt-6x384-fp32"
+    name = "gpt-6x384-portable-fp32"
     if name not in _small(files):
         raise Skipped("there is no file of it")
     return {name: _near(name, _steps(_load(files, name), 600), _steps(runtime.load(files / f"{name}.onnx"), 600))}
@@ -239,8 +239,8 @@ CHECKS: dict[str, tuple[Check, int]] = {
 
 
 def _names(files: Path) -> list[str]:
-    names = [f"{network.name}-{weights}" for network in NETWORKS for weights in WEIGHTS]
-    return [name for name in names if (files / f"{name}.onnx").exists()]
+    names = [network.file(weights, gpu) for network in NETWORKS for weights in WEIGHTS for gpu in (False, True)]
+    return [name.removesuffix(".onnx") for name in dict.fromkeys(names) if (files / name).exists()]
 
 
 def _small(files: Path) -> list[str]:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import edgeseq
-from benchmarks.gpu.cases import NETWORKS, Network
+from benchmarks.gpu.cases import NETWORKS, WEIGHTS, Network
 from benchmarks.models import FEATURES, GPT, Stack
 from edgeseq.exporters import Float16
 
@@ -20,18 +20,19 @@ _LEVELS = 8
 
 
 def write(folder: Path, names: tuple[str, ...] = ()) -> None:
-    """Every network, or those named, as ``NAME-fp32.onnx`` and ``NAME-fp16.onnx``; what is there is left."""
+    """Every network, or those named, with its weights in 32 and in 16 bits; what is there is left."""
     folder.mkdir(parents=True, exist_ok=True)
     for network in NETWORKS:
-        exact = folder / f"{network.name}-fp32.onnx"
         if names and network.name not in names:
             continue
-        if not exact.exists():
-            frames = {"x": f"float32[batch,time,{FEATURES}]"}
-            edgeseq.export(module(network), {"tokens": "int64[batch,time]"} if network.kind == "gpt" else frames, exact)
-        small = folder / f"{network.name}-fp16.onnx"
-        if not small.exists():
-            edgeseq.exporters.quantize(exact, Float16(), small, measure=False, keep_slower=True)
+        frames = {"x": f"float32[batch,time,{FEATURES}]"}
+        inputs = {"tokens": "int64[batch,time]"} if network.kind == "gpt" else frames
+        for gpu in (False, True) if network.kind == "gpt" else (False,):
+            exact, small = (folder / network.file(weights, gpu) for weights in WEIGHTS)
+            if not exact.exists():
+                edgeseq.export(module(network), inputs, exact, ops="portable" if gpu else "ort")
+            if not small.exists():
+                edgeseq.exporters.quantize(exact, Float16(), small, measure=False, keep_slower=True)
 
 
 def module(network: Network) -> nn.Module:

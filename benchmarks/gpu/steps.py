@@ -49,8 +49,11 @@ def run_all(files: Path, out: Path, budget_s: float, say: Say, again: bool = Fal
 
 def run_one(name: str, files: Path) -> dict[str, Any]:
     """One step here and now. What else is raised ends its process, and is then found there."""
-    if name in TIMINGS and not (files / f"{name.removeprefix('time ').replace(' ', '-')}.onnx").exists():
-        return {"outcome": SKIPPED, "why": "its file is not there: python -m benchmarks.gpu files"}
+    if name in TIMINGS:
+        network, weights = TIMINGS[name]
+        absent = [file for gpu in (True, False) if not (files / (file := network.file(weights, gpu))).exists()]
+        if absent:
+            return {"outcome": SKIPPED, "why": f"there is no {absent[0]}: python -m benchmarks.gpu files"}
     try:
         if name in TIMINGS:
             from benchmarks.gpu.timing import measure

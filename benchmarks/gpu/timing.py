@@ -23,7 +23,6 @@ WARM, SECONDS, LEAST, MOST, STRIDE = 12, 1.0, 8, 2000, 32
 
 def measure(folder: Path, network: Network, weights: str, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """The figures of one file: a GPU with and without CUDA graph, and the CPU for float32; in nanoseconds a step."""
-    path = folder / f"{network.name}-{weights}.onnx"
     models: dict[tuple[str, bool, int], runtime.Model] = {}
     found = []
     for way in ways(network, len(os.sched_getaffinity(0))):
@@ -33,7 +32,7 @@ def measure(folder: Path, network: Network, weights: str, say: Callable[[str], N
         figure: dict[str, Any] = {"network": network.name, "weights": weights, **asdict(way)}
         if why is None:
             try:
-                figure |= _time(_model(models, path, way), way)
+                figure |= _time(_model(models, folder / network.file(weights, way.device != "cpu"), way), way)
             except (EdgeseqError, MemoryError) as error:
                 why = str(error)
         found.append(figure if why is None else {**figure, "left_out": why})

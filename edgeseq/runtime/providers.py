@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -9,10 +10,14 @@ from edgeseq.errors import EdgeseqError, ProviderError, UsageError
 from edgeseq.runtime.capture import Graphs
 from edgeseq.runtime.devices import CUDA, EXTRA, Device, read_by_host
 from edgeseq.runtime.engine import open_session
-from edgeseq.runtime.logs import LOGGER
+from edgeseq.runtime.logs import LOGGER, engine_severity
 
 #: Nodes that an error names, the rest are counted.
 _NAMED = 8
+#: What onnxruntime says on standard error unless the log is switched on.
+_ERRORS = 3
+#: What its messages begin with.
+_CODE = re.compile(r"^\[ONNXRuntimeError\] : [0-9]+ : [A-Z_]+ : ")
 
 
 def open_on(device: Device, path: str, threads: int = 1, spinning: bool = True) -> Any:
@@ -49,10 +54,13 @@ def open_captured(device: Device, path: str, threads: int, spinning: bool, wante
         )
         why = _why_uncaptured(session)
     except EdgeseqError as error:
-        session, why = None, error.why or error.what
+        session, why = None, _CODE.sub("", error.why or error.what)
     if why is None:
         return session, replace(device, graphs=Graphs(required=wanted is True))
     session = open_on(device, path, threads, spinning)
+    nodes = on_cpu(session)
+    if nodes:
+        why = f"{len(nodes)} nodes run on the CPU, the first is {nodes[0]}"
     if wanted:
         raise ProviderError(
             "this model cannot be captured as a CUDA graph",
@@ -106,6 +114,8 @@ def _opened(path: str, threads: int, providers: list[Any]) -> Any:
 
 
 def _recorded(options: Any) -> None:
+    if engine_severity() == _ERRORS:
+        options.log_severity_level = _ERRORS + 1  # what it refuses is said by the exception, or tried another way
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
 
 

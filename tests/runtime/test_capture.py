@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -220,7 +221,7 @@ def test_what_cannot_be_captured_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     def open_on(device: Device, path: str, threads: int, spinning: bool) -> Any:
         if ("enable_cuda_graph", "1") in device.options:
             raise ProviderError("no", why="the model has control flow nodes")
-        return object()
+        return SimpleNamespace()
 
     monkeypatch.setattr(providers, "open_on", open_on)
     _, device = providers.open_captured(Device("cuda"), "m.onnx", 1, True, None)
