@@ -33,6 +33,18 @@ def test_four_times_the_modules_own_noise_is_allowed_and_no_more() -> None:
     assert found.allowed == pytest.approx(4e-5, rel=0.01)
 
 
+def test_noise_at_a_step_is_that_of_the_frames_behind_it_though_a_run_ends_before() -> None:
+    """A short run of a trained byte model was refused: torch's first two frames were right by luck."""
+    exact = np.ones((1, 40, 1))
+    late = (exact + np.where(np.arange(40) < 10, 1e-6, 1e-5)[None, :, None]).astype(np.float32)
+    streamed = (exact + 2e-5).astype(np.float32)[:, :2]
+    short, longer = (exact[:, :2], late[:, :2], 1), (exact, late)
+    assert Yardstick().compare(streamed, *short).place is not None
+    assert Yardstick().compare(streamed, *short, longer).place is None
+    far = (exact[:, :25], np.where(np.arange(25) < 20, exact[:, :25, 0] + 1e-6, 1.1)[..., None].astype(np.float32))
+    assert Yardstick().compare(streamed, *short, far).place is not None, "noise late in a run excuses nothing early"
+
+
 def test_a_module_that_hits_its_float64_self_leaves_one_unit_of_rounding() -> None:
     exact = np.full((1, 3), 8.0)
     unit = np.finfo(np.float32).eps * 8

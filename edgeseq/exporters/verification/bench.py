@@ -105,16 +105,30 @@ class Bench:
         """One long row: some files take larger chunks than one frame for a single stream only."""
         return self.draws(frames, 1, _LONG)
 
-    def compare(self, streamed: Arrays, inputs: Arrays, names: list[str]) -> Iterator[tuple[str, Found | str]]:
-        """For each output: its name, and the yardstick's finding or a sentence."""
+    def beginning(self, seed: int, frames: int) -> tuple[Arrays, Arrays | None]:
+        """Inputs of so many frames, and those that they are the beginning of; None where they are the whole."""
+        whole = self.inputs(seed)
+        return (past_of(self.contract, whole, frames), whole) if frames < self.frames else (whole, None)
+
+    def compare(
+        self, streamed: Arrays, inputs: Arrays, names: list[str], longer: Arrays | None = None
+    ) -> Iterator[tuple[str, Found | str]]:
+        """For each output: its name, and the yardstick's finding or a sentence.
+
+        ``longer``: inputs that these are the beginning of. The module's noise at a step does not depend on where
+        a sequence ends, and a short one has few values to see it in.
+        """
         exact, plain = self.reference.exact(inputs), self.reference.run(inputs)
+        beyond = None if longer is None else (self.reference.exact(longer), self.reference.run(longer))
         for name in names:
             whole = unfolded(streamed[name], exact[name])
             if whole is None or streamed[name].dtype != plain[name].dtype:
                 yield name, _unlike(streamed[name], exact[name], plain[name])
             else:
                 near = plain[name].reshape(streamed[name].shape)
-                yield name, self.yardstick.compare(streamed[name], whole, near, self.contract.port(name).time_axis)
+                on = None if beyond is None or beyond[0][name].ndim < whole.ndim else (beyond[0][name], beyond[1][name])
+                axis = self.contract.port(name).time_axis
+                yield name, self.yardstick.compare(streamed[name], whole, near, axis, on)
 
     def compare_history(
         self,

@@ -69,11 +69,11 @@ def concatenation(bench: Bench) -> Check:
     lengths = {accepted(bench.contract, max(bench.contract.min_frames, bench.frames - r)) for r in range(multiple + 1)}
     lengths |= {accepted(bench.contract, min(bench.frames, bench.contract.min_frames + multiple))}
     for seed, frames in enumerate(sorted(lengths, reverse=True)):
-        inputs = bench.inputs(seed, frames)
+        inputs, longer = bench.beginning(seed, frames)
         for trial in range(_CHUNKINGS if seed == 0 else 1):
             chunks = random_chunks(frames, 10 * seed + trial) if trial else [1] * frames
             streamed = bench.runs.whole(inputs, chunks)
-            for output, found in bench.compare(streamed, inputs, names):
+            for output, found in bench.compare(streamed, inputs, names, longer):
                 worst.add(output, found, f"{frames} frames in chunks of {_shown(chunks)}")
     return worst.check(f"{len(lengths)} lengths up to {bench.frames} frames")
 
@@ -142,9 +142,9 @@ def sequences(bench: Bench) -> Check:
     lengths = sorted({accepted(bench.contract, frames) for frames in wanted if least <= frames <= bench.frames})
     for seed, frames in enumerate(lengths):
         if accepted(bench.contract, frames) == frames >= least:
-            inputs = bench.inputs(seed, frames)
+            inputs, longer = bench.beginning(seed, frames)
             streamed = bench.runs.whole(inputs, [frames])
-            for output, found in bench.compare(streamed, inputs, list(streamed)):
+            for output, found in bench.compare(streamed, inputs, list(streamed), longer):
                 worst.add(output, found, f"{frames} frames")
     return worst.check(f"{len(lengths)} lengths up to {bench.frames} frames")
 

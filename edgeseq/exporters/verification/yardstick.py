@@ -73,14 +73,25 @@ class Yardstick:
         unit = self.units * float(np.finfo(plain.dtype).eps) * _so_far(_finite(exact), axis, self.ahead)
         return np.asarray(FACTOR * np.maximum(_so_far(_distance(plain, exact), axis, self.ahead), unit) + self.atol)
 
-    def compare(self, streamed: Array, exact: Array, plain: Array, axis: int | None = None) -> Found:
+    def compare(
+        self,
+        streamed: Array,
+        exact: Array,
+        plain: Array,
+        axis: int | None = None,
+        longer: tuple[Array, Array] | None = None,
+    ) -> Found:
         """Hold a stream's output against the module's in float64 and in float32, all of one shape.
 
-        Nothing is compared from where the module itself leaves the range of float32 on.
+        ``longer``: the module's outputs for a sequence that goes on, in float64 and in float32. A short one ends before
+        the frames whose noise counts for its own. Nothing is compared from where the module itself leaves the range of
+        float32 on.
         """
         compared = in_range(exact, plain, axis)
         streamed, exact, plain = (_first(array, axis, compared) for array in (streamed, exact, plain))
         distance, allowed = _distance(streamed, exact), self.allowed(exact, plain, axis)
+        if longer is not None and axis is not None and allowed.size and in_range(*longer, axis) is None:
+            allowed = np.maximum(allowed, _first(self.by_step(*longer, axis), axis, allowed.shape[axis]))
         if self.cut and (before := _before_amplification(exact, plain, axis)) is not None:
             distance, allowed, compared = _first(distance, axis, before), _first(allowed, axis, before), before
         if distance.size == 0:
