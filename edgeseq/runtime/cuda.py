@@ -62,7 +62,7 @@ def _no_gpu(driver: Any, index: int) -> tuple[str, str] | None:
     if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0 or count.value == 0:
         return "the driver finds no GPU that can be used", "check nvidia-smi, and what the container is given"
     if index >= count.value:
-        return f"there are {count.value} GPUs, counted from 0", f"name one from cuda:0 to cuda:{count.value - 1}"
+        return f"the last GPU of this machine is cuda:{count.value - 1}", "name one that is there"
     return None
 
 

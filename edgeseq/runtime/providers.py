@@ -16,8 +16,8 @@ from edgeseq.runtime.logs import LOGGER, engine_severity
 _NAMED = 8
 #: What onnxruntime says on standard error unless the log is switched on.
 _ERRORS = 3
-#: What its messages begin with.
-_CODE = re.compile(r"^\[ONNXRuntimeError\] : [0-9]+ : [A-Z_]+ : ")
+#: What its messages begin with: places in its source, and a code.
+_CODE = re.compile(r"^.*\[ONNXRuntimeError\] : [0-9]+ : [A-Z_]+ : ")
 
 
 def open_on(device: Device, path: str, threads: int = 1, spinning: bool = True) -> Any:
@@ -60,7 +60,7 @@ def open_captured(device: Device, path: str, threads: int, spinning: bool, wante
     session = open_on(device, path, threads, spinning)
     nodes = on_cpu(session)
     if nodes:
-        why = f"{len(nodes)} nodes run on the CPU, the first is {nodes[0]}"
+        why = f"{_count(nodes)} on the CPU, the first is {nodes[0]}"
     if wanted:
         raise ProviderError(
             "this model cannot be captured as a CUDA graph",
@@ -99,7 +99,7 @@ def _explained(device: Device, path: str, threads: int, error: EdgeseqError) -> 
     return ProviderError(
         f"{device.first} cannot run this model",
         where=path,
-        why=error.why,
+        why=_CODE.sub("", error.why or error.what),
         got=", ".join(f"{name}={value}" for name, value in device.options) or None,
         do=f"run {EXTRA}" if "cudnn" in str(error).lower() else None,
     )
@@ -171,10 +171,14 @@ def _nodes_refused(device: Device, session: Any, path: str) -> ProviderError:
     nodes = on_cpu(session)
     more = f", and {len(nodes) - _NAMED} more" if len(nodes) > _NAMED else ""
     return ProviderError(
-        f"{len(nodes)} nodes of this model would run on the CPU, not on {device}",
+        f"{_count(nodes)} of this model would run on the CPU, not on {device}",
         where=path,
-        why="they have no CUDA kernel, or onnxruntime computes them on the CPU as parts of a shape",
+        why="there is no CUDA kernel, or onnxruntime computes parts of a shape there",
         got=", ".join(nodes[:_NAMED]) + more,
         do="allow them with allow_cpu_nodes=True (--allow-cpu-nodes), at the price of copies in every step, or use "
         "device='cpu'",
     )
+
+
+def _count(nodes: list[str]) -> str:
+    return "one node" if len(nodes) == 1 else f"{len(nodes)} nodes"

@@ -136,7 +136,10 @@ MISSING: dict[str, tuple[dict[str, Any], str]] = {
     "libraries": ({"libcuda.so.1": Driver(13000, 1)}, "libraries of CUDA are missing: libcudart.so.13"),
     "newer driver": ({"libcuda.so.1": Driver(12040, 1), "libc": 1}, "the driver is too old: it takes CUDA up to 12.4"),
     "gpu": ({"libcuda.so.1": Driver(13000, 0), "libc": 1}, "the driver finds no GPU"),
-    "second gpu": ({"libcuda.so.1": Driver(13000, 1), "libc": 1}, "cuda:1 is not available: there are 1 GPUs"),
+    "second gpu": (
+        {"libcuda.so.1": Driver(13000, 1), "libc": 1},
+        "not available: the last GPU of this machine is cuda:0",
+    ),
 }
 
 
