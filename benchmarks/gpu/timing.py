@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from time import perf_counter_ns
+from time import monotonic, perf_counter_ns
 from typing import Any
 
 import numpy as np
@@ -18,17 +18,19 @@ from edgeseq.runtime.measuring.randoms import random_frames
 from edgeseq.runtime.states import entries, frames_since
 
 #: Steps left out before, then seconds and steps of one figure, and steps after which a transformer is taken back.
-WARM, SECONDS, LEAST, MOST, STRIDE = 12, 1.0, 8, 2000, 32
+WARM, SECONDS, LEAST, MOST, STRIDE = 8, 1.0, 5, 2000, 32
+#: Seconds after which no other way of a file is begun: what was measured is not to be lost to a time limit.
+PATIENCE_S = 400
 
 
 def measure(folder: Path, network: Network, weights: str, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """The figures of one file: a GPU with and without CUDA graph, and the CPU for float32; in nanoseconds a step."""
     models: dict[tuple[str, bool, int], runtime.Model] = {}
-    found = []
+    found, begun = [], monotonic()
     for way in ways(network, len(os.sched_getaffinity(0))):
         if way.device == "cpu" and weights == "fp16":
             continue  # no other arithmetic than that of float32
-        why = _left_out(way)
+        why = _left_out(way) if monotonic() - begun < PATIENCE_S else "the time was up"
         figure: dict[str, Any] = {"network": network.name, "weights": weights, **asdict(way)}
         if why is None:
             try:
