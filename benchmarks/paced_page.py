@@ -25,13 +25,15 @@ WAYS = {
 }
 NEIGHBOURS = {
     "process": ("process, the default", "small_none", "busy_process"),
+    "process_slice": ("the same with Linux's own slices, `slice_ns=None`", "system_slice", "busy_process_slice"),
     "process_dummy": ("process, `keep_warm=Dummy()`", "small_dummy", "busy_process_dummy"),
     "thread": ('`where="thread"`', "thread", "busy_thread"),
     "thread_switch": ("the same, `sys.setswitchinterval(0.0005)`", "thread", "busy_thread_switch"),
     "by_hand": ("a loop by hand: sleep, step", "by_hand", "busy_by_hand"),
 }
 REQUESTS = {
-    "none": "as it is: timer slack 1 ns, what was loaded frozen for the collector",
+    "none": "as it is: slices of 0.1 ms, timer slack 1 ns, what was loaded frozen for the collector",
+    "slice": "slices as Linux has them, milliseconds: `slice_ns=None`",
     "slack": "timer slack as Linux has it, 50 us: `timer_slack_ns=None`",
     "one_core": "pinned to one core: `cores=(1,)`",
     "fifo": "SCHED_FIFO: `fifo=50`",

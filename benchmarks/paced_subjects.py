@@ -53,6 +53,7 @@ SYSTEM: Mapping[str, Scheduling] = {
     "fifo": Scheduling(fifo=50),
     "locked": Scheduling(lock_memory=True),
     "slack": Scheduling(timer_slack_ns=None),
+    "slice": Scheduling(slice_ns=None),
     "collected": Scheduling(garbage="collect"),
     "uncollected": Scheduling(garbage="disable"),
 }
@@ -69,6 +70,7 @@ def _subjects() -> dict[str, Subject]:
     found |= {f"system_{name}": Subject("small", "process", scheduling=asked) for name, asked in SYSTEM.items()}
     default = Subject("small", "process", busy=True)
     found["busy_process"] = default
+    found["busy_process_slice"] = replace(default, scheduling=SYSTEM["slice"])
     found["busy_process_dummy"] = replace(default, keep_warm=WARM["dummy"])
     for name in ("thread", "by_hand"):
         found[name] = Subject("small", name)
