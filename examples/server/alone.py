@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeseq.errors import PoolFull
+from edgeseq.errors import EdgeseqError, PoolFull, TickFailed
 from edgeseq.runtime import Model, Stream
 
 
@@ -34,10 +34,17 @@ class Singles:
         self._free.append(slot)
 
     def step(self, slots: np.ndarray, frames: np.ndarray) -> list[Any]:
-        """An answer for each slot, without a batch axis."""
-        rows = zip(slots.tolist(), frames, strict=True)
-        answers: list[Any] = [self.streams[slot].step(row[None]) for slot, row in rows]
-        return [answer[0] for answer in answers]
+        """An answer for each slot, without a batch axis. As a pool does: TickFailed where some have been stepped."""
+        answers: dict[int, Any] = {}
+        for slot, row in zip(slots.tolist(), frames, strict=True):
+            try:
+                answer: Any = self.streams[slot].step(row[None])
+                answers[slot] = answer[0]
+            except EdgeseqError as error:
+                if not answers:
+                    raise
+                raise TickFailed(error.what, answers=answers, ended=()) from error
+        return list(answers.values())
 
 
 class Alone:

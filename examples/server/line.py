@@ -35,7 +35,8 @@ class Line(asyncio.Protocol):
         if self._plain and (frames := self._room.batches.cut(data)):
             self._room.take(self, frames)
             return
-        control = data[0] >= 0x88 and len(data) == 6 + (data[1] & 0x7F)  # one, whole: the next is a frame again
+        # One, and whole: the next is a frame again.
+        control = len(data) > 1 and data[0] >= 0x88 and len(data) == 6 + (data[1] & 0x7F)
         self._plain = self._plain and control
         self.wire.receive_data(data)
         for event in self.wire.events_received():

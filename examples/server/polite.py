@@ -8,8 +8,9 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode
 
-#: Seconds in which frames gather to be stepped together.
-GATHER = 0.004
+#: Seconds in which frames gather to be stepped together, and frames of long messages that are stepped at once: a
+#: message of 1 MiB must not hold up the other streams until it is through.
+GATHER, AT_ONCE = 0.004, 1024
 TRY_AGAIN_LATER, GOING_AWAY = CloseCode.TRY_AGAIN_LATER, CloseCode.GOING_AWAY
 
 

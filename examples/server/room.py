@@ -7,9 +7,10 @@ import json
 from typing import Protocol
 
 import numpy as np
+from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-from edgeseq.errors import EdgeseqError, PoolFull, ShapeError
+from edgeseq.errors import EdgeseqError, PoolFull, ShapeError, TickFailed
 from examples.server.batches import Batches, framed
 from examples.server.hello import Hello
 from examples.server.polite import GOING_AWAY, TRY_AGAIN_LATER
@@ -61,7 +62,7 @@ class Room:
 
     def came(self, caller: Caller, message: bytes, text: bool) -> None:
         """Take a message that was unusual: of another size, in fragments, or after such a one."""
-        if caller not in self._slots:
+        if not self._listens(caller):
             return
         if len(message) == self.batches.size and not text:
             self.take(caller, [self.batches.masked(message)])
@@ -80,7 +81,7 @@ class Room:
         """Answer what waits, then close all connections; those that do not answer that are cut off."""
         while self._waiting:
             self._tick()
-        for caller in self._slots:
+        for caller in filter(self._listens, self._slots):
             caller.wire.send_close(GOING_AWAY, "the server is closing")
             caller.send()
         until = asyncio.get_running_loop().time() + PATIENCE
@@ -96,15 +97,19 @@ class Room:
         for caller, frame in waiting:
             if caller in first:
                 self._waiting.append((caller, frame))
-            elif caller in self._slots:
+            elif self._listens(caller):
                 first[caller] = frame
-        if first:
-            self._answer(first)
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._tick)
+        if first:
+            self._answer(first)
+
+    def _listens(self, caller: Caller) -> bool:
+        """Whether a caller is there, and has not said goodbye."""
+        return caller in self._slots and caller.wire.state is OPEN
 
     def _answer(self, asked: dict[Caller, bytes]) -> None:
-        """Answer a batch; where it is refused each by itself, so that nobody pays for another's mistake."""
+        """Answer a batch."""
         slots = np.array([self._slots[caller] for caller in asked], np.int32)
         try:
             answers = framed(self._streams.step(slots, self.batches.unmasked(list(asked.values()))))
@@ -112,12 +117,19 @@ class Room:
             self._one_by_one(asked, error)
             return
         for caller, answer in zip(asked, answers, strict=True):
-            caller.transport.write(answer)
-            caller.hold(-1)
+            self._send(caller, answer)
+
+    def _send(self, caller: Caller, answer: bytes) -> None:
+        caller.transport.write(answer)
+        caller.hold(-1)
 
     def _one_by_one(self, asked: dict[Caller, bytes], error: EdgeseqError) -> None:
+        """What went through all the same is answered, the rest asked again: nobody pays for another's mistake."""
+        through = error.answers if isinstance(error, TickFailed) else {}
         for caller, frame in asked.items():
-            if len(asked) > 1:
+            if self._slots[caller] in through:
+                self._send(caller, framed([through[self._slots[caller]]])[0])
+            elif len(asked) > 1:
                 self._answer({caller: frame})
             else:
                 self._refuse(caller, error)

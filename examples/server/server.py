@@ -13,7 +13,7 @@ from edgeseq.errors import EdgeseqError, PoolFull
 from edgeseq.runtime import load
 from examples.server.alone import Alone
 from examples.server.hello import Hello
-from examples.server.polite import BOUNDED, GATHER, TRY_AGAIN_LATER
+from examples.server.polite import AT_ONCE, BOUNDED, GATHER, TRY_AGAIN_LATER
 
 
 async def handle(socket: Any, streams: Any, hello: Hello) -> None:
@@ -44,7 +44,7 @@ async def main(path: str, port: int, capacity: int, alone: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     hello = Hello.of(model, exact=not alone)
-    streams: Any = Alone(model, capacity) if alone else model.pool(capacity).serve(GATHER, max_queue=capacity)
+    streams: Any = Alone(model, capacity) if alone else model.pool(capacity).serve(GATHER, capacity, AT_ONCE)
     async with streams, serve(lambda socket: handle(socket, streams, hello), port=port, **BOUNDED) as server:
         print(f"port {server.sockets[0].getsockname()[1]}", flush=True)
         await stop.wait()

@@ -110,6 +110,38 @@ def test_a_wrong_frame_is_told_and_the_stream_goes_on(server: Server) -> None:
         np.testing.assert_allclose(np.frombuffer(got, "<f4"), np.asarray(wanted).ravel(), rtol=1e-5, atol=1e-5)
 
 
+def test_nobody_pays_for_a_wrong_frame_of_another(server: Server) -> None:
+    """Frames that come together are stepped together: those before the wrong one must not be stepped again."""
+
+    async def talk() -> list[Any]:
+        sockets = [await opened(server.uri) for _ in range(3)]
+        answers = []
+        for _ in range(3):
+            for socket, token in zip(sockets, (TOKEN, BESIDE, TOKEN), strict=True):
+                socket.transport.write(framed(token))
+            answers.append([await socket.recv() for socket in sockets])
+        await left(sockets)
+        return answers
+
+    with load(MODEL).stream() as stream:
+        for first, refused, last in asyncio.run(talk()):
+            wanted = np.asarray(stream.step(np.array([[3]]))).ravel()
+            for got in (first, last):
+                np.testing.assert_allclose(np.frombuffer(got, "<f4"), wanted, rtol=1e-5, atol=1e-5)
+            assert "10000" in json.loads(refused)["error"]
+
+
+def test_a_goodbye_right_behind_a_wrong_message_is_answered(server: Server) -> None:
+    async def talk() -> None:
+        socket = await opened(server.uri)
+        socket.transport.write(b"\x81\x82\0\0\0\0hi" + b"\x88\x82\0\0\0\0\x03\xe8")
+        while True:
+            await socket.recv()
+
+    with pytest.raises(ConnectionClosedOK):
+        asyncio.run(talk())
+
+
 def test_a_full_server_refuses_with_a_reason(server: Server) -> None:
     async def talk() -> ConnectionClosedError:
         sockets = await filled(server.uri)
@@ -191,6 +223,7 @@ def test_what_comes_in_pieces_or_bursts_is_answered_in_order() -> None:
             [plain[0], ping, *plain[1:]],
             [plain[0], plain[1][:5], plain[1][5:] + plain[2], ping, *plain[3:]],
             [b"\x02" + plain[0][1:], b"\x80\x80mask" + plain[1], *plain[2:]],
+            [plain[0], ping[:1], ping[1:], *plain[1:]],
         ):
             answers.append(asyncio.run(told(server.uri, sent, len(tokens))))
     finally:
@@ -271,6 +304,24 @@ def test_a_load_knows_a_wrong_answer() -> None:
     check(hello, Answered([[b"1234"]], nobody, nobody, 1), [[b"1234", b"5678"]])
     with pytest.raises(SystemExit, match="answer 1 of stream 0 is wrong"):
         check(hello, Answered([[b"1234", b"4321"]], nobody, nobody, 0), [[b"1234", b"5678"]])
+
+
+def test_a_client_counts_every_wrong_answer() -> None:
+    class Told:
+        def __init__(self, *answers: bytes) -> None:
+            self.answers = list(answers)
+
+        async def recv(self) -> bytes:
+            return self.answers.pop(0)
+
+    model = load(MODEL)
+    _, (answers, *_) = rehearse(model, streams=2, frames=3)
+    came, others = np.zeros(3), [answers[0], *reversed(answers[1:])]
+    for got, wrong in ((answers, 0), (others, 2), ([answers[0] * 2, *answers[1:]], 1)):
+        for exact in (True, False):
+            told: Any = Told(*got)
+            assert asyncio.run(client.receive(told, Hello.of(model, exact), answers, came)) == wrong
+    assert came.all()
 
 
 def test_a_client_refuses_a_server_of_another_file() -> None:
