@@ -80,6 +80,7 @@ def adopt(
     provider: str | None,
     provider_options: tuple[tuple[str, str], ...],
     allow_cpu_nodes: bool,
+    cuda_graph: bool | None,
     threads: int | None,
     json_path: str | None,
 ) -> None:
@@ -100,7 +101,7 @@ def adopt(
         atol=atol,
         rtol=rtol,
         threads=threads,
-        **options.placed(device, provider, provider_options, allow_cpu_nodes),
+        **options.placed(device, provider, provider_options, allow_cpu_nodes, cuda_graph),
     )
     said: dict[str, Any] = {
         keyword: _named(_OPTIONS[keyword], pairs, _READ.get(keyword, str)) or None

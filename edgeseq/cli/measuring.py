@@ -182,7 +182,8 @@ def variants(paths: Sequence[Path], asked: dict[str, Any], budgets: Budgets) -> 
         pool=asked["pool"] or None,
         busy_thread=asked["with_busy_thread"] or None,
     )
-    place = options.placed(*(asked[name] for name in ("device", "provider", "provider_options", "allow_cpu_nodes")))
+    names = ("device", "provider", "provider_options", "allow_cpu_nodes", "cuda_graph")
+    place = options.placed(**{name: asked[name] for name in names})
     found = variants_of(paths, axes, period=asked["period"], default_period=PERIOD, **common, **place)
     for variant in found:
         budgets.check(variant.settings)

@@ -127,6 +127,11 @@ provider_options = click.option(
 allow_cpu_nodes = click.option(
     "--allow-cpu-nodes", is_flag=True, help="On a GPU, let nodes that have no kernel for it run on the CPU."
 )
+cuda_graph = click.option(
+    "--cuda-graph/--no-cuda-graph",
+    default=None,
+    help="On a GPU, capture repeated steps as CUDA graphs, or not at all; where it can be done by default.",
+)
 threads = click.option(
     "--threads",
     type=COUNT,
@@ -163,14 +168,18 @@ tolerances = (
 
 
 def with_device(command: Command) -> Command:
-    """Add ``--device``, ``--provider``, ``--provider-option`` and ``--allow-cpu-nodes``."""
-    for option in (allow_cpu_nodes, provider_options, provider, device):
+    """Add the options that say where a file is run: ``--device`` and those that go with it, for :func:`placed`."""
+    for option in (cuda_graph, allow_cpu_nodes, provider_options, provider, device):
         command = option(command)
     return command
 
 
 def placed(
-    device: str | None, provider: str | None, provider_options: tuple[tuple[str, str], ...], allow_cpu_nodes: bool
+    device: str | None,
+    provider: str | None,
+    provider_options: tuple[tuple[str, str], ...],
+    allow_cpu_nodes: bool,
+    cuda_graph: bool | None,
 ) -> dict[str, Any]:
     """What the options of :func:`with_device` are to the library, where they were given; UsageError for one twice."""
     names = [name for name, _ in provider_options]
@@ -182,6 +191,7 @@ def placed(
         provider=provider,
         provider_options=dict(provider_options) or None,
         allow_cpu_nodes=allow_cpu_nodes or None,
+        cuda_graph=cuda_graph,
     )
 
 

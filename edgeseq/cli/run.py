@@ -52,6 +52,7 @@ def run(
     provider: str | None,
     provider_options: tuple[tuple[str, str], ...],
     allow_cpu_nodes: bool,
+    cuda_graph: bool | None,
     threads: int | None,
     allow_unverified: bool,
     json_path: str | None,
@@ -63,7 +64,7 @@ def run(
     """
     from edgeseq.cli import arrays
 
-    place = options.placed(device, provider, provider_options, allow_cpu_nodes)
+    place = options.placed(device, provider, provider_options, allow_cpu_nodes, cuda_graph)
     model = libraries.runtime().load(path, allow_unverified=allow_unverified, **place, **options.given(threads=threads))
     contract: Contract = model.contract
     files = _sources(contract, source, named)

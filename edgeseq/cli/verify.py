@@ -57,6 +57,7 @@ def verify(
     provider: str | None,
     provider_options: tuple[tuple[str, str], ...],
     allow_cpu_nodes: bool,
+    cuda_graph: bool | None,
     threads: int | None,
     json_path: str | None,
 ) -> None:
@@ -68,7 +69,7 @@ def verify(
     is checked with --float, without PyTorch, on random inputs or those of --data. The exit code is 1 where a check
     fails.
     """
-    place = options.placed(device, provider, provider_options, allow_cpu_nodes)
+    place = options.placed(device, provider, provider_options, allow_cpu_nodes, cuda_graph)
     named = {name.replace("options", "option"): value for name, value in place.items()}
     replaying: dict[str, Any] = {"golden": golden, "threads": threads, **named}
     if float_path is not None:

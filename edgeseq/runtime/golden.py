@@ -100,6 +100,7 @@ def replay(
     *,
     provider_options: Mapping[str, Any] | None = None,
     allow_cpu_nodes: bool = False,
+    cuda_graph: bool | None = None,
 ) -> Replay:
     """Stream the input of the golden trace through the file and compare with what its module gave.
 
@@ -108,7 +109,7 @@ def replay(
     ``load`` raises.
     """
     more: dict[str, Any] = {"provider_options": provider_options, "allow_cpu_nodes": allow_cpu_nodes}
-    model = load(path, device, threads, allow_unverified, provider, **more)
+    model = load(path, device, threads, allow_unverified, provider, cuda_graph=cuda_graph, **more)
     trace = read_trace(trace_of(path) if golden is None else Path(golden))
     if trace.digest != model.contract.digest and not allow_unverified:
         raise ContractError(

@@ -55,6 +55,7 @@ def adopt(
     provider: str | None = None,
     provider_options: Mapping[str, Any] | None = None,
     allow_cpu_nodes: bool = False,
+    cuda_graph: bool | None = None,
 ) -> Model:
     """The model in a stateful ONNX file made elsewhere, under a contract made from the graph and from what is said.
 
@@ -82,7 +83,7 @@ def adopt(
         return model
     write(model, file, target, tolerance, sidecar)
     more: dict[str, Any] = {"provider_options": provider_options, "allow_cpu_nodes": allow_cpu_nodes}
-    return load(target, device, threads, provider=provider, **more)
+    return load(target, device, threads, provider=provider, cuda_graph=cuda_graph, **more)
 
 
 def _check_new(file: ModelFile, where: str) -> None:

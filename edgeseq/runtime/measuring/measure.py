@@ -45,6 +45,7 @@ def measure(
     provider: str | None = None,
     provider_options: Mapping[str, str] | None = None,
     allow_cpu_nodes: bool = False,
+    cuda_graph: bool | None = None,
 ) -> Latency:
     """Time every step of the file at ``path`` in ``runs`` fresh processes, one after another.
 
@@ -57,7 +58,8 @@ def measure(
     the steps. ``deadline`` (seconds) is held against the paced steps, from the moment each was due. ``at`` lists
     positions around which steps are timed too, in several passes. ``progress`` is called with the runs done and the
     runs in all. The result names the digest of the file as it was measured, which ``allow_unverified`` lets differ from
-    the one that was verified. ``device``, ``provider``, its options and ``allow_cpu_nodes`` are those of ``load``.
+    the one that was verified. ``device``, ``provider``, its options, ``allow_cpu_nodes`` and ``cuda_graph`` are
+    those of ``load``.
 
     Raises what ``load`` raises, UsageError for arguments that mean nothing, ProviderError when a process fails.
     """
@@ -83,6 +85,7 @@ def measure(
         provider=provider,
         provider_options=provider_options,
         allow_cpu_nodes=allow_cpu_nodes,
+        cuda_graph=cuda_graph,
     )
     told = None if progress is None else lambda name, done, total: progress(done, total) if done else None
     reports = alternate({"file": settings}, runs, progress=told)["file"]
@@ -111,6 +114,7 @@ def settings_for(
     provider: str | None = None,
     provider_options: Mapping[str, str] | None = None,
     allow_cpu_nodes: bool = False,
+    cuda_graph: bool | None = None,
 ) -> Settings:
     """What a process is told that measures as :func:`measure` says. Raises what that raises for a wrong call."""
     check_counts(steps=steps, batch=batch, streams=streams)
@@ -122,6 +126,7 @@ def settings_for(
         raise UsageError("steps around a position are those of one stream", got="a pool", wanted="at without a pool")
     options = {name: str(value) for name, value in (provider_options or {}).items()} or None
     place: dict[str, Any] = {"provider": provider, "provider_options": options, "allow_cpu_nodes": allow_cpu_nodes}
+    place["cuda_graph"] = cuda_graph
     model = load(path, device=device, threads=threads, allow_unverified=allow_unverified, **place)
     count, spinning = session_settings(model.contract, device, threads)
     return Settings(

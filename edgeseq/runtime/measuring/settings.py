@@ -15,8 +15,8 @@ class Settings:
     steps are set apart, None: as many as the samples show to be. ``frames`` are the base frames of one step of
     ``batch`` streams in lock-step; ``streams`` of those take turns, or are one ``pool``. ``at`` lists positions around
     which steps are timed too, in ``passes``. ``busy_thread``: a thread of Python runs beside them. ``delay_ns`` is
-    waited inside every step, a known difference for a self-check. ``provider``, its options and ``allow_cpu_nodes`` as
-    for ``load``.
+    waited inside every step, a known difference for a self-check. ``provider``, its options, ``allow_cpu_nodes`` and
+    ``cuda_graph`` as for ``load``.
     """
 
     path: str
@@ -40,6 +40,7 @@ class Settings:
     provider: str | None = None
     provider_options: Mapping[str, str] | None = None
     allow_cpu_nodes: bool = False
+    cuda_graph: bool | None = None
 
     @property
     def place(self) -> dict[str, Any]:
@@ -49,6 +50,7 @@ class Settings:
             "provider": self.provider,
             "provider_options": self.provider_options,
             "allow_cpu_nodes": self.allow_cpu_nodes,
+            "cuda_graph": self.cuda_graph,
         }
 
     def to_dict(self) -> dict[str, Any]:
