@@ -20,6 +20,7 @@ MODELS = {"small": "GRU 1x128", "large": "GRU 2x512"}
 NEIGHBOURS = {
     "busy_process": "small_none",
     "busy_process_slice": "system_slice",
+    "busy_process_fifo": "system_fifo",
     f"busy_process_{BEST}": f"small_{BEST}",
     "busy_thread": "thread",
     "busy_thread_switch": "thread",

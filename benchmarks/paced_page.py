@@ -26,6 +26,7 @@ WAYS = {
 NEIGHBOURS = {
     "process": ("process, the default", "small_none", "busy_process"),
     "process_slice": ("the same with Linux's own slices, `slice_ns=None`", "system_slice", "busy_process_slice"),
+    "process_fifo": ("the same under SCHED_FIFO, `fifo=50`", "system_fifo", "busy_process_fifo"),
     "process_dummy": ("process, `keep_warm=Dummy()`", "small_dummy", "busy_process_dummy"),
     "thread": ('`where="thread"`', "thread", "busy_thread"),
     "thread_switch": ("the same, `sys.setswitchinterval(0.0005)`", "thread", "busy_thread_switch"),

@@ -14,7 +14,8 @@ from edgeseq.errors import ProviderError
 from edgeseq.runtime import engine
 from tests import handmade
 
-HEAVY = ("torch", "onnx", "onnxscript", "click", "matplotlib", "edgeseq.exporters", "edgeseq.cli")
+ROOMS = ("edgeseq.exporters", "edgeseq.cli", "edgeseq.runtime.paced")
+HEAVY = ("torch", "onnx", "onnxscript", "click", "matplotlib", *ROOMS)
 
 
 def loaded_by(code: str) -> list[str]:
