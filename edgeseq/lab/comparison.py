@@ -172,7 +172,7 @@ def _base_of(subject: Subject, subjects: Sequence[Subject], paired: bool) -> Sub
 
 def alike_stepped(one: Subject, other: Subject) -> bool:
     """Whether two are stepped in the same way, at whatever pace."""
-    names = ("batch", "frames", "threads", "streams", "pool", "device", "busy_thread")
+    names = ("batch", "frames", "threads", "streams", "pool", "device", "provider", "cuda_graph", "busy_thread")
     return all(one.latency.settings.get(name) == other.latency.settings.get(name) for name in names)
 
 

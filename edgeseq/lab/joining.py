@@ -23,6 +23,9 @@ _SETTINGS = (
     "pool",
     "busy_thread",
     "device",
+    "provider",
+    "provider_options",
+    "cuda_graph",
 )
 
 

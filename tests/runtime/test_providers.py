@@ -16,6 +16,7 @@ from edgeseq.errors import EdgeseqError, ProviderError, UsageError
 from edgeseq.runtime import cuda, devices, providers
 from edgeseq.runtime.devices import CUDA, Device, find_device
 from edgeseq.runtime.engine import onnxruntime
+from edgeseq.runtime.opening import Opening
 from tests import handmade
 
 #: A provider of onnxruntime's ordinary wheels that takes no node of these models, as a GPU's does of some.
@@ -171,3 +172,24 @@ def test_the_command_line_hands_options_on(path: str) -> None:
     found = CliRunner().invoke(main, ["verify", str(path), "--model", "m:f", "--provider-option", "a=1"])
     assert found.exit_code == 2
     assert "--provider-option is for the replay" in found.output
+
+
+def session_that_reads(**places: str) -> Any:
+    """A session whose inputs are read in the named memories."""
+    return SimpleNamespace(
+        get_inputs=lambda: [SimpleNamespace(name=name) for name in places],
+        get_input_memory_infos=lambda: [SimpleNamespace(name=place) for place in places.values()],
+    )
+
+
+def test_inputs_lie_where_the_graph_reads_them() -> None:
+    """An input bound elsewhere is copied when it is bound, and what is written to it later is never seen."""
+    session = session_that_reads(x="Cuda", position="Cpu")
+    there, here = Device("cuda"), Device("cpu", provider="OtherExecutionProvider")
+    contract: Any = SimpleNamespace()
+    opening = Opening(contract, there, session, "", {}, {})
+    assert opening.device_of("x") is there
+    assert opening.device_of("position").kind == "cpu"
+    with pytest.raises(ProviderError, match="reads its inputs in memory of its own"):
+        providers._check_memory(here, session, "m.onnx")
+    providers._check_memory(here, session_that_reads(x="Cpu"), "m.onnx")
