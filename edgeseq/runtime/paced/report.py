@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,7 +56,7 @@ class Paced:
     moved: int
     wall_ns: int
     cpu_ns: int
-    histograms: Mapping[str, Array]
+    histograms: Mapping[str, Array] = field(repr=False)
 
     @property
     def cpu_share(self) -> float:

@@ -200,16 +200,22 @@ def test_errors_come_through_as_they_are() -> None:
     assert len(to_bytes(EdgeseqError("\0" * 10**4, why="\0" * 10**4))) < 16_384
 
 
-def test_the_process_ends_with_its_parent(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ends", "said"), [("SIGKILL", 0), ("SIGINT", 1)])
+def test_the_process_ends_with_its_parent(tmp_path: Path, ends: str, said: int) -> None:
+    """Ctrl-C reaches all processes of a terminal's group; only the program may say something of it."""
     path = handmade.gru().save(tmp_path / "m.onnx")
     code = f"""
-import os, signal
+import os, signal, time
 from edgeseq import runtime
-print(runtime.PacedRunner({path!r}, 0.01).pid, flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
+with runtime.PacedRunner({path!r}, 0.01) as runner:
+    print(runner.pid, flush=True)
+    os.killpg(os.getpgid(0), signal.{ends})
+    time.sleep(30)
 """
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
-    assert done.stderr == ""
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, process_group=0)
+    assert done.stderr.count("Traceback") == said
+    assert done.stderr.endswith("KeyboardInterrupt\n" * said)
     pid, until = int(done.stdout), time.monotonic() + 30
     while _runs(pid):
         assert time.monotonic() < until
