@@ -13,6 +13,7 @@ import pytest
 from benchmarks.gpu import steps
 from benchmarks.gpu.cases import NETWORKS, ways
 from benchmarks.gpu.page import PAGE, with_figures
+from edgeseq.errors import EdgeseqError
 from edgeseq.runtime.devices import find_device
 
 
@@ -43,7 +44,7 @@ def test_the_page_shows_what_was_found(tmp_path: Path) -> None:
 def test_a_machine_without_a_gpu_skips_everything(tmp_path: Path) -> None:
     try:
         find_device("cuda:0")
-    except Exception as error:  # noqa: BLE001  (only whether there is one matters here)
+    except EdgeseqError as error:
         said = str(error)
     else:
         pytest.skip("there is a GPU")
