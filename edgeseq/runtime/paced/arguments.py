@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
@@ -10,7 +11,7 @@ from math import isfinite
 from typing import Any
 
 from edgeseq.contract import Contract
-from edgeseq.errors import UsageError
+from edgeseq.errors import ProviderError, UsageError
 from edgeseq.runtime.conditioning import bind_conditioning
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.finite import refuses_nonfinite
@@ -120,6 +121,8 @@ def _check_opened(opened: Mapping[str, Any]) -> None:
 
 
 def _check(asked: Asked, contract: Contract) -> None:
+    if not hasattr(select, "poll"):
+        raise ProviderError("a paced runner needs a POSIX system", why="it sleeps at a pipe until a time or a byte")
     for name, least in (("period", 1e-5), ("margin", 0.0), ("deadline", 0.0)):
         _check_seconds(name, getattr(asked, name), least, optional=name != "period")
     if asked.on_late not in POLICIES:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import sys
 import tempfile
 
 from edgeseq.errors import ProviderError
@@ -19,10 +18,6 @@ def new_memory(size: int) -> tuple[int, mmap.mmap]:
 
     ProviderError where the system has no such memory, or too little of it.
     """
-    if sys.platform == "win32":
-        raise ProviderError(
-            "a paced process is not available on Windows", do="run the paced stream in a thread: where='thread'"
-        )
     try:
         descriptor = _open()
         try:

@@ -121,7 +121,7 @@ class Rehearsal:
     """Turns of the loop on a stream that nobody reads: all that goes with a step is cold too."""
 
     def __init__(self, config: Dummy, scene: Scene) -> None:
-        self._turn, self._clock = scene.rehearse, scene.clock
+        self._turn, self._clock, self._head = scene.rehearse, scene.clock, scene.board.head
         self._spin = Spinning(Spin(), scene)
         self._chosen, self._longest = config.lead, scene.period_ns // 2
         self._cold, self._late = _COLD_NS, _LATE_NS
@@ -132,7 +132,7 @@ class Rehearsal:
         clock = self._clock
         begun, took, first = clock(), 0, True
         self._late = _followed(self._late, begun - (due_ns - self.lead_ns))
-        while begun + took + took // 4 < due_ns:
+        while begun + took + took // 4 < due_ns and not self._head[Place.STOP]:
             self._turn()
             took, begun = (now := clock()) - begun, now
             if first:
@@ -205,12 +205,17 @@ def check_keep_warm(given: object) -> tuple[Strategy, ...]:
             raise UsageError(
                 "unknown keep_warm", got=repr(config), wanted=", ".join(sorted(kind.__name__ for kind in _PREPARED))
             )
-        lead = config.lead
-        if lead is not None and not (lead > 0 and (isfinite(lead) or isinstance(config, Spin))):
+        if not _is_lead(config.lead, endless=isinstance(config, Spin), none=isinstance(config, Dummy)):
             raise UsageError("lead must be a number of seconds above 0", got=repr(config))
     if len({type(config) for config in several}) < len(several):
         raise UsageError("keep_warm has one strategy twice", got=repr(given))
     return tuple(several)
+
+
+def _is_lead(lead: object, endless: bool, none: bool) -> bool:
+    if not isinstance(lead, (int, float)):
+        return none and lead is None
+    return lead > 0 and (endless or isfinite(lead))
 
 
 def to_plain(configs: Sequence[Strategy]) -> tuple[dict[str, Any], ...]:

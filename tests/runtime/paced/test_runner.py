@@ -179,6 +179,7 @@ def test_full_queues_drop_or_wait_where_they_are_told_to(load: Load) -> None:
         ({"where": "gpu"}, "unknown where"),
         ({"keep_warm": "spin"}, "unknown keep_warm"),
         ({"keep_warm": Dummy(0)}, "lead must be a number of seconds above 0"),
+        ({"keep_warm": Spin("1ms")}, "lead must be a number of seconds above 0"),  # type: ignore[arg-type]
         ({"keep_warm": (Spin(), Spin(1.0))}, "keep_warm has one strategy twice"),
         ({"scheduling": Scheduling(fifo=0)}, "fifo must be a priority"),
         ({"scheduling": Scheduling(slice_ns=1)}, "slice_ns must be from"),
