@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from edgeseq import runtime
+from edgeseq.errors import ContextFull
 from edgeseq.io.text import Bytes, generate, text_stream
 from edgeseq.runtime import Snapshot
 
@@ -33,11 +35,12 @@ def chat(path: str, lines: Iterable[str], write: Callable[[str], object], choice
         turns.append((stream.snapshot(), unseen))
         prompt = [*unseen, *words.encode(line.rstrip("\n") + "\n")]
         answer = generate(stream, prompt, max_tokens=200, **choice)
-        for piece in text_stream(answer, words, stop=["\n"]):
-            write(piece)
+        with suppress(ContextFull):  # there is no room for the line itself
+            for piece in text_stream(answer, words, stop=["\n"]):
+                write(piece)
         write("\n")
         unseen = answer.unseen
-        if answer.stopped_by == "context":
+        if answer.stopped_by in ("context", None):
             write("(the model can hold no more of this: we begin anew)\n")
             stream.reset()
             unseen, turns = [], []

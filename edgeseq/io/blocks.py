@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from types import TracebackType
 from typing import Any
 
@@ -197,6 +198,8 @@ def _rate(of_model: float | None, given: float | None) -> float:
     """Input samples per second; UsageError where the model has another rate, or nobody knows it."""
     if given is None and of_model is None:
         raise UsageError("the sample rate is not known", why="the file has no frame period", do="give rate=")
+    if given is not None and (not isinstance(given, (int, float)) or not 0 < given < inf):
+        raise UsageError("rate must be a number of samples per second", got=repr(given))
     if given is not None and of_model is not None and abs(given / of_model - 1) > _RATE_WITHIN:
         got, wanted = f"{given:,.6g} Hz", f"{of_model:,.6g} Hz"
         raise UsageError("wrong sample rate", got=got, wanted=wanted, do=f"resample the sound to {wanted}")

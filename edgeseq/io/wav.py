@@ -26,6 +26,8 @@ _PCM = "16-, 24- or 32-bit PCM"
 _CONVERT = "convert it to a .wav of 16-bit PCM, or give the samples as .npy"
 #: Format numbers of the header that ``wave`` refuses with nothing but the number.
 _FORMATS = {"3": "float samples", "65534": "an extensible header, which Python reads from 3.12 on"}
+#: Bytes in front of the samples, at least.
+_HEADER = 44
 #: Frames that are read at once where all are wanted.
 _PIECE = 1 << 16
 
@@ -59,7 +61,7 @@ def open_wav(path: Path | str) -> Sound:
     with _reading(path) as file:
         bits = 8 * file.getsampwidth()
         sound = Sound(path, file.getframerate(), file.getnchannels(), file.getnframes(), bits)
-        if sound.frames * sound.channels * file.getsampwidth() > path.stat().st_size:
+        if sound.frames * sound.channels * file.getsampwidth() > path.stat().st_size - _HEADER:
             raise EOFError
     if bits not in (16, 24, 32):
         raise UsageError("cannot read sound", where=str(path), got=f"{bits}-bit samples", wanted=_PCM, do=_CONVERT)
@@ -95,6 +97,9 @@ def write_wav(file: BinaryIO, samples: npt.NDArray[Any], rate: int) -> None:
 
 
 def _write(file: BinaryIO, blocks: Iterable[npt.NDArray[Any]], rate: int, channels: int) -> None:
+    if type(rate) is not int or rate < 1 or type(channels) is not int or channels < 1:
+        got = f"{rate!r} and {channels!r}"
+        raise UsageError("cannot write sound", got=got, wanted="a whole rate and a number of channels, both from 1")
     with wave.open(file, "wb") as sound:
         sound.setnchannels(channels)
         sound.setsampwidth(2)

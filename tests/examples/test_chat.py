@@ -50,6 +50,7 @@ def test_a_full_model_begins_anew(tmp_path: Path) -> None:
     answer = said(path, ["hello\n"])
     assert answer.endswith("\n(the model can hold no more of this: we begin anew)\n")
     assert said(path, ["hello\n", "hello\n"]) == 2 * answer
+    assert said(path, ["hello" * 11, "hello\n"]).endswith("we begin anew)\n" + answer)
 
 
 def test_the_command(path: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -186,6 +186,7 @@ def test_a_block_that_does_not_fit_is_said(load: Load, block: Array, message: st
         ({"block": 0}, "blocks need one size"),
         ({"channels": 3}, "the model does not take so many channels (got 3 channels for x[batch,time,2]"),
         ({"rate": None}, "the sample rate is not known: the file has no frame period. Give rate=."),
+        ({"rate": float("nan")}, "rate must be a number of samples per second (got nan)."),
         ({"frames": Frames(4, 5)}, "frames need a hop within their size (got size 4, hop 5)"),
         ({"frames": Frames(8, 3)}, "the windows do not add up at frames of 8, hop 3"),
         ({"frames": Frames(8, 4, np.ones(7))}, "a window does not fit (got [7], wanted [8] finite numbers)"),

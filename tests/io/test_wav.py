@@ -86,6 +86,13 @@ def test_what_cannot_be_written_leaves_nothing(blocks: list[Any], message: str, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("rate", [0, 8000.5])
+def test_a_rate_that_no_file_can_have_is_refused(rate: Any, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"^cannot write sound .got {rate} and 1, wanted a whole rate"):
+        wav.save_wav(tmp_path / "x.wav", [noise(4)], rate)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_refused_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = written(Path("x.wav"), bytes(400), 4)
@@ -103,7 +110,7 @@ def test_a_file_that_is_cut_short_is_refused_before_a_block_is_read(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = written(Path("x.wav"), bytes(400), 2)
-    path.write_bytes(path.read_bytes()[:200])
+    path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(UsageError) as caught:
         wav.open_wav(path)
     assert str(caught.value) == f"cannot read sound at x.wav: the file is cut short {WANTED}"

@@ -89,6 +89,7 @@ def test_it_stops_before_a_stop_sequence(model: runtime.Model) -> None:
         return list(generation), generation.stopped_by
 
     assert stopped(tokens[6]) == (tokens[: tokens.index(tokens[6])], "stop")
+    assert stopped(*np.array(tokens[6:7])) == stopped(tokens[6])
     three = tokens[8:11]
     begin = next(index for index in range(30) if tokens[index : index + 3] == three)
     assert stopped(three) == (tokens[:begin], "stop")
@@ -198,6 +199,8 @@ def test_a_choice_that_raised_is_tried_again(model: runtime.Model, monkeypatch: 
         ({"prompt": [1, 7]}, r"^a token that the model does not know at prompt\[1\] \(got 7, wanted 0 to 6\)"),
         ({"max_tokens": 0}, "^max_tokens must be a whole number from 1"),
         ({"stop": 3}, "^stop must be a list"),
+        ({"stop": None}, "^stop must be a list"),
+        ({"seed": -1}, "^seed means nothing .got -1, wanted a whole number from 0"),
         ({"stop": [[]]}, "^a stop sequence is empty"),
         ({"logits": "hidden"}, r"^no such output \(got 'hidden', wanted logits\)"),
         ({"top_k": 3}, "^top_k and top_p say which tokens"),

@@ -48,9 +48,7 @@ def generate(
     if type(max_tokens) is not int or max_tokens < 1:
         raise UsageError("max_tokens must be a whole number from 1", got=repr(max_tokens))
     sampling, stops = Sampling(temperature, top_k, top_p), Stops([_stop(one) for one in _listed(stop)])
-    return Generation(
-        _stream(model, conditioning), ports, tokens, sampling, max_tokens, stops, np.random.default_rng(seed)
-    )
+    return Generation(_stream(model, conditioning), ports, tokens, sampling, max_tokens, stops, _generator(seed))
 
 
 class Generation(Iterator[int]):
@@ -161,6 +159,14 @@ def _stream(model: Model | Stream, conditioning: Mapping[str, Any] | None) -> St
     return model
 
 
+def _generator(seed: Any) -> np.random.Generator:
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        wanted = "a whole number from 0, or a numpy Generator"
+        raise UsageError("seed means nothing", got=repr(seed), wanted=wanted) from None
+
+
 def _prompt(prompt: Any, ports: LanguageModel) -> list[int]:
     """The tokens of a prompt, checked against those that the model takes."""
     if isinstance(prompt, str):
@@ -177,16 +183,16 @@ def _prompt(prompt: Any, ports: LanguageModel) -> list[int]:
 
 
 def _stop(stop: Stop) -> tuple[int, ...]:
-    tokens = _tokens([stop] if isinstance(stop, int) else stop, "a stop sequence")
+    tokens = _tokens(np.atleast_1d(stop), "a stop sequence")
     if not tokens:
         raise UsageError("a stop sequence is empty", wanted="one token at least")
     return tuple(tokens)
 
 
-def _listed(stop: Sequence[Stop]) -> Sequence[Stop]:
-    if isinstance(stop, (int, str)):
+def _listed(stop: Any) -> list[Any]:
+    if isinstance(stop, str) or not isinstance(stop, (Sequence, np.ndarray)):
         raise UsageError("stop must be a list of tokens or of sequences of tokens", got=repr(stop))
-    return stop
+    return list(stop)
 
 
 def _tokens(given: Any, what: str) -> list[int]:
