@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.gpu import steps
 from benchmarks.gpu.cases import NETWORKS, ways
+from benchmarks.gpu.packing import pack, unpack
 from benchmarks.gpu.page import PAGE, with_figures
 from edgeseq.errors import EdgeseqError
 from edgeseq.runtime.devices import find_device
@@ -94,3 +95,15 @@ def test_every_size_is_asked_for_on_both_devices() -> None:
         assert {(way.device, way.cuda_graph) for way in asked} == {("cuda:0", False), ("cuda:0", True), ("cpu", False)}
         assert {way.batch for way in asked} == {1, 16, 256, 1024}
         assert {way.position for way in asked} == ({64, 512, 4096} if network.kind == "gpt" else {0})
+
+
+def test_files_are_packed_and_unpacked(tmp_path: Path) -> None:
+    folder, other = tmp_path / "files", tmp_path / "other"
+    folder.mkdir()
+    for name in ("a-fp32.onnx", "a-fp32.golden.npz", "a-fp16.onnx"):
+        (folder / name).write_text(name)
+    pack(folder, tmp_path / "all.tar.xz", "fp32")
+    unpack(tmp_path / "all.tar.xz", other)
+    assert {file.name: file.read_text() for file in other.iterdir()} == {
+        name: name for name in ("a-fp32.onnx", "a-fp32.golden.npz")
+    }

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu import steps
-from benchmarks.gpu.cases import DEVICE
+from benchmarks.gpu.cases import DEVICE, WEIGHTS
 from benchmarks.gpu.page import PAGE, RESULT, with_figures
 from edgeseq.errors import EdgeseqError
 from edgeseq.runtime.devices import find_device
@@ -37,7 +37,7 @@ def _files(arguments: argparse.Namespace) -> None:
 def _pack(arguments: argparse.Namespace) -> None:
     from benchmarks.gpu.packing import pack
 
-    pack(arguments.files, arguments.packed)
+    pack(arguments.files, arguments.packed, arguments.weights)
 
 
 def _unpack(arguments: argparse.Namespace) -> None:
@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         made[name].add_argument("--files", type=Path, required=True, help="the folder with the files")
     for name in ("pack", "unpack"):
         made[name].add_argument("packed", type=Path, help="all of them in one, FILE.tar.xz")
+    made["pack"].add_argument("--weights", choices=WEIGHTS, help="only these (default: all)")
     made["run"].add_argument("--out", type=Path, required=True, help="where results go; they are gone on with")
     made["run"].add_argument("--budget", type=float, default=540, help="seconds that may be taken (default: 540)")
     made["run"].add_argument("--again", action="store_true", help="do again what was done")

@@ -6,10 +6,12 @@ import tarfile
 from pathlib import Path
 
 
-def pack(folder: Path, target: Path) -> None:
-    """The folder as one compressed file."""
+def pack(folder: Path, target: Path, weights: str | None = None) -> None:
+    """The folder as one compressed file; ``weights`` fp32 leaves out what can be made of those files again."""
     with tarfile.open(target, "w:xz") as packed:
-        packed.add(folder, arcname=".")
+        for file in sorted(folder.iterdir()):
+            if weights is None or f"-{weights}." in file.name:
+                packed.add(file, arcname=file.name)
 
 
 def unpack(packed: Path, folder: Path) -> None:
