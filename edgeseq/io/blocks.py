@@ -53,9 +53,7 @@ class Blocks:
 
         Raises UsageError where these do not fit the model.
         """
-        if (block is None) == (max_block is None) or (block or max_block or 0) < 1 or channels < 1:
-            got = f"block={block}, max_block={max_block}, channels={channels}"
-            raise UsageError("blocks need one size", got=got, wanted="block= or max_block= of 1 or more")
+        _check_arguments(model, block, max_block, channels)
         self._again: Callable[[], Blocks] = lambda: Blocks(
             model, block, max_block=max_block, rate=rate, channels=channels, frames=frames, **opened
         )
@@ -63,11 +61,14 @@ class Blocks:
         self._path: Direct | Framed = path
         self._channels = channels
         self._block, self._most = block, block or max_block or 0
+        self._closed = False
         self.latency = _latency(path, block, _rate(path.rate, rate), compute)
         self.reset()
 
     def reset(self) -> None:
-        """Start anew: nothing waits, zeros come first."""
+        """Start anew: nothing waits, zeros come first. StreamEnded where the adapter was closed."""
+        if self._closed:
+            raise StreamEnded("the adapter is closed", do="open another")
         self._broken = True
         self._path.reset()
         self._waiting: Array = np.zeros((0, self._channels), np.float32)
@@ -127,7 +128,7 @@ class Blocks:
 
     def close(self) -> None:
         """Let go of the stream for good."""
-        self._ended = True
+        self._ended = self._closed = True
         self._path.stream.close()
 
     def __enter__(self) -> Blocks:
@@ -159,7 +160,8 @@ class Blocks:
         most = self._most if size is None else size
         fits = (samples.ndim == 2 and samples.shape[1] == self._channels) or flat
         if not fits or samples.dtype != np.float32 or not (size or 0) <= len(samples) <= most:
-            wanted = f"float32 [{most if size is not None else f'up to {most}'}, {self._channels}]"
+            most_told = most if size is not None else f"up to {most}"
+            wanted = f"float32 [{most_told}]" if self._channels == 1 else f"float32 [{most_told}, {self._channels}]"
             raise ShapeError(
                 "the block does not fit",
                 got=f"{samples.dtype} {list(samples.shape)}",
@@ -175,6 +177,15 @@ class Blocks:
     def _shaped(self, answer: Array) -> Array:
         """As the latest block came: ``[n]`` or ``[n, channels]``."""
         return answer[:, 0] if self._flat and answer.shape[1] == 1 else answer
+
+
+def _check_arguments(model: object, block: object, max_block: object, channels: object) -> None:
+    if not isinstance(model, Model):
+        raise UsageError("no model", got=type(model).__name__, wanted="edgeseq.runtime.load(path)")
+    sizes = [size for size in (block, max_block) if size is not None]
+    if len(sizes) != 1 or not all(type(number) is int and number >= 1 for number in (*sizes, channels)):
+        got = f"block={block!r}, max_block={max_block!r}, channels={channels!r}"
+        raise UsageError("blocks need one size", got=got, wanted="block= or max_block=, a whole number from 1")
 
 
 def _remedy(samples: Array, fits: bool) -> str:

@@ -34,7 +34,9 @@ class Direct:
         fits = self._rows == 1 or (self._in.has_batch and self._out.has_batch and self._out.width == 1)
         if channels != self._rows * self._in.width or not fits:
             got = f"{channels} channels for {source.name}[{','.join(map(str, source.shape))}]"
-            raise UsageError("the model does not take so many channels", got=got, wanted="its features, or 1 feature")
+            do = "give frames=Frames(..., features=) where the features are made of samples"
+            wanted = "its features, or 1 feature"
+            raise UsageError("the model does not take so many channels", got=got, wanted=wanted, do=do)
         self.channels_out = self._rows * self._out.width
         self.hop = _whole(contract.chunk.multiple * source.ratio, source)
         self.ratio = target.ratio / source.ratio

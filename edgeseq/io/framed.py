@@ -47,8 +47,9 @@ class Framed:
     def __init__(self, model: Model, frames: Frames, channels: int, **opened: Any) -> None:
         """UsageError where the windows do not add up, or the model gives other than a frame for a frame."""
         self._size, self._hop = frames.size, frames.size if frames.hop is None else frames.hop
-        if not 1 <= self._hop <= self._size:
-            raise UsageError("frames need a hop within their size", got=f"size {self._size}, hop {self._hop}")
+        if type(self._size) is not int or type(self._hop) is not int or not 1 <= self._hop <= self._size:
+            got = f"size {self._size!r}, hop {self._hop!r}"
+            raise UsageError("frames need a hop within their size", got=got, wanted="whole numbers of samples")
         self._before, self._after = window_pair(frames.window, self._size, self._hop)
         self._contract = model.contract
         self._timed = _one_for_one(model.contract)

@@ -80,7 +80,8 @@ def read_wav(path: Path | str) -> tuple[Samples, int]:
 def save_wav(path: Path | str, blocks: Iterable[npt.NDArray[Any]], rate: int, channels: int = 1) -> None:
     """Write blocks ``[frames, channels]``, or ``[frames]`` of one channel, as they come; whole or not at all.
 
-    UsageError where the folder does not take it; else raises what :func:`write_wav` and ``blocks`` do.
+    Samples are floats, ``rate`` is a whole number. UsageError where they are not, or where the folder does not take the
+    file; else raises what :func:`write_wav` and ``blocks`` do.
     """
     try:
         write_whole(Path(path), lambda file: _write(file, blocks, rate, channels))
@@ -91,7 +92,7 @@ def save_wav(path: Path | str, blocks: Iterable[npt.NDArray[Any]], rate: int, ch
 def write_wav(file: BinaryIO, samples: npt.NDArray[Any], rate: int) -> None:
     """Write samples ``[frames, channels]`` as 16-bit PCM; what lies outside [-1, 1) is clipped.
 
-    EdgeseqError where a sample is not finite.
+    UsageError where they are no floats, EdgeseqError where one is not finite.
     """
     _write(file, [samples], rate, samples.shape[1])
 
@@ -106,7 +107,11 @@ def _write(file: BinaryIO, blocks: Iterable[npt.NDArray[Any]], rate: int, channe
         sound.setframerate(rate)
         for block in blocks:
             if block.shape[1:] != (channels,) and (block.ndim, channels) != (1, 1):
-                raise UsageError("cannot write sound", got=list(block.shape), wanted=f"[frames, {channels}]")
+                do = None if block.ndim else "give a list of blocks, [samples] for one"
+                raise UsageError("cannot write sound", got=list(block.shape), wanted=f"[frames, {channels}]", do=do)
+            if block.dtype.kind != "f":
+                do = "divide integers by their full scale first"
+                raise UsageError("cannot write sound", got=block.dtype, wanted="floats within [-1, 1)", do=do)
             sound.writeframesraw(_encoded(block))
 
 

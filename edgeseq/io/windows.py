@@ -47,7 +47,11 @@ def window_pair(given: Any, frame: int, hop: int) -> tuple[Window, Window]:
 
 
 def _checked(window: Any, frame: int) -> npt.NDArray[np.float64]:
-    array = np.asarray(window, np.float64)
+    try:
+        array = np.asarray(window, np.float64)
+    except (TypeError, ValueError):
+        got = repr(window) if isinstance(window, str) else type(window).__name__
+        raise UsageError("a window does not fit", got=got, wanted=f"[{frame}] finite numbers") from None
     if array.shape != (frame,) or not np.isfinite(array).all():
         raise UsageError("a window does not fit", got=list(array.shape), wanted=f"[{frame}] finite numbers")
     return array

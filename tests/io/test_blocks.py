@@ -184,10 +184,15 @@ def test_a_block_that_does_not_fit_is_said(load: Load, block: Array, message: st
     [
         ({"block": 4, "max_block": 4}, "blocks need one size (got block=4, max_block=4, channels=2, wanted"),
         ({"block": 0}, "blocks need one size"),
+        ({"block": 4.0}, "blocks need one size (got block=4.0, max_block=None, channels=2, wanted"),
+        ({"channels": "2"}, "blocks need one size (got block=4, max_block=None, channels='2', wanted"),
+        ({"rate": "16k"}, "rate must be a number of samples per second (got '16k')."),
         ({"channels": 3}, "the model does not take so many channels (got 3 channels for x[batch,time,2]"),
         ({"rate": None}, "the sample rate is not known: the file has no frame period. Give rate=."),
         ({"rate": float("nan")}, "rate must be a number of samples per second (got nan)."),
-        ({"frames": Frames(4, 5)}, "frames need a hop within their size (got size 4, hop 5)"),
+        ({"frames": Frames(4, 5)}, "frames need a hop within their size (got size 4, hop 5, wanted whole numbers"),
+        ({"frames": Frames(8.0, 4)}, "frames need a hop within their size (got size 8.0, hop 4"),  # type: ignore[arg-type]
+        ({"frames": Frames(8, 4, "hann")}, "a window does not fit (got 'hann', wanted [8] finite numbers)"),
         ({"frames": Frames(8, 3)}, "the windows do not add up at frames of 8, hop 3"),
         ({"frames": Frames(8, 4, np.ones(7))}, "a window does not fit (got [7], wanted [8] finite numbers)"),
         ({"frames": Frames(8, 4)}, "the model's frames are not these samples (got x[batch,time,2]"),
@@ -220,3 +225,25 @@ def test_compute_is_a_time_and_moves_no_sample(load: Load) -> None:
     assert measured.compute is not None
     assert measured.compute > 0
     assert adapter.samples_in == 0
+
+
+def test_a_path_is_no_model() -> None:
+    with pytest.raises(UsageError) as caught:
+        Blocks("m.onnx", 4, rate=RATE)  # type: ignore[arg-type]
+    assert str(caught.value) == "no model (got str, wanted edgeseq.runtime.load(path))."
+
+
+def test_features_that_are_no_samples_are_told_of_frames(load: Load) -> None:
+    with pytest.raises(
+        UsageError, match=r"Give frames=Frames\(..., features=\) where the features are made of samples"
+    ):
+        Blocks(load(handmade.causal_conv()), 4, rate=RATE)
+
+
+def test_a_closed_adapter_stays_closed(load: Load) -> None:
+    adapter = Blocks(load(handmade.causal_conv()), 4, rate=RATE, channels=2)
+    adapter.close()
+    with pytest.raises(StreamEnded, match="the adapter is closed"):
+        adapter.reset()
+    with pytest.raises(StreamEnded, match="the adapter has ended"):
+        adapter.flush()

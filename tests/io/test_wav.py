@@ -76,8 +76,13 @@ def test_no_samples_are_no_samples(tmp_path: Path) -> None:
     [
         ([noise(4, 3)], "cannot write sound (got [4, 3], wanted [frames, 1])."),
         ([noise(4), np.array([np.nan])], "cannot write sound: the output holds values that are not finite."),
+        (
+            [noise(4), np.array([12000], np.int16)],
+            "cannot write sound (got int16, wanted floats within [-1, 1)). Divide integers by their full scale first.",
+        ),
+        (noise(4), "cannot write sound (got [], wanted [frames, 1]). Give a list of blocks, [samples] for one."),
     ],
-    ids=["channels", "nan"],
+    ids=["channels", "nan", "integers", "no blocks"],
 )
 def test_what_cannot_be_written_leaves_nothing(blocks: list[Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(EdgeseqError) as caught:
