@@ -122,7 +122,8 @@ def generate(
 def _begin(prompt: str | None, tokens: list[int] | None, words: Tokenizer | None, stop: tuple[str, ...]) -> list[int]:
     """The tokens of the prompt."""
     if (prompt is None) == (tokens is None):
-        raise UsageError("there must be one prompt", got="none" if prompt is None else "two", do="give --prompt TEXT")
+        got = "none" if prompt is None else "two"
+        raise UsageError("there must be one prompt", got=got, do="give --prompt TEXT, or --tokens 1,2,3")
     if words is None and (prompt is not None or stop):
         raise UsageError(
             "text needs a tokenizer",

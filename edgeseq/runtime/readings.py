@@ -145,7 +145,7 @@ class Readings:
                 where=f"position {total}",
                 got=f"{taken} more frames",
                 wanted=f"at most {limit} in all",
-                do=f"call reset(), or {self._more_room(limit)}",
+                do=f"{'call reset()' if total else 'give fewer'}, or {self._more_room(limit)}",
             )
 
     def _more_room(self, limit: int) -> str:

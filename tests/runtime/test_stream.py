@@ -252,7 +252,7 @@ def test_a_full_context_is_refused_and_nothing_is_lost(load: Load) -> None:
 )
 def test_a_full_context_says_whose_limit_it_is(load: Load, limit: int | None, remedy: str) -> None:
     stream = load(handmade.attention(limit)).stream(max_context=5)
-    with pytest.raises(ContextFull, match=re.escape(f"Call reset(), or {remedy}") + "$"):
+    with pytest.raises(ContextFull, match=re.escape(f"Give fewer, or {remedy}") + "$"):
         stream.step(frames(2, 6))
 
 

@@ -187,7 +187,8 @@ def _check_finite(outputs: Arrays) -> None:
         if values.size and values.dtype.kind == "f" and not np.isfinite(values).any():
             raise UsageError(
                 f"{name} is not finite anywhere",
-                why="the module gives only NaN or infinity for the inputs that it is verified on",
+                why="the module gives only NaN or infinity for the inputs that it is verified on: random "
+                "ones of both signs unless they are given",
                 do="check its weights; give real inputs with calibration=, or --example file.py:function",
             )
 
