@@ -16,6 +16,8 @@ from edgeseq.runtime.paced.queues import Frames, Replies
 from edgeseq.runtime.paced.splitting import Splitting
 
 Clock = Callable[[], int]
+#: Nanoseconds between two looks for room among the answers.
+_LOOK = 5_000_000
 
 
 class Stepped(Protocol):
@@ -161,10 +163,20 @@ class Loop:
         self._head[Place.DROPPED_STALE] += todo.chunks
 
     def _finish(self) -> None:
-        """Flush, and answer with what was owed."""
-        begun = self._clock()
+        """Flush, and answer with what was owed; no answer is lost to another of these."""
+        begun, first = self._clock(), self._head[Place.ANSWERED]
         answer = self._stream.flush()
         done, slot = self._clock(), self._pace.slot
         for part in self._splitting.tail(answer):
+            if not self._made_room(first):
+                return
             self._replies.write(part, (slot, begun, begun, done, False))
         self._board.become(State.ENDED)
+
+    def _made_room(self, first: int) -> bool:
+        """Wait until another answer takes the place of none from ``first`` on; False where nobody is left to read."""
+        while self._replies.full_since(first):
+            self._board.answered()
+            if self._head[Place.STOP] or not self._waits.until(self._clock() + min(self._pace.period, _LOOK), False):
+                return False
+        return True

@@ -89,6 +89,10 @@ class Replies:
         self._axes = layout.axes
         self._kept = layout.kept
 
+    def full_since(self, first: int) -> bool:
+        """Whether another answer would take the place of an unread one, of those from number ``first`` on."""
+        return self._head[Place.ANSWERED] - max(self._head[Place.READ], first) >= self._kept
+
     def write(self, answer: Mapping[str, Array], numbers: tuple[int, int, int, int, bool]) -> None:
         """Add one answer; ``numbers`` are slot, due, begun, done and filled."""
         count = self._head[Place.ANSWERED]

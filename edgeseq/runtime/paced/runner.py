@@ -26,6 +26,7 @@ from edgeseq.runtime.paced.warming import KeepWarm
 
 #: Seconds that a process may take to load a file; it is watched meanwhile.
 _START_S = 600.0
+_ANOTHER = "make another PacedRunner"
 
 
 class PacedRunner:
@@ -110,6 +111,8 @@ class PacedRunner:
             board = self._board
             given = self._checked(frames, named)
             self._check_running()
+            if board.head[Place.FINISH]:
+                raise StreamEnded("the stream takes no more frames", why="finish was called", do=_ANOTHER)
             if board.frames.full and not self._made_room(timeout):
                 return False
             board.frames.put(given, time.monotonic_ns())
@@ -228,19 +231,25 @@ class PacedRunner:
     def _why_ended(self) -> EdgeseqError | None:
         """What to raise when there are no answers left; None while there may be more."""
         if not self._end.alive:
-            return StreamEnded("the runner is closed", do="make another PacedRunner")
+            return _closed()
         state = self._board.head[Place.STATE]
         if state == State.FAILED:
             return self._board.failure
         if state == State.ENDED:
-            return StreamEnded("the stream has ended", why="finish was called", do="make another PacedRunner")
+            return StreamEnded("the stream has ended", why="finish was called", do=_ANOTHER)
         how = self._site.ended()
         # It may have told why while it was asked.
         if how is None or self._board.head[Place.STATE] >= State.ENDED:
             return None
+        if self._board.head[Place.STOP]:  # by another thread
+            return _closed()
         return ProviderError(
             "the paced loop ended on its own", where=self._settings.path, why=how, do="look at standard error for more"
         )
+
+
+def _closed() -> StreamEnded:
+    return StreamEnded("the runner is closed", do=_ANOTHER)
 
 
 def _site(prepared: Prepared) -> Site:

@@ -109,6 +109,7 @@ class InThread:
         self, contract: Contract, settings: Settings, conditioning: Mapping[str, Array], model: Model | None
     ) -> None:
         layout = layout_of(contract, settings)
+        self._owner = os.getpid()
         (hears, bell), (ear, rings) = os.pipe(), os.pipe()
         memory = mmap(-1, layout.size)
         self.board = Board(contract, layout, memory, settings.chunk, Ear(ear), Bell(bell))
@@ -135,6 +136,8 @@ class InThread:
 
     def stop(self) -> None:
         """As in ``Site``."""
+        if os.getpid() != self._owner:
+            return  # as above; the memory is shared with a fork too
         self.board.head[Place.STOP] = 1
         self.board.bell.ring()
         if threading.current_thread() is not self._thread:  # where the collector of garbage runs is not ours to choose

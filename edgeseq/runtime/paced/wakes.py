@@ -9,6 +9,7 @@ import contextlib
 import os
 import platform
 import select
+import threading
 
 #: Where processors show each other's writes in another order than they were made, a byte goes with everything: the
 #: pipe's lock orders what was written before it and what is read after it.
@@ -18,40 +19,44 @@ LONGEST = 0.1
 
 
 class Bell:
-    """The end that is written to."""
+    """The end that is written to. Another thread may close it: its number may be another file's then."""
 
     def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
         self._descriptor = descriptor
+        self._used = threading.RLock()
 
     def ring(self) -> None:
         """Wake who sleeps at the other end; nothing where it is gone, or was rung often without waking."""
-        with contextlib.suppress(BlockingIOError, BrokenPipeError):
-            os.write(self._descriptor, b"\0")
+        with self._used, contextlib.suppress(BlockingIOError, BrokenPipeError):
+            if self._descriptor >= 0:
+                os.write(self._descriptor, b"\0")
 
     def close(self) -> None:
         """Let the other end know that nobody will ring any more."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        with self._used:
+            descriptor, self._descriptor = self._descriptor, -1
+            if descriptor >= 0:
+                os.close(descriptor)
 
 
 class Silent(Bell):
     """An end at which nobody listens."""
 
     def __init__(self) -> None:
-        self._descriptor = -1
+        self._descriptor, self._used = -1, threading.RLock()
 
     def ring(self) -> None:
         """Nothing."""
 
 
 class Ear:
-    """The end that is slept at."""
+    """The end that is slept at. Closing waits for who sleeps in another thread: the other end wakes it first."""
 
     def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
         self.descriptor = descriptor
+        self._used = threading.RLock()
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLIN)
 
@@ -60,11 +65,14 @@ class Ear:
 
         ``select`` counts microseconds, where ``poll`` would round up to milliseconds; it takes small descriptors only.
         """
-        if self.descriptor < 1024:
-            heard = select.select([self.descriptor], [], [], max(0.0, seconds))[0]
-        else:
-            heard = [number for number, _ in self._poll.poll(max(0.0, 1e3 * seconds))]
-        return not heard or self._drain()
+        with self._used:
+            if self.descriptor < 0:
+                return False
+            if self.descriptor < 1024:
+                heard = select.select([self.descriptor], [], [], max(0.0, seconds))[0]
+            else:
+                heard = [number for number, _ in self._poll.poll(max(0.0, 1e3 * seconds))]
+            return not heard or self._drain()
 
     def _drain(self) -> bool:
         try:
@@ -74,6 +82,7 @@ class Ear:
 
     def close(self) -> None:
         """Stop listening."""
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
+        with self._used:
+            descriptor, self.descriptor = self.descriptor, -1
+            if descriptor >= 0:
+                os.close(descriptor)

@@ -21,6 +21,7 @@ from edgeseq.runtime.paced.places import Place, State
 from edgeseq.runtime.paced.queues import PacedAnswer
 from edgeseq.runtime.paced.report import Xruns, report
 from edgeseq.runtime.paced.running import layout_of
+from edgeseq.runtime.paced.splitting import Splitting
 from edgeseq.runtime.paced.wakes import Bell, Ear
 from tests import handmade
 
@@ -188,6 +189,25 @@ def test_a_full_output_queue_loses_the_oldest_and_counts_it(make: Make) -> None:
     answers = world.run()
     assert [answer.slot for answer in answers] == [7, 8, 9]  # the last one is the flush
     assert report(world.board).answers_lost == 7
+
+
+def test_what_a_flush_owes_waits_for_a_reader(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than the queue holds: two answers at a time, and the loop does not end before they are read."""
+    world = make("skip", regular(3), answers=2)
+    found = []
+    monkeypatch.setattr(Splitting, "tail", lambda self, answer: [self.named(answer)] * 5)
+    monkeypatch.setattr(World, "until", reading(World.until, lambda: found.append(world.board.replies.read())))
+    found += world.run()
+    assert [answer.slot for answer in found if answer][-5:] == [3] * 5
+    assert world.board.head[Place.STATE] == State.ENDED
+
+
+def reading(wait: Callable[..., bool], read: Callable[[], object]) -> Callable[..., bool]:
+    def until(world: World, due_ns: int, frame: bool) -> bool:
+        read()
+        return wait(world, due_ns, frame)
+
+    return until
 
 
 def test_a_report_of_a_part_counts_only_that(make: Make) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
 from itertools import groupby
@@ -136,6 +137,51 @@ def test_a_killed_process_is_an_error_for_who_waits(load: Load) -> None:
     runner.close()
     with pytest.raises(StreamEnded, match="the runner is closed"):
         runner.get()
+
+
+def test_after_finish_no_frame_is_taken(load: Load) -> None:
+    frame = np.zeros((1, 1, 4), np.float32)
+    with runtime.PacedRunner(load(handmade.gru()), 60.0, where="thread") as runner:
+        runner.put(frame)
+        runner.finish()
+        with pytest.raises(StreamEnded, match="takes no more frames"):
+            runner.put(frame)
+
+
+def test_who_waits_while_another_thread_closes_is_told_so(load: Load) -> None:
+    model, told = load(handmade.gru()), []
+
+    def wait(runner: runtime.PacedRunner) -> None:
+        with pytest.raises(StreamEnded, match="the runner is closed") as caught:
+            runner.get()
+        told.append(caught.value)
+
+    for _ in range(20):
+        runner = runtime.PacedRunner(model, 60.0, where="thread")
+        thread = threading.Thread(target=wait, args=(runner,))
+        thread.start()
+        time.sleep(0.002)
+        runner.close()
+        thread.join()
+    assert len(told) == 20
+
+
+@pytest.mark.parametrize("where", ["process", "thread"])
+def test_a_fork_that_ends_ends_nothing_else(tmp_path: Path, where: str) -> None:
+    path = handmade.gru().save(tmp_path / "m.onnx")
+    code = f"""
+import os, sys, time
+import numpy as np
+from edgeseq import runtime
+with runtime.PacedRunner({path!r}, 0.01, "catch-up", where={where!r}) as runner:
+    if (child := os.fork()) == 0:
+        sys.exit()
+    os.waitpid(child, 0)
+    time.sleep(0.1)
+    runner.put(np.zeros((1, 1, 4), np.float32))
+    assert runner.get(timeout=30) is not None
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_process_that_cannot_be_started_is_an_error(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
