@@ -246,7 +246,9 @@ def parse_device(text: str) -> Device:
     """The device written ``cpu``, ``cuda`` or ``cuda:1``; UsageError or ProviderError where there is no such device."""
     match = re.fullmatch(r"(cpu)|(cuda)(?::([0-9]{1,3}))?", text) if isinstance(text, str) else None
     if match is None:
-        raise UsageError("unknown device", got=repr(text), wanted=" or ".join(available_devices()))
+        known = available_devices()
+        do = None if len(known) > 1 else "write 'cuda:0' for a GPU, which needs edgeseq[gpu]"
+        raise UsageError("unknown device", got=repr(text), wanted=" or ".join(known), do=do)
     if match[1]:
         return Device("cpu")
     if CUDA not in onnxruntime().get_available_providers():

@@ -34,6 +34,7 @@ def open_on(device: Device, path: str, threads: int = 1, spinning: bool = True) 
         raise _explained(device, path, threads, error) from error
     check_used(device, session)
     _check_options(device, session)
+    _check_taken(device, session, path)
     _check_memory(device, session, path)
     return session
 
@@ -145,6 +146,18 @@ def _check_options(device: Device, session: Any) -> None:
     if unknown and (known or device.first == "CPUExecutionProvider"):
         raise ProviderError(
             f"{device.first} takes no option {unknown[0]!r}", wanted=", ".join(sorted(known)) or "no options at all"
+        )
+
+
+def _check_taken(device: Device, session: Any, path: str) -> None:
+    """ProviderError where no node at all runs on another provider than the CPU's, unless that is allowed."""
+    ask = getattr(session, "get_provider_graph_assignment_info", None)
+    taken_by = {part.ep_name for part in ask()} if ask is not None else set()
+    if taken_by == {"CPUExecutionProvider"} and device.first not in taken_by and not device.cpu_nodes:
+        raise ProviderError(
+            f"{device.first} takes no node of this model: all of it would run on the CPU",
+            where=path,
+            do="leave the provider out, or allow it with allow_cpu_nodes=True (--allow-cpu-nodes)",
         )
 
 

@@ -88,7 +88,7 @@ def test_providers_of_a_device() -> None:
 @needs_idle
 def test_nodes_on_the_cpu_are_named(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """onnxruntime's own strictness, and its own list, over a provider that takes nothing."""
-    idle = Device("cpu", provider=IDLE)
+    idle = Device("cpu", provider=IDLE, cpu_nodes=True)
     assert providers.on_cpu(providers.open_on(idle, str(path))) == ["Transpose", "GRU", "Squeeze", "Transpose"]
     monkeypatch.setattr(Device, "strict", True)
     with pytest.raises(ProviderError) as caught:
@@ -96,6 +96,14 @@ def test_nodes_on_the_cpu_are_named(path: str, monkeypatch: pytest.MonkeyPatch) 
     assert "4 nodes of this model would run on the CPU" in str(caught.value)
     assert "Transpose, GRU" in str(caught.value)
     assert "--allow-cpu-nodes" in str(caught.value)
+
+
+@needs_idle
+def test_a_provider_that_takes_nothing_is_no_silent_run_on_the_cpu(path: str) -> None:
+    with pytest.raises(ProviderError) as caught:
+        runtime.load(path, provider=IDLE)
+    assert f"{IDLE} takes no node of this model: all of it would run on the CPU at {path}." in str(caught.value)
+    assert runtime.load(path, provider=IDLE, allow_cpu_nodes=True).device.provider == IDLE
 
 
 @needs_idle
