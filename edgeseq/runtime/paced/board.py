@@ -11,7 +11,7 @@ from edgeseq.contract import Contract
 from edgeseq.errors import EdgeseqError
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.paced import failing
-from edgeseq.runtime.paced.layout import Layout
+from edgeseq.runtime.paced.layout import Layout, Preface
 from edgeseq.runtime.paced.places import HEAD, Place, State
 from edgeseq.runtime.paced.queues import Frames, Replies
 from edgeseq.runtime.paced.wakes import LONGEST, ORDERED, Bell, Ear
@@ -67,13 +67,20 @@ class Board:
 
     def fail(self, error: EdgeseqError) -> None:
         """The loop's: leave the error for the caller."""
-        data = failing.to_bytes(error)
-        self.layout.failure.of(self.bytes)[: len(data)] = np.frombuffer(data, np.uint8)
-        self.head[Place.FAILURE_SIZE] = len(data)
-        self.become(State.FAILED)
+        leave(error, self.layout, self.bytes)
+        self.bell.ring()
 
     @property
     def failure(self) -> EdgeseqError:
         """The caller's: what the loop failed with."""
         size = self.head[Place.FAILURE_SIZE]
         return failing.from_bytes(self.layout.failure.of(self.bytes)[:size].tobytes())
+
+
+def leave(error: EdgeseqError, preface: Preface, memory: Array) -> None:
+    """Write what a loop fails with to memory, which is of bytes."""
+    data = failing.to_bytes(error)
+    preface.failure.of(memory)[: len(data)] = np.frombuffer(data, np.uint8)
+    head = preface.head.of(memory)
+    head[Place.FAILURE_SIZE] = len(data)
+    head[Place.STATE] = State.FAILED

@@ -45,7 +45,23 @@ class Slot:
     arrays: Mapping[str, Piece]
 
 
-class Layout:
+class Preface:
+    """What the memory of every loop begins with, whatever its contract: counters, histograms, what it failed with."""
+
+    def __init__(self) -> None:
+        self._end = 0
+        self.head = self._piece("int64", (HEAD,))
+        self.histograms = {name: self._piece("int64", (histogram.SIZE,)) for name in histogram.KINDS}
+        self.failure = self._piece("uint8", (FAILURE,))
+        self.size = self._end
+
+    def _piece(self, dtype: str, shape: tuple[int, ...]) -> Piece:
+        piece = Piece(self._end, dtype, tuple(shape))
+        self._end += -(-math.prod(shape) * np.dtype(dtype).itemsize // _LINE) * _LINE
+        return piece
+
+
+class Layout(Preface):
     """Where everything lies; both sides compute the same from the same settings."""
 
     def __init__(self, contract: Contract, sizes: Mapping[str, int], chunk: int, queue: int, answers: int) -> None:
@@ -53,14 +69,11 @@ class Layout:
 
         UsageError where an input has no whole number of frames in a chunk.
         """
-        self._end = 0
+        super().__init__()
         self.ports = contract.with_role("frame")
         self.outputs = contract.with_role("output")
         self.axes = {port.name: port.time_axis for port in self.outputs}
         check_chunk(self.ports, chunk)
-        self.head = self._piece("int64", (HEAD,))
-        self.histograms = {name: self._piece("int64", (histogram.SIZE,)) for name in histogram.KINDS}
-        self.failure = self._piece("uint8", (FAILURE,))
         self.conditioning = {
             port.name: self._piece(port.dtype, resolve_shape(port.shape, sizes))
             for port in contract.with_role("conditioning")
@@ -82,11 +95,6 @@ class Layout:
             for name, (port, frames) in ports.items()
         }
         return Slot(self._piece("int64", (head,)), arrays)
-
-    def _piece(self, dtype: str, shape: tuple[int, ...]) -> Piece:
-        piece = Piece(self._end, dtype, tuple(shape))
-        self._end += -(-math.prod(shape) * np.dtype(dtype).itemsize // _LINE) * _LINE
-        return piece
 
 
 def check_chunk(ports: tuple[Port, ...], chunk: object) -> None:

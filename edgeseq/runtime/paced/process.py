@@ -7,10 +7,11 @@ import os
 import sys
 import time
 
+import numpy as np
+
 from edgeseq.errors import EdgeseqError
-from edgeseq.runtime.loading import describe
-from edgeseq.runtime.model import Model
-from edgeseq.runtime.paced.board import Board
+from edgeseq.runtime.paced.board import Board, leave
+from edgeseq.runtime.paced.layout import Preface
 from edgeseq.runtime.paced.memory import map_memory
 from edgeseq.runtime.paced.running import layout_of, loaded, read_settings, run
 from edgeseq.runtime.paced.scheduling import Scheduling, apply
@@ -23,19 +24,17 @@ def main() -> None:
     text, *numbers = sys.argv[1:]
     memory, hears, rings = map(int, numbers)
     settings = read_settings(json.loads(text))
-    model: Model | None = None
-    failure: EdgeseqError | None = None
     try:
         apply(Scheduling(**settings.scheduling))
         model = loaded(settings)
     except EdgeseqError as error:
-        failure = error
-    contract = model.contract if model else describe(settings.path).contract
-    layout = layout_of(contract, settings)
-    board = Board(contract, layout, map_memory(memory, layout.size), settings.chunk, Ear(hears), Bell(rings))
+        # The contract is not known, or another than the caller's: only what comes before it in memory is.
+        preface = Preface()
+        leave(error, preface, np.frombuffer(map_memory(memory, preface.size), np.uint8))
+        Bell(rings).ring()
+        return
+    layout = layout_of(model.contract, settings)
+    board = Board(model.contract, layout, map_memory(memory, layout.size), settings.chunk, Ear(hears), Bell(rings))
     os.close(memory)
     board.alive = lambda: os.getppid() == parent
-    if failure is not None:
-        board.fail(failure)
-    elif model is not None:
-        run(board, settings, model, time.process_time_ns)
+    run(board, settings, model, time.process_time_ns)

@@ -18,7 +18,9 @@ import pytest
 from edgeseq import runtime
 from edgeseq.errors import (
     ContextFull,
+    ContractError,
     EdgeseqError,
+    ModelFileError,
     NonFiniteInput,
     ProviderError,
     QueueFull,
@@ -137,6 +139,17 @@ def test_a_killed_process_is_an_error_for_who_waits(load: Load) -> None:
     runner.close()
     with pytest.raises(StreamEnded, match="the runner is closed"):
         runner.get()
+
+
+def test_a_file_that_is_gone_or_another_is_told(tmp_path: Path) -> None:
+    path = handmade.gru().save(tmp_path / "m.onnx")
+    model = runtime.load(path)
+    handmade.attention(max_context=8).save(tmp_path / "m.onnx")
+    with pytest.raises(ContractError, match="the file is not the one that was loaded"):
+        runtime.PacedRunner(model, 0.01)
+    os.unlink(path)
+    with pytest.raises(ModelFileError, match="there is no file"):
+        runtime.PacedRunner(model, 0.01)
 
 
 def test_after_finish_no_frame_is_taken(load: Load) -> None:
