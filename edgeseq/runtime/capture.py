@@ -36,6 +36,7 @@ CHECKED = 2
 MOST = 256
 
 _NUMBERS = itertools.count(1)
+_THREADS = threading.local()
 
 
 class Graphs:
@@ -52,6 +53,14 @@ class Graphs:
             return None
         self.made += 1
         return _numbered(str(next(_NUMBERS)))
+
+
+def _this_thread() -> object:
+    """What stands for the thread that calls: the system gives the number of one that has ended to the next."""
+    if not hasattr(_THREADS, "own"):
+        _THREADS.own = object()
+    own: object = _THREADS.own
+    return own
 
 
 def uncaptured() -> Any:
@@ -82,15 +91,15 @@ class Captured:
         self._changed = changed
         self._written = written
         self._options: Any = None
-        self._thread = 0
+        self._thread: object = None
         self._uses = 0
         #: Why this call is not captured; None as long as nothing speaks against it.
         self.refused: str | None = None
 
     def run(self, run: Run, ordinary: Any) -> None:
         """Run once, in whatever way; ``ordinary`` are the options of a run without a graph."""
-        if self._thread != threading.get_ident():
-            self._thread, self._uses, self._options = threading.get_ident(), 0, None
+        if self._thread is not (thread := _this_thread()):
+            self._thread, self._uses, self._options = thread, 0, None
         self._uses += 1
         if self.refused is not None or self._uses <= ORDINARY:
             run(self._handle, ordinary)
