@@ -24,6 +24,9 @@ from edgeseq.runtime.paced.settings import Settings
 from edgeseq.runtime.paced.warming import KeepWarm, check_keep_warm, to_plain
 from edgeseq.runtime.threads import session_settings
 
+#: Slots that a queue may have: each is laid out one by one.
+_SLOTS = 1 << 16
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -127,10 +130,11 @@ def _check(asked: Asked, contract: Contract) -> None:
         _check_seconds(name, getattr(asked, name), least, optional=name != "period")
     if asked.on_late not in POLICIES:
         raise UsageError("unknown on_late", got=repr(asked.on_late), wanted=" or ".join(map(repr, POLICIES)))
-    for name in ("queue", "answers", "batch"):
+    for name, most in (("queue", _SLOTS), ("answers", _SLOTS), ("batch", None)):
         value = getattr(asked, name)
-        if type(value) is not int or value < 1:
-            raise UsageError(f"{name} must be a whole number from 1", got=repr(value))
+        if type(value) is not int or value < 1 or (most is not None and value > most):
+            upto = "" if most is None else f" to {most:,}"
+            raise UsageError(f"{name} must be a whole number from 1{upto}", got=repr(value))
     if asked.where not in ("process", "thread"):
         raise UsageError("unknown where", got=repr(asked.where), wanted="'process' or 'thread'")
     check_scheduling(asked.scheduling or Scheduling(), thread=asked.where == "thread")

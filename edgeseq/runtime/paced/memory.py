@@ -18,6 +18,14 @@ def new_memory(size: int) -> tuple[int, mmap.mmap]:
 
     ProviderError where the system has no such memory, or too little of it.
     """
+    there_is = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > there_is:  # it would be taken page by page, until the system ends some program
+        raise ProviderError(
+            "there is no memory for the queues",
+            got=f"{size:,} bytes",
+            wanted=f"less than the {there_is:,} of this machine",
+            do="take a smaller queue, batch or chunk",
+        )
     try:
         descriptor = _open()
         try:

@@ -51,16 +51,24 @@ class Scheduling:
 
 def check_scheduling(scheduling: Scheduling, thread: bool) -> None:
     """UsageError for values that mean nothing, or nothing for a thread."""
+    if not isinstance(scheduling, Scheduling):
+        raise UsageError("no Scheduling", got=type(scheduling).__name__, wanted="Scheduling(...)")
     if scheduling.garbage not in GARBAGE:
         raise UsageError("unknown garbage", got=repr(scheduling.garbage), wanted=" or ".join(map(repr, GARBAGE)))
     if scheduling.fifo is not None and not 1 <= scheduling.fifo <= 99:
         raise UsageError("fifo must be a priority from 1 to 99", got=scheduling.fifo)
     if scheduling.slice_ns is not None and not 100_000 <= scheduling.slice_ns <= 100_000_000:
         raise UsageError("slice_ns must be from 0.1 to 100 ms", got=scheduling.slice_ns)
-    if scheduling.cores is not None and not scheduling.cores:
-        raise UsageError("cores must name at least one core")
+    if scheduling.cores is not None and not _is_cores(scheduling.cores):
+        raise UsageError("cores must name at least one core", got=repr(scheduling.cores), wanted="as in (0, 1)")
+    if scheduling.timer_slack_ns is not None and not scheduling.timer_slack_ns >= 1:
+        raise UsageError("timer_slack_ns must be a whole number from 1", got=scheduling.timer_slack_ns)
     if thread and scheduling.lock_memory:
         raise UsageError("a thread cannot lock the memory of its program", do="call mlockall in the program itself")
+
+
+def _is_cores(cores: object) -> bool:
+    return isinstance(cores, Sequence) and bool(cores) and all(type(core) is int and core >= 0 for core in cores)
 
 
 def apply(scheduling: Scheduling) -> None:

@@ -33,6 +33,7 @@ from edgeseq.runtime.devices import Array
 from edgeseq.runtime.measuring.randoms import random_conditioning, random_frames
 from edgeseq.runtime.paced import Dummy, Scheduling, Spin, Touch
 from edgeseq.runtime.paced.failing import from_bytes, to_bytes
+from edgeseq.runtime.paced.memory import new_memory
 from edgeseq.runtime.paced.queues import PacedAnswer
 from edgeseq.runtime.paced.warming import KeepWarm
 from tests import handmade
@@ -234,13 +235,17 @@ def test_full_queues_drop_or_wait_where_they_are_told_to(load: Load) -> None:
         ({"period": 0}, "period must be a number of seconds"),
         ({"on_late": "never"}, "unknown on_late"),
         ({"queue": 0}, "queue must be a whole number"),
+        ({"answers": 10**12}, "answers must be a whole number from 1 to 65,536"),
         ({"on_full": "burst"}, "unknown on_full"),
         ({"where": "gpu"}, "unknown where"),
         ({"keep_warm": "spin"}, "unknown keep_warm"),
         ({"keep_warm": Dummy(0)}, "lead must be a number of seconds above 0"),
         ({"keep_warm": Spin("1ms")}, "lead must be a number of seconds above 0"),  # type: ignore[arg-type]
         ({"keep_warm": (Spin(), Spin(1.0))}, "keep_warm has one strategy twice"),
+        ({"scheduling": {"fifo": 50}}, "no Scheduling .got dict"),
         ({"scheduling": Scheduling(fifo=0)}, "fifo must be a priority"),
+        ({"scheduling": Scheduling(cores=1)}, "cores must name at least one core .got 1"),  # type: ignore[arg-type]
+        ({"scheduling": Scheduling(timer_slack_ns=-5)}, "timer_slack_ns must be a whole number from 1"),
         ({"scheduling": Scheduling(slice_ns=1)}, "slice_ns must be from"),
         ({"model": "m.onnx", "thread": 2}, "unknown arguments"),
         ({"threads": 2}, "a loaded model is already opened"),
@@ -250,6 +255,11 @@ def test_full_queues_drop_or_wait_where_they_are_told_to(load: Load) -> None:
 def test_what_means_nothing_is_refused(load: Load, wrong: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         runtime.PacedRunner(**{"model": load(handmade.gru()), "period": 0.01, **wrong})  # type: ignore[arg-type]
+
+
+def test_more_memory_than_there_is_is_refused_before_it_is_taken() -> None:
+    with pytest.raises(ProviderError, match="there is no memory for the queues"):
+        new_memory(1 << 60)
 
 
 def test_errors_come_through_as_they_are() -> None:
