@@ -115,3 +115,10 @@ def test_a_stop_is_a_list_and_a_byte_a_byte() -> None:
         text_stream(cast(Generation, Given([])), Bytes(), stop="end")
     with pytest.raises(UsageError, match=r"a token that is no byte \(got 256, wanted 0 to 255\)"):
         Bytes().decode([1, 256])
+
+
+def test_what_is_no_tokenizer_is_refused_before_anything_is_computed() -> None:
+    generation = Given([1, 2])
+    with pytest.raises(UsageError, match=r"^no tokenizer \(got str, wanted an object with encode"):
+        text_stream(cast(Generation, generation), "bytes")  # type: ignore[arg-type]
+    assert list(generation) == [1, 2]

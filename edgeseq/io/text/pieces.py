@@ -65,6 +65,9 @@ def text_stream(generation: Generation, tokenizer: Tokenizer, *, stop: Sequence[
     ``stop``: texts that end it, whatever their tokens; they are not given out, nor is text held back that might begin
     one, until it does not. Then ``generation.stopped_by`` is ``stop``.
     """
+    if not callable(getattr(tokenizer, "decode", None)):
+        wanted = "an object with encode(str) -> list[int] and decode(list[int]) -> str"
+        raise UsageError("no tokenizer", got=type(tokenizer).__name__, wanted=wanted)
     if isinstance(stop, str) or not all(isinstance(text, str) and text for text in stop):
         raise UsageError("stop must be a list of texts", got=repr(stop))
     return _texts(generation, tokenizer, Stops([tuple(text) for text in stop]))
