@@ -46,4 +46,4 @@ def main(folder: str, seconds: float = 3.0) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1])

@@ -49,4 +49,4 @@ def main(folder: str, steps: int = 60) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1])

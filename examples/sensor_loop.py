@@ -56,4 +56,4 @@ def main(path: str, seconds: int = 60) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1])

@@ -155,8 +155,9 @@ def _check_taken(device: Device, session: Any, path: str) -> None:
     taken_by = {part.ep_name for part in ask()} if ask is not None else set()
     if taken_by == {"CPUExecutionProvider"} and device.first not in taken_by and not device.cpu_nodes:
         raise ProviderError(
-            f"{device.first} takes no node of this model: all of it would run on the CPU",
+            f"{device.first} takes no node of this model",
             where=path,
+            why="all of it would run on the CPU",
             do="leave the provider out, or allow it with allow_cpu_nodes=True (--allow-cpu-nodes)",
         )
 

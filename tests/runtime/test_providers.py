@@ -102,7 +102,7 @@ def test_nodes_on_the_cpu_are_named(path: str, monkeypatch: pytest.MonkeyPatch) 
 def test_a_provider_that_takes_nothing_is_no_silent_run_on_the_cpu(path: str) -> None:
     with pytest.raises(ProviderError) as caught:
         runtime.load(path, provider=IDLE)
-    assert f"{IDLE} takes no node of this model: all of it would run on the CPU at {path}." in str(caught.value)
+    assert f"{IDLE} takes no node of this model at {path}: all of it would run on the CPU." in str(caught.value)
     assert runtime.load(path, provider=IDLE, allow_cpu_nodes=True).device.provider == IDLE
 
 

@@ -18,14 +18,7 @@ def new_memory(size: int) -> tuple[int, mmap.mmap]:
 
     ProviderError where the system has no such memory, or too little of it.
     """
-    there_is = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if size > there_is:  # it would be taken page by page, until the system ends some program
-        raise ProviderError(
-            "there is no memory for the queues",
-            got=f"{size:,} bytes",
-            wanted=f"less than the {there_is:,} of this machine",
-            do="take a smaller queue, batch or chunk",
-        )
+    check_size(size)
     try:
         descriptor = _open()
         try:
@@ -39,6 +32,18 @@ def new_memory(size: int) -> tuple[int, mmap.mmap]:
             "there is no memory for the queues", why=str(error), do="take a smaller queue, batch or chunk"
         ) from error
     return descriptor, memory
+
+
+def check_size(size: int) -> None:
+    """ProviderError for more than the machine has: it would be taken page by page until some program is ended."""
+    there_is = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > there_is:
+        raise ProviderError(
+            "there is no memory for the queues",
+            got=f"{size:,} bytes",
+            wanted=f"less than the {there_is:,} of this machine",
+            do="take a smaller queue, batch or chunk",
+        )
 
 
 def map_memory(descriptor: int, size: int) -> mmap.mmap:

@@ -20,7 +20,7 @@ from edgeseq.errors import EdgeseqError, ProviderError
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.model import Model
 from edgeseq.runtime.paced.board import Board
-from edgeseq.runtime.paced.memory import new_memory
+from edgeseq.runtime.paced.memory import check_size, new_memory
 from edgeseq.runtime.paced.places import Place
 from edgeseq.runtime.paced.running import layout_of, loaded, run
 from edgeseq.runtime.paced.scheduling import Scheduling, apply
@@ -109,6 +109,7 @@ class InThread:
         self, contract: Contract, settings: Settings, conditioning: Mapping[str, Array], model: Model | None
     ) -> None:
         layout = layout_of(contract, settings)
+        check_size(layout.size)
         self._owner = os.getpid()
         (hears, bell), (ear, rings) = os.pipe(), os.pipe()
         memory = mmap(-1, layout.size)

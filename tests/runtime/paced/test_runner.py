@@ -33,7 +33,6 @@ from edgeseq.runtime.devices import Array
 from edgeseq.runtime.measuring.randoms import random_conditioning, random_frames
 from edgeseq.runtime.paced import Dummy, Scheduling, Spin, Touch
 from edgeseq.runtime.paced.failing import from_bytes, to_bytes
-from edgeseq.runtime.paced.memory import new_memory
 from edgeseq.runtime.paced.queues import PacedAnswer
 from edgeseq.runtime.paced.warming import KeepWarm
 from tests import handmade
@@ -257,9 +256,10 @@ def test_what_means_nothing_is_refused(load: Load, wrong: dict[str, object], mes
         runtime.PacedRunner(**{"model": load(handmade.gru()), "period": 0.01, **wrong})  # type: ignore[arg-type]
 
 
-def test_more_memory_than_there_is_is_refused_before_it_is_taken() -> None:
+@pytest.mark.parametrize("where", ["process", "thread"])
+def test_more_memory_than_there_is_is_refused_before_it_is_taken(load: Load, where: str) -> None:
     with pytest.raises(ProviderError, match="there is no memory for the queues"):
-        new_memory(1 << 60)
+        runtime.PacedRunner(load(handmade.gru()), 0.01, batch=10**15, where=where)
 
 
 def test_errors_come_through_as_they_are() -> None:
