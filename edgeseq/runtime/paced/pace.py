@@ -96,8 +96,12 @@ class Pace:
             if self._counted > first:
                 return Todo("late", self._counted - first, first)
             return Todo("wait", slot=self.slot, due=self.due(self.slot + passed), frame=True)
-        self._owed += passed
-        return self._pass("fill" if self.policy == "repeat" else "empty", passed)
+        if self.policy == "skip":
+            self._owed += passed
+            return self._pass("empty", passed)
+        count = min(passed, self.most)  # after a long sleep of the machine one step of all of them would never end
+        self._owed += count
+        return self._pass("fill", count)
 
     def _newest(self, passed: int, waiting: int) -> Todo:
         """The frame of the latest slot that has passed; those before it are stale."""

@@ -1,7 +1,7 @@
 """Two queues of fixed slots, one writer and one reader each: frames to the loop, answers from it. Nothing locks.
 
-A side fills a slot first and counts it afterwards. On x86 the other side sees both in this order; elsewhere a byte in a
-pipe goes with every slot, which orders them (``wakes.ORDERED``).
+A side fills a slot first and counts it afterwards; the other looks at the count before the slot. x86 keeps both orders,
+elsewhere ``wakes.fence`` does.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from edgeseq.runtime.answers import Answers
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.paced.layout import Layout
 from edgeseq.runtime.paced.places import Place
+from edgeseq.runtime.paced.wakes import fence
 from edgeseq.runtime.schedule import along
 
 
@@ -46,7 +47,9 @@ class Frames:
     @property
     def waiting(self) -> int:
         """Chunks that wait."""
-        return self._head[Place.PUT] - self._head[Place.TAKEN]
+        count = self._head[Place.PUT] - self._head[Place.TAKEN]
+        fence()
+        return count
 
     @property
     def full(self) -> bool:
@@ -60,6 +63,7 @@ class Frames:
         for name, array in self._slots[place].items():
             array[...] = frames[name]
         self._arrived[place][0] = now_ns
+        fence()
         self._head[Place.PUT] = count + 1
 
     def arrived(self, index: int) -> int:
@@ -76,6 +80,7 @@ class Frames:
 
     def drop(self, count: int) -> None:
         """Make room: the first ``count`` are done with."""
+        fence()
         self._head[Place.TAKEN] += count
 
 
@@ -105,6 +110,7 @@ class Replies:
             target = slot[name]
             (target if axis is None else target[along(axis, 0, ready)])[...] = array
         self._heads[place][:] = (*numbers, *frames)
+        fence()
         self._head[Place.ANSWERED] = count + 1
 
     def read(self) -> PacedAnswer | None:
@@ -112,7 +118,9 @@ class Replies:
         head = self._head
         while (read := head[Place.READ]) < (written := head[Place.ANSWERED]):
             oldest = max(read, written - self._kept)
+            fence()
             found = self._copy(oldest % len(self._slots))
+            fence()
             # The slot may have been written again meanwhile: then what was copied is torn.
             if head[Place.ANSWERED] - oldest < len(self._slots):
                 head[Place.LOST] += oldest - read

@@ -100,6 +100,11 @@ def test_repeat_steps_together_what_is_there_and_fills_what_is_not() -> None:
     assert source.done(40, 445) == [("step", 1, 0), ("step", 2, 1), ("fill", 2, 3)]
 
 
+def test_repeat_fills_a_long_stall_bit_by_bit() -> None:
+    source = Source("repeat", 0, most=4)
+    assert source.done(40, 1045) == [("step", 1, 0), ("fill", 4, 1), ("fill", 4, 5), ("fill", 2, 9)]
+
+
 def test_one_step_takes_no_more_than_is_allowed() -> None:
     source = Source("catch-up", *range(10), most=4)
     assert source.done(950) == [("step", 4, 0), ("step", 4, 4), ("step", 2, 8)]

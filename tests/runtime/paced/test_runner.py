@@ -31,7 +31,7 @@ from edgeseq.errors import (
 from edgeseq.runtime.answers import Answers
 from edgeseq.runtime.devices import Array
 from edgeseq.runtime.measuring.randoms import random_conditioning, random_frames
-from edgeseq.runtime.paced import Dummy, Scheduling, Spin, Touch
+from edgeseq.runtime.paced import Dummy, Scheduling, Spin, Touch, board, wakes
 from edgeseq.runtime.paced.failing import from_bytes, to_bytes
 from edgeseq.runtime.paced.queues import PacedAnswer
 from edgeseq.runtime.paced.warming import KeepWarm
@@ -125,7 +125,23 @@ def test_every_kind_of_port_comes_through(load: Load, name: str) -> None:
             np.testing.assert_allclose(found[-1], wanted[-1], rtol=1e-5)
         else:
             assert [each.shape for each in found] == [each.shape for each in wanted]
-            np.testing.assert_allclose(np.concatenate(found, port.time_axis), np.concatenate(wanted, port.time_axis))
+            got, plainly = (np.concatenate(several, port.time_axis) for several in (found, wanted))
+            np.testing.assert_allclose(got, plainly, rtol=1e-5, atol=1e-6)
+
+
+def test_where_processors_reorder_writes_a_byte_goes_with_everything(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No processor here does; what is done about it must not be in the way."""
+    for module in (board, wakes):
+        monkeypatch.setattr(module, "ORDERED", False)
+    model, x = load(handmade.gru()), np.random.default_rng(0).standard_normal((1, FRAMES, 4)).astype(np.float32)
+    with runtime.PacedRunner(model, 0.002, "catch-up", queue=FRAMES, where="thread") as runner:
+        for index in range(FRAMES):
+            runner.put(x[:, index : index + 1])
+        runner.finish()
+        found = joined(answer.answer for answer in until_it_ends(runner))
+    np.testing.assert_allclose(found, np.asarray(model.run(x)), rtol=1e-5, atol=1e-6)
 
 
 def test_a_killed_process_is_an_error_for_who_waits(load: Load) -> None:
