@@ -181,4 +181,4 @@ def write_files(folder: Path) -> None:
     for name, model in models.items():
         torch.manual_seed(0)
         spec = {"x": f"float32[batch,time,{FEATURES}]"}
-        edgeseq.export(model, spec, folder / f"{name}.onnx", golden=False, atol=1e-6)  # sums of 512 in another order
+        edgeseq.export(model, spec, folder / f"{name}.onnx", golden=False)
