@@ -131,7 +131,7 @@ def test_what_asks_for_too_much_is_refused(case: str, tmp_path: Path, monkeypatc
     make, change, message = TOO_MUCH[case]
     made = make()
     path = made.save(tmp_path / "m.onnx", change(made.contract))
-    monkeypatch.setattr("edgeseq.runtime.loading.open_session", opened)
+    monkeypatch.setattr("edgeseq.runtime.providers.open_session", opened)
     with pytest.raises(ContractError) as caught:
         runtime.load(path)
     text = str(caught.value)

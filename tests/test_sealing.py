@@ -58,7 +58,7 @@ def test_a_changed_weight_is_noticed_before_onnxruntime_sees_the_file(
     def opened(*_: object) -> None:
         raise AssertionError("onnxruntime was asked")
 
-    monkeypatch.setattr("edgeseq.runtime.loading.open_session", opened)
+    monkeypatch.setattr("edgeseq.runtime.providers.open_session", opened)
     assert re.fullmatch(
         rf"the file is not verified at {path}: the file was changed after verification\. Verify it against its module, "
         r"edgeseq verify m\.onnx --model MODEL, or load it with allow_unverified=True "

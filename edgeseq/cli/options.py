@@ -125,7 +125,9 @@ provider_options = click.option(
     help="An option of that provider, or of the one that --device means, as it is written there. Repeatable.",
 )
 allow_cpu_nodes = click.option(
-    "--allow-cpu-nodes", is_flag=True, help="On a GPU, let nodes that have no kernel for it run on the CPU."
+    "--allow-cpu-nodes",
+    is_flag=True,
+    help="Let nodes run on the CPU that the device, or the provider, has no kernel for; else they are an error.",
 )
 cuda_graph = click.option(
     "--cuda-graph/--no-cuda-graph",

@@ -211,11 +211,9 @@ def find_device(
         )
     available = onnxruntime().get_available_providers()
     if provider is not None and provider not in available:
-        raise ProviderError(
-            f"provider {provider!r} is not available",
-            got=", ".join(available),
-            do="install the onnxruntime that has it, one wheel only",
-        )
+        raise _no_provider(provider, available)
+    if device.kind == "cuda" and provider == "CPUExecutionProvider":
+        raise UsageError(f"{provider} does not run on a GPU", got=f"device={text!r}", do="leave one of the two out")
     if device.kind == "cuda" and "device_id" in dict(device.options):
         raise UsageError("device_id is said by the device", got=str(device), do="write device='cuda:1' instead")
     if "enable_cuda_graph" in dict(device.options):
@@ -228,6 +226,13 @@ def find_device(
 
         check_cuda(device.index)
     return device
+
+
+def _no_provider(name: str, available: list[str]) -> ProviderError:
+    """What is said of a provider that is not here, or that nobody calls so."""
+    meant = next((known for known in available if known.lower() == f"{name}executionprovider".lower()), None)
+    do = "install the onnxruntime that has it, one wheel only" if meant is None else f"write {meant}"
+    return ProviderError(f"provider {name!r} is not available", got=", ".join(available), do=do)
 
 
 def _plain(options: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:

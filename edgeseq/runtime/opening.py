@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -38,16 +38,17 @@ class Opening:
         names = {value.name for value in self.session.get_inputs()}
         return {name: self.device_of(name).place(array) for name, array in self.conditioning.items() if name in names}
 
-    def device_of(self, name: str) -> Device:
-        """Where the input ``name`` of the graph has to lie: on a GPU some are read by the processor, such as sizes.
+    @cached_property
+    def device_of(self) -> Callable[[str], Device]:
+        """Where an input of the graph, by name, has to lie: on a GPU some are read by the processor, such as sizes.
 
         onnxruntime copies an input that lies elsewhere once, when it is bound, and never sees what is written later.
+        What is returned does not hold on to the conditioning: streams keep it, and let go of that when they are closed.
         """
-        return HOST if name in self._read_by_host else self.device
-
-    @cached_property
-    def _read_by_host(self) -> frozenset[str]:
-        return frozenset() if self.device.shares_memory else read_by_host(self.session)
+        device, host = self.device, frozenset[str]()
+        if not device.shares_memory:
+            host = read_by_host(self.session)
+        return lambda name: HOST if name in host else device
 
     @cached_property
     def given(self) -> str:

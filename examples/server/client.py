@@ -26,7 +26,7 @@ async def receive(socket: ClientConnection, hello: Hello, wanted: list[bytes], c
     """Take one stream's answers, note in ``came`` when each is there, and count those that are wrong."""
     wrong = 0
     for number, answer in enumerate(wanted):
-        message = await socket.recv()
+        message = await asyncio.wait_for(socket.recv(), 60)
         came[number] = time.perf_counter()
         wrong += not right(hello, message, answer)
     return wrong

@@ -17,7 +17,7 @@ from edgeseq.cli.inspect import report
 from edgeseq.cli.summary import describe as told
 from edgeseq.contract import METADATA_KEY, Contract, Port, axis_parts, resolve_shape
 from edgeseq.errors import EdgeseqError
-from edgeseq.runtime import loading
+from edgeseq.runtime import loading, providers
 from edgeseq.runtime.golden import replay
 from edgeseq.runtime.model import Model
 from tests.fuzz.cases import Case
@@ -91,7 +91,7 @@ def _read(content: bytes) -> bytes | None:
 @contextmanager
 def _watched_sessions(path: Path, opened: Opened) -> Iterator[None]:
     """Collect what is given to onnxruntime, and whether it could read it."""
-    names = vars(loading)
+    names = vars(providers)
     original = names["open_session"]
 
     def open_session(*given: Any) -> Any:
