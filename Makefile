@@ -42,7 +42,7 @@ unit: $(STAMP) $(BROWSER)
 study: $(STAMP)
 	$(BIN)/python -m benchmarks.study train --out $(STUDY)
 	$(BIN)/python -m benchmarks.study train --out $(STUDY) --ladder
-	$(BIN)/python -m benchmarks.study appendix --out $(STUDY)
+	$(BIN)/python -m benchmarks.study appendix --share 5 --out $(STUDY)
 	$(BIN)/python -m benchmarks.study export --out $(STUDY)
 	$(BIN)/python -m benchmarks.study measure --out $(STUDY) --quality
 	$(BIN)/python -m benchmarks.study measure --out $(STUDY)

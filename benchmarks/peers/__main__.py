@@ -39,13 +39,16 @@ def main() -> None:
         elif job == "measure":
             wanted = {(engine.module, case.slug) for engine in engines for case in cases}
             ready = [item for item in prepared(work) if (item.engine, item.case) in wanted]
-            write(arguments.json, measuring.measure(ready, work, _settings(arguments), say).to_json())
+            found = measuring.measure(ready, work, _settings(arguments), say)
+            if arguments.go_on:
+                found = measuring.go_on(Result.from_json(arguments.json.read_text(encoding="utf-8")), found)
+            write(arguments.json, found.to_json())
         elif job == "evidence":
             from benchmarks.peers.evidence import gather
 
             result = Result.from_json(arguments.json.read_text(encoding="utf-8"))
-            found = gather([case for case in cases if case.kind != "Silero"], work, arguments.evidence_steps)
-            write(arguments.json, result.with_evidence(found).to_json())
+            evidence = gather([case for case in cases if case.kind != "Silero"], work, arguments.evidence_steps)
+            write(arguments.json, result.with_evidence(evidence).to_json())
         else:
             from benchmarks.peers.page import page
 
@@ -94,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--slow-runs", type=int, default=default.slow_runs, help="the same for engines slow on a case")
     parser.add_argument("--slow-s", type=float, default=default.slow_s, help="seconds of a process that is slow")
     parser.add_argument("--minutes", type=float, help="begin no round that would end after so many minutes")
+    parser.add_argument("--go-on", action="store_true", help="add the rounds to the result that is there")
     parser.add_argument("--steps", type=int, default=default.steps, help="timed steps back to back")
     parser.add_argument("--gpt-steps", type=int, default=default.gpt_steps, help="the same for the GPT")
     parser.add_argument("--paced-steps", type=int, default=default.paced_steps, help="timed steps, one each 10 ms")

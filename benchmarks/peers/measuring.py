@@ -6,7 +6,7 @@ import datetime
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,14 +73,14 @@ def measure(ready: Sequence[Prepared], work: Path, settings: Settings, say: Call
     order = [item for item in ready if item.refused is None]
     found = {item: Found([], 0.0) for item in order}
     shuffled = random.Random(settings.seed)
-    last = begin
-    while runs < settings.runs and _time_left(begin, last, settings):
-        last = time.monotonic()
+    while runs < settings.runs:
         shuffled.shuffle(order)
-        for item in order:
-            if not found[item].sits_out(item, runs, settings):
-                found[item].run(item, work, settings)
-                say(f"round {runs + 1}, {(time.monotonic() - begin) / 60:.1f} minutes: {item.case}: {item.engine}")
+        turn = [item for item in order if not found[item].sits_out(item, runs, settings)]
+        if not _time_left(begin, sum(found[item].first_s for item in turn), settings):
+            break
+        for item in turn:
+            found[item].run(item, work, settings)
+            say(f"round {runs + 1}, {(time.monotonic() - begin) / 60:.1f} minutes: {item.case}: {item.engine}")
         runs += 1
         say(f"round {runs} after {(time.monotonic() - begin) / 60:.1f} minutes")
     return Result(
@@ -94,10 +94,29 @@ def measure(ready: Sequence[Prepared], work: Path, settings: Settings, say: Call
     )
 
 
-def _time_left(begin: float, last: float, settings: Settings) -> bool:
-    """Whether another round fits, if it takes as long as the one that began at ``last``; the first always does."""
-    now = time.monotonic()
-    return settings.minutes is None or last == begin or now - begin + now - last <= settings.minutes * 60
+def go_on(result: Result, more: Result) -> Result:
+    """The result with the rounds of ``more`` added to every subject that both measured; ValueError where they differ.
+
+    ``more`` may have fewer engines and cases, and another order; all else has to be as it was.
+    """
+    differ = [name for name in ("machine", "versions") if getattr(result, name) != getattr(more, name)]
+    free = {"runs", "slow_runs", "slow_s", "minutes", "seed"}
+    differ += [name for name, value in result.settings.items() if name not in free and more.settings[name] != value]
+    if differ:
+        raise ValueError(f"the result there is of another experiment: it differs in {', '.join(differ)}")
+    added = {(item.engine, item.case): item for item in more.subjects if item.figures}
+    subjects = tuple(
+        item.with_runs(added[item.engine, item.case]) if (item.engine, item.case) in added and item.figures else item
+        for item in result.subjects
+    )
+    settings = {**result.settings, "runs": result.settings["runs"] + more.settings["runs"]}
+    others = max(result.others_cores, more.others_cores)
+    return replace(result, settings=settings, others_cores=others, subjects=subjects, evidence=None)
+
+
+def _time_left(begin: float, round_s: float, settings: Settings) -> bool:
+    """Whether a round of so many seconds fits; the first, of which nothing is known, always does."""
+    return settings.minutes is None or time.monotonic() - begin + round_s <= settings.minutes * 60
 
 
 def _one(item: Prepared, work: Path, settings: Settings) -> dict[str, Any]:

@@ -49,9 +49,10 @@ def _cases(result: Result) -> list[str]:
 
 def _settings(result: Result) -> str:
     given = result.settings
-    slow = min(given["slow_runs"], given["runs"])
+    counts = [len(item.series["back_to_back"]["counts"]) for item in result.subjects if item.series]
     text = (
-        f"- Settings: {given['runs']} rounds, of engines that took more than {given['slow_s']:g} s in the first {slow};"
+        f"- Settings: {max(counts, default=0)} processes of each engine and network, at least"
+        f" {min(counts, default=0)} of what takes long;"
         f" {given['steps']:,} steps back to back ({given['gpt_steps']:,} of the GPT), {given['paced_steps']:,} paced on"
         f" {_names(given['paced'])}; {given['warmup']} steps before them"
     )

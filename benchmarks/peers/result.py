@@ -33,6 +33,12 @@ class Subject:
         runs: Sequence[int] = self.series.get(mode, {}).get(quantile, {}).get("runs_ns", ())
         return runs
 
+    def with_runs(self, other: Subject) -> Subject:
+        """The same with the runs of ``other``, which is of the same engine and case, behind its own."""
+        figures = {name: [*values, *other.figures[name]] for name, values in self.figures.items()}
+        series = {mode: _joined(found, other.series[mode]) for mode, found in self.series.items()}
+        return replace(self, figures=figures, series=series)
+
     def median_ns(self, mode: str, quantile: str) -> float | None:
         """The median of a quantile across runs."""
         runs = self.runs_ns(mode, quantile)
@@ -42,6 +48,17 @@ class Subject:
         """The median of a figure across runs."""
         values = [value for value in self.figures.get(name, ()) if value is not None]
         return statistics.median(values) if values else None
+
+
+def _joined(found: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """A mode's counts and quantiles, run by run; a quantile that either refuses stays refused."""
+    quantiles = {name: _one_after_other(found[name], more[name]) for name in found if name != "counts"}
+    return {"counts": [*found["counts"], *more["counts"]], **quantiles}
+
+
+def _one_after_other(quantile: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    refused = quantile["refused"] or more["refused"]
+    return {"runs_ns": [] if refused else [*quantile["runs_ns"], *more["runs_ns"]], "refused": refused}
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from benchmarks.peers.measuring import go_on
 from benchmarks.peers.page import page
 from benchmarks.peers.result import Result, Subject
 from benchmarks.peers.standing import time_standing
@@ -97,3 +99,24 @@ def test_result_survives_json_and_refuses_another_version() -> None:
     assert Result.from_json(one.to_json()).to_json() == one.to_json()
     with pytest.raises(ValueError, match="not a result of format 'edgeseq"):
         Result.from_json(one.to_json().replace('"version": 1', '"version": 9'))
+
+
+def test_rounds_are_added_to_the_subjects_that_took_part() -> None:
+    there = result(subject("edgeseq", SLOW[:2]), subject("litert", FAST[:2]), subject("ncnn", FAST[:2]))
+    more = result(
+        subject("litert", FAST[2:]),
+        subject("edgeseq", SLOW[2:]),
+        Subject("ncnn", "gru-1x128", "it failed", ANSWERS, {}, {}),
+    )
+    edgeseq, litert, ncnn = go_on(there, more).subjects
+    assert (edgeseq.runs_ns("back_to_back", "p50"), litert.runs_ns("back_to_back", "p50")) == (SLOW, FAST)
+    assert (ncnn.runs_ns("back_to_back", "p50"), ncnn.series["back_to_back"]["counts"]) == (FAST[:2], [20, 20])
+    assert len(edgeseq.figures["load_ns"]) == 9
+    assert "p99 needs" in edgeseq.series["back_to_back"]["p99"]["refused"]
+
+
+def test_rounds_of_another_experiment_are_not_added() -> None:
+    there, more = result(subject("edgeseq", SLOW)), result(subject("edgeseq", SLOW))
+    more = replace(more, settings={**more.settings, "steps": 21}, versions={"edgeseq": "0.2.0"})
+    with pytest.raises(ValueError, match="of another experiment: it differs in versions, steps"):
+        go_on(there, more)
