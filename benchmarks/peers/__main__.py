@@ -44,10 +44,12 @@ def main() -> None:
                 found = measuring.go_on(Result.from_json(arguments.json.read_text(encoding="utf-8")), found)
             write(arguments.json, found.to_json())
         elif job == "evidence":
-            from benchmarks.peers.evidence import gather
+            from benchmarks.peers.evidence import COMPARED, gather
 
             result = Result.from_json(arguments.json.read_text(encoding="utf-8"))
-            evidence = gather([case for case in cases if case.kind != "Silero"], work, arguments.evidence_steps)
+            timed = {(item.engine, item.case) for item in result.subjects if item.refused is None}
+            whole = [case for case in cases if all((engine, case.slug) in timed for engine in COMPARED)]
+            evidence = gather([case for case in whole if case.kind != "Silero"], work, arguments.evidence_steps)
             write(arguments.json, result.with_evidence(evidence).to_json())
         else:
             from benchmarks.peers.page import page

@@ -26,6 +26,10 @@ from benchmarks.peers.worker import Walk, back_to_back
 from edgeseq.lab.floor.kernels import read_bytes_per_s
 
 
+#: The engines whose prepared files the evidence of a case is made of.
+COMPARED = ("edgeseq", "session_run", "torch_eager")
+
+
 def gather(cases: Sequence[Case], work: Path, steps: int) -> dict[str, dict[str, Any]]:
     """The evidence of every case, by slug."""
     found = {}
