@@ -41,7 +41,8 @@ def main() -> None:
             ready = [item for item in prepared(work) if (item.engine, item.case) in wanted]
             found = measuring.measure(ready, work, _settings(arguments), say)
             if arguments.go_on:
-                found = measuring.go_on(Result.from_json(arguments.json.read_text(encoding="utf-8")), found)
+                there = Result.from_json(arguments.json.read_text(encoding="utf-8"))
+                found = measuring.go_on(there, Result.from_json(found.to_json()))
             write(arguments.json, found.to_json())
         elif job == "evidence":
             from benchmarks.peers.evidence import COMPARED, gather
