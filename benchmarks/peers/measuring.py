@@ -111,7 +111,7 @@ def go_on(result: Result, more: Result) -> Result:
     )
     settings = {**result.settings, "runs": result.settings["runs"] + more.settings["runs"]}
     others = max(result.others_cores, more.others_cores)
-    return replace(result, settings=settings, others_cores=others, subjects=subjects, evidence=None)
+    return replace(result, settings=settings, others_cores=others, subjects=subjects)
 
 
 def _time_left(begin: float, round_s: float, settings: Settings) -> bool:
