@@ -25,7 +25,6 @@ from benchmarks.peers.stepping import Stepper, frames
 from benchmarks.peers.worker import Walk, back_to_back
 from edgeseq.lab.floor.kernels import read_bytes_per_s
 
-
 #: The engines whose prepared files the evidence of a case is made of.
 COMPARED = ("edgeseq", "session_run", "torch_eager")
 

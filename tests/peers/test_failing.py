@@ -75,5 +75,5 @@ def test_no_round_begins_that_would_end_too_late(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(measuring, "installed", lambda engine: {"versions": {}, "bytes": 1, "missing": None})
     ready = [Prepared("edgeseq", CASE.slug, None, 256, 0.0, 1.0)]
     result = measuring.measure(ready, tmp_path, Settings(runs=9, minutes=5, paced=()), lambda line: None)
-    # A look at the clock takes 20 s here, so that a round is judged to take 20 s and the fourth is looked at after 280 s.
+    # A look at the clock takes 20 s here, so a round is judged to take 20 s; the fourth begins after 280 s.
     assert result.settings["runs"] == 4
