@@ -70,11 +70,8 @@ def note(engine: str, kind: str, what: str) -> str:
     return next((NOTES[given] for given in tried if given in NOTES), "Why is not known.")
 
 
-#: What would close the gap to the fastest engine, by kind of network.
+#: What may lie behind a gap beside what was measured of it, by kind of network.
 CLOSING = {
-    "RNN": "What would close most of it: a file for single frames that computes a layer by matrix products.",
-    "LSTM": "What would close a part: a file for single frames without the ops around layers. The rest is kernels.",
-    "GRU": "What would close a part: a file for single frames without the ops around layers. The rest is kernels.",
     "GPT": "A guess: the run alone stays at one position and its caches stay warm, a stream's step moves on, so that a"
     " part of what is counted as edgeseq's is memory.",
 }
