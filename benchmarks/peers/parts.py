@@ -85,8 +85,8 @@ def _sentences(result: Result, slug: str, found: Mapping[str, Any]) -> str:
     missing = (first.base - first.value) / 1e3
     text = (
         f"- **{name}**: {result.engines[first.subject.engine]['name']} takes {first.value / 1e3:,.1f} us, edgeseq"
-        f" {first.base / 1e3:,.1f} us{doubt}: {missing:,.1f} us more. A step spends {own:,.1f} us in edgeseq, {empty:,.1f} us"
-        f" in what every run of onnxruntime costs and {run - empty:,.1f} us in the graph itself, so"
+        f" {first.base / 1e3:,.1f} us{doubt}: {missing:,.1f} us more. A step spends {own:,.1f} us in edgeseq,"
+        f" {empty:,.1f} us in what every run of onnxruntime costs and {run - empty:,.1f} us in the graph itself, so"
         f" {_blame(missing, own, empty)}{_closing(found, missing)} {CLOSING.get(CASES[slug].kind, '')}"
     )
     return wrapped(text.rstrip(), "  ")
