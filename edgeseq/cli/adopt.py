@@ -76,11 +76,7 @@ def adopt(
     sidecar: bool,
     atol: float | None,
     rtol: float | None,
-    device: str | None,
-    provider: str | None,
-    provider_options: tuple[tuple[str, str], ...],
-    allow_cpu_nodes: bool,
-    cuda_graph: bool | None,
+    place: dict[str, Any],
     threads: int | None,
     json_path: str | None,
 ) -> None:
@@ -101,7 +97,7 @@ def adopt(
         atol=atol,
         rtol=rtol,
         threads=threads,
-        **options.placed(device, provider, provider_options, allow_cpu_nodes, cuda_graph),
+        **place,
     )
     said: dict[str, Any] = {
         keyword: _named(_OPTIONS[keyword], pairs, _READ.get(keyword, str)) or None

@@ -80,11 +80,7 @@ def generate(
     seed: int | None,
     logits: str | None,
     named: tuple[tuple[str, str], ...],
-    device: str | None,
-    provider: str | None,
-    provider_options: tuple[tuple[str, str], ...],
-    allow_cpu_nodes: bool,
-    cuda_graph: bool | None,
+    place: dict[str, Any],
     threads: int | None,
     allow_unverified: bool,
     json_path: str | None,
@@ -98,7 +94,6 @@ def generate(
 
     words = None if tokenizer is None else load_tokenizer(tokenizer)
     begin = _begin(prompt, tokens, words, stop)
-    place = options.placed(device, provider, provider_options, allow_cpu_nodes, cuda_graph)
     model = libraries.runtime().load(path, allow_unverified=allow_unverified, **place, **options.given(threads=threads))
     generation = text.generate(
         model,

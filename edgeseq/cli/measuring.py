@@ -182,9 +182,7 @@ def variants(paths: Sequence[Path], asked: dict[str, Any], budgets: Budgets) -> 
         pool=asked["pool"] or None,
         busy_thread=asked["with_busy_thread"] or None,
     )
-    names = ("device", "provider", "provider_options", "allow_cpu_nodes", "cuda_graph")
-    place = options.placed(**{name: asked[name] for name in names})
-    found = variants_of(paths, axes, period=asked["period"], default_period=PERIOD, **common, **place)
+    found = variants_of(paths, axes, period=asked["period"], default_period=PERIOD, **common, **asked["place"])
     for variant in found:
         budgets.check(variant.settings)
     return found

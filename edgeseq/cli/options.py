@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -134,6 +135,13 @@ cuda_graph = click.option(
     default=None,
     help="On a GPU, capture repeated steps as CUDA graphs, or not at all; where it can be done by default.",
 )
+_PLACE = {
+    "device": device,
+    "provider": provider,
+    "provider_options": provider_options,
+    "allow_cpu_nodes": allow_cpu_nodes,
+    "cuda_graph": cuda_graph,
+}
 threads = click.option(
     "--threads",
     type=COUNT,
@@ -169,21 +177,30 @@ tolerances = (
 )
 
 
-def with_device(command: Command) -> Command:
-    """Add the options that say where a file is run: ``--device`` and those that go with it, for :func:`placed`."""
-    for option in (cuda_graph, allow_cpu_nodes, provider_options, provider, device):
-        command = option(command)
-    return command
+def with_device(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where a file is run, ``--device`` and those that go with it.
+
+    The command is given all of them as one, ``place``: arguments of the library, those that were given.
+    """
+
+    @functools.wraps(command)
+    def with_place(*arguments: Any, **asked: Any) -> Any:
+        place = _placed(**{option: asked.pop(option) for option in _PLACE})
+        return command(*arguments, place=place, **asked)
+
+    for option in reversed(_PLACE.values()):
+        with_place = option(with_place)
+    return with_place
 
 
-def placed(
+def _placed(
     device: str | None,
     provider: str | None,
     provider_options: tuple[tuple[str, str], ...],
     allow_cpu_nodes: bool,
     cuda_graph: bool | None,
 ) -> dict[str, Any]:
-    """What the options of :func:`with_device` are to the library, where they were given; UsageError for one twice."""
+    """What the options are to the library, where they were given; UsageError for one twice."""
     names = [name for name, _ in provider_options]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

@@ -48,11 +48,7 @@ def run(
     named: tuple[tuple[str, str], ...],
     output: Path,
     chunk: int | None,
-    device: str | None,
-    provider: str | None,
-    provider_options: tuple[tuple[str, str], ...],
-    allow_cpu_nodes: bool,
-    cuda_graph: bool | None,
+    place: dict[str, Any],
     threads: int | None,
     allow_unverified: bool,
     json_path: str | None,
@@ -64,7 +60,6 @@ def run(
     """
     from edgeseq.cli import arrays
 
-    place = options.placed(device, provider, provider_options, allow_cpu_nodes, cuda_graph)
     model = libraries.runtime().load(path, allow_unverified=allow_unverified, **place, **options.given(threads=threads))
     contract: Contract = model.contract
     files = _sources(contract, source, named)

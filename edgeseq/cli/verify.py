@@ -53,11 +53,7 @@ def verify(
     rtol: float | None,
     golden: Path | None,
     allow_unverified: bool,
-    device: str | None,
-    provider: str | None,
-    provider_options: tuple[tuple[str, str], ...],
-    allow_cpu_nodes: bool,
-    cuda_graph: bool | None,
+    place: dict[str, Any],
     threads: int | None,
     json_path: str | None,
 ) -> None:
@@ -69,7 +65,6 @@ def verify(
     is checked with --float, without PyTorch, on random inputs or those of --data. The exit code is 1 where a check
     fails.
     """
-    place = options.placed(device, provider, provider_options, allow_cpu_nodes, cuda_graph)
     named = {name.replace("options", "option"): value for name, value in place.items()}
     replaying: dict[str, Any] = {"golden": golden, "threads": threads, **named}
     if float_path is not None:
