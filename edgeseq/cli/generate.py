@@ -54,14 +54,7 @@ def parse_tokens(text: str) -> list[int]:
 )
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="The same seed draws the same tokens.")
 @click.option("--logits", metavar="NAME", help="The output with the logits, where several may be it.")
-@click.option(
-    "--input",
-    "named",
-    callback=options.parsed(options.assignment),
-    metavar="NAME=FILE",
-    multiple=True,
-    help="Conditioning from a .npy file, the source of a translation for one. Repeatable.",
-)
+@options.named_files("Conditioning from a .npy file, the source of a translation for one. Repeatable.")
 @options.with_device
 @options.threads
 @options.allow_unverified

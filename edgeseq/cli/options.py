@@ -177,6 +177,13 @@ tolerances = (
 )
 
 
+def named_files(meaning: str) -> Callable[[Command], Command]:
+    """``--input NAME=FILE``, repeatable, as ``named``; ``meaning`` is its help."""
+    return click.option(
+        "--input", "named", callback=parsed(assignment), metavar="NAME=FILE", multiple=True, help=meaning
+    )
+
+
 def with_device(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say where a file is run, ``--device`` and those that go with it.
 

@@ -14,26 +14,16 @@ from edgeseq.cli.files import say, write_report
 from edgeseq.cli.terminal import progress
 from edgeseq.contract import Contract
 from edgeseq.errors import UsageError
+from edgeseq.io.rates import same_rate
 
 if TYPE_CHECKING:
     from edgeseq.cli.arrays import Array
-
-#: How far the rate of a sound may be from that of the file: a frame period typed with five digits is that close, and
-#: rates that differ (48,000 and 47,952 Hz of film sound are the closest) are ten times as far apart.
-_RATE_WITHIN = 1e-4
 
 
 @click.command()
 @options.onnx_file
 @click.argument("source", metavar="[INPUT]", required=False, type=options.FILE)
-@click.option(
-    "--input",
-    "named",
-    callback=options.parsed(options.assignment),
-    metavar="NAME=FILE",
-    multiple=True,
-    help="An input by its name, where the file has several; conditioning too. Repeatable.",
-)
+@options.named_files("An input by its name, where the file has several; conditioning too. Repeatable.")
 @click.option("-o", "--output", type=options.FILE, required=True, help=".npy, .wav, or .npz for several outputs.")
 @click.option(
     "--chunk", type=options.COUNT, metavar="N", help="Frames per call; the fewest that the file takes by default."
@@ -152,7 +142,7 @@ def _read(files: dict[str, Path], contract: Contract) -> tuple[dict[str, Array],
 
 def _check_rate(file: Path, rate: int, ratio: Fraction, period: float | None) -> None:
     """Refuse sound of another rate than that of a port with ``ratio`` samples per base frame of ``period`` seconds."""
-    if period is None or abs(rate * period / ratio - 1) <= _RATE_WITHIN:
+    if period is None or same_rate(rate, float(ratio) / period):
         return
     wanted = format_rate(rate_of(period / ratio))
     raise UsageError(

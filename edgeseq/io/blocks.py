@@ -16,14 +16,12 @@ from edgeseq.errors import NonFiniteInput, ProviderError, ShapeError, StreamEnde
 from edgeseq.io.direct import Direct
 from edgeseq.io.framed import Framed, Frames
 from edgeseq.io.latency import Latency, most_waiting
+from edgeseq.io.rates import same_rate
 from edgeseq.runtime.model import Model
 
 __all__ = ["Blocks", "Frames", "Latency"]
 
 Array = npt.NDArray[Any]
-
-#: How far two rates may be apart and yet be one: a frame period typed with five digits is that close.
-_RATE_WITHIN = 1e-4
 
 
 class Blocks:
@@ -211,7 +209,7 @@ def _rate(of_model: float | None, given: float | None) -> float:
         raise UsageError("the sample rate is not known", why="the file has no frame period", do="give rate=")
     if given is not None and (not isinstance(given, (int, float)) or not 0 < given < inf):
         raise UsageError("rate must be a number of samples per second", got=repr(given))
-    if given is not None and of_model is not None and abs(given / of_model - 1) > _RATE_WITHIN:
+    if given is not None and of_model is not None and not same_rate(given, of_model):
         got, wanted = f"{given:,.6g} Hz", f"{of_model:,.6g} Hz"
         raise UsageError("wrong sample rate", got=got, wanted=wanted, do=f"resample the sound to {wanted}")
     return float(given or of_model or 0.0)
